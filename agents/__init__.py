@@ -1,0 +1,1 @@
+"""Who thinks: roles, observations, actions, minds. Knows the board and the Lab, no ledger."""

@@ -1,0 +1,254 @@
+"""Conduct: how one action of an agent is carried out on the board and through the lab.
+
+Knows the order of things (prepare, post, measure, report) and the names of drafts, which derive
+from (agent, turn, index) so that a repeated draft is recognised. It decides nothing; rights and
+turns are `agents.agent`'s. What comes back is folded into `Memory` at once, without waiting for
+the board's echo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from pydantic import ValidationError
+
+from agents.actions import Action, PostComment, PostLead, PostReview, Reproduce, Run
+from agents.errors import LabError
+from agents.lab import Lab, Outcome, Proposal
+from agents.memory import Memory
+from agents.spend import Spend
+from forum.board import Seat
+from forum.errors import MessageRefusedError, PostRefusedError
+from forum.messages import (
+    Body,
+    Claim,
+    Comment,
+    Draft,
+    Evidence,
+    Failure,
+    Finding,
+    Hypothesis,
+    Lead,
+    Post,
+    Review,
+)
+
+Result = Literal["done", "fruitless", "stopped"]
+"""fruitless: nothing new came of it (refused, or known before); stopped: the run is ending."""
+
+TURNED_DOWN = (LabError, PostRefusedError, MessageRefusedError, ValidationError)
+"""What ends an action but not the agent; the last is a mind's words that no post can hold."""
+
+TITLE_CHARACTERS = 300
+TEXT_CHARACTERS = 4_000
+PATCH_CHARACTERS = 65_536
+"""The bounds of `forum.messages`."""
+
+
+class Conduct:
+    """Carries out the actions of one agent."""
+
+    def __init__(self, me: str, seat: Seat, lab: Lab, memory: Memory, spend: Spend) -> None:
+        self._me = me
+        self._seat = seat
+        self._lab = lab
+        self._memory = memory
+        self._spend = spend
+        self.last_fault = ""
+        """Why the newest fruitless action came to nothing."""
+
+    async def carry_out(self, action: Action, turn: int, index: int) -> Result:
+        """Do what `action` says; waiting and the notebook are not done here.
+
+        Raises:
+            BoardClosedError: the board closed; the run is over for this agent.
+
+        Cancellation: what was posted stays; an experiment that was asked for goes on, and is
+        reported on after a restart.
+        """
+        key = f"{self._me}-{turn}-{index}"
+        try:
+            if isinstance(action, Run):
+                return await self._run(action, key)
+            if isinstance(action, Reproduce):
+                return await self._claim(action.hypothesis, key)
+            await self._say(action, key)
+        except TURNED_DOWN as error:
+            return self._fault(str(error))
+        return "done"
+
+    async def finish_run(self, post: Post) -> Result:
+        """Have an own hypothesis of an earlier life measured and reported on.
+
+        Raises:
+            BoardClosedError: as `carry_out`.
+        """
+        body = post.body
+        assert isinstance(body, Hypothesis)
+        try:
+            return await self._measure(post, body)
+        except TURNED_DOWN as error:
+            return self._fault(str(error))
+
+    async def finish_reproduction(self, claim: Post) -> Result:
+        """Carry an own claim of an earlier life through to its finding.
+
+        Raises:
+            BoardClosedError: as `carry_out`.
+        """
+        body = claim.body
+        assert isinstance(body, Claim)
+        try:
+            return await self._reproduce(body.target, claim.message_id.removesuffix("c"))
+        except TURNED_DOWN as error:
+            return self._fault(str(error))
+
+    async def _run(self, action: Run, key: str) -> Result:
+        proposal = Proposal(
+            parents=action.parents,
+            files=action.files,
+            title=_one_line(action.title),
+            knobs=action.knobs,
+            note=action.rationale[:TEXT_CHARACTERS],
+        )
+        prepared = await self._lab.prepare(proposal)
+        if prepared.known is not None:
+            commit = prepared.known.commit or prepared.commit
+            self._memory.remember(proposal, commit, prepared.known)
+            return self._fault(f"this very tree was measured before, as {commit}")
+        body = Hypothesis(
+            title=proposal.title,
+            rationale=proposal.note,
+            parents=action.parents,
+            knobs=dict(action.knobs),
+            prediction=action.prediction,
+            commit=prepared.commit,
+            # Half a diff would misrepresent the change; the commit tells all of it.
+            patch=prepared.patch if len(prepared.patch) <= PATCH_CHARACTERS else "",
+        )
+        post = await self._post(body, f"{key}h", None)
+        return await self._measure(post, body)
+
+    async def _measure(self, post: Post, hypothesis: Hypothesis) -> Result:
+        key = post.message_id.removesuffix("h")
+        outcome = await self._lab.run(hypothesis.commit or "", post.post_id)
+        if outcome.outcome == "stopped":
+            return "stopped"
+        if outcome.outcome == "refused" or not outcome.verdict_id:
+            why = f"not measured: {outcome.reason or 'the lab gave no reason'}"
+            await self._post(Comment(text=why[:TEXT_CHARACTERS]), f"{key}x", post.post_id)
+            return self._fault(why)
+        did_help = outcome.outcome == "ok" and outcome.status != "not_improved"
+        kind = Finding if did_help else Failure
+        report = kind(
+            hypothesis=post.post_id,
+            evidence=_evidence(outcome),
+            text=_in_words(outcome),
+            parents=hypothesis.parents,
+            knobs=hypothesis.knobs,
+            commit=hypothesis.commit,
+            patch=hypothesis.patch,
+            log_tail=outcome.log_tail[-TEXT_CHARACTERS:],
+        )
+        await self._post(report, f"{key}f", post.post_id)
+        return "done"
+
+    async def _claim(self, hypothesis: str, key: str) -> Result:
+        text = "I measure this again on fresh seeds."
+        try:
+            await self._post(Claim(target=hypothesis, text=text), f"{key}c", hypothesis)
+        except (PostRefusedError, MessageRefusedError):
+            self._memory.give_up(hypothesis)
+            raise
+        return await self._reproduce(hypothesis, key)
+
+    async def _reproduce(self, hypothesis: str, key: str) -> Result:
+        try:
+            outcome = await self._lab.reproduce(hypothesis)
+        except LabError as error:
+            await self._withdraw(hypothesis, key, str(error))
+            raise
+        if outcome.outcome == "stopped":
+            return "stopped"
+        if outcome.outcome == "refused" or not outcome.verdict_id:
+            await self._withdraw(hypothesis, key, outcome.reason)
+            return self._fault(f"not reproduced: {outcome.reason}")
+        finding = Finding(
+            hypothesis=hypothesis,
+            evidence=_evidence(outcome),
+            text="Reproduction: " + _in_words(outcome),
+            commit=outcome.commit,
+        )
+        await self._post(finding, f"{key}f", hypothesis)
+        return "done"
+
+    async def _withdraw(self, hypothesis: str, key: str, reason: str) -> None:
+        self._memory.give_up(hypothesis)
+        text = f"I could not measure this again: {reason or 'the lab gave no reason'}"
+        await self._post(Comment(text=text[:TEXT_CHARACTERS]), f"{key}x", hypothesis)
+
+    async def _say(self, action: Action, key: str) -> None:
+        if isinstance(action, PostReview):
+            review = Review(
+                hypothesis=action.hypothesis,
+                opinion=action.opinion,  # pydantic refuses other words
+                prediction=action.prediction,
+                text=action.text[:TEXT_CHARACTERS],
+            )
+            await self._post(review, f"{key}r", action.hypothesis)
+        elif isinstance(action, PostLead):
+            lead = Lead(
+                title=_one_line(action.title),
+                text=action.text[:TEXT_CHARACTERS],
+                knobs=dict(action.knobs),
+            )
+            await self._post(lead, f"{key}l", None)
+        elif isinstance(action, PostComment):
+            comment = Comment(text=action.text[:TEXT_CHARACTERS])
+            await self._post(comment, f"{key}m", action.thread)
+
+    async def _post(self, body: Body, message_id: str, thread: str | None) -> Post:
+        """Submit and fold the post as the clerk named it; the echo from the board is ignored."""
+        draft = Draft(message_id=message_id, thread=thread, body=body)
+        receipt = await self._seat.submit(draft)
+        post = Post(
+            post_id=receipt.post_id or message_id,
+            seq=receipt.seq or self._memory.last_seq + 1,
+            # Only differences are used (how long a run took), so the loop's own zero will do.
+            at_us=int(asyncio.get_running_loop().time() * 1e6),
+            author=self._me,
+            message_id=message_id,
+            thread=thread,
+            body=body,
+        )
+        self._memory.fold(post)
+        return post
+
+    def _fault(self, why: str) -> Result:
+        self._spend.faults += 1
+        self.last_fault = why
+        return "fruitless"
+
+
+def _evidence(outcome: Outcome) -> Evidence:
+    return Evidence(
+        verdict_id=outcome.verdict_id,
+        outcome="invalid" if outcome.outcome == "invalid" else "ok",
+        score=outcome.score,
+        status=outcome.status or "measured",
+        gain=outcome.gain,
+    )
+
+
+def _in_words(outcome: Outcome) -> str:
+    if outcome.outcome == "invalid":
+        return f"It did not run: {outcome.reason or 'no reason given'}."[:TEXT_CHARACTERS]
+    score = "no score" if outcome.score is None else f"score {outcome.score:.4f}"
+    gain = "" if outcome.gain is None else f", gain over the parent {outcome.gain:+.4f}"
+    return f"{score}{gain}: {outcome.status or 'measured'}."
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split()) or "untitled"
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1] + "…"

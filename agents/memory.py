@@ -1,0 +1,313 @@
+"""Memory: the fold from posts to what an agent knows. Posts in, `Known`, open questions out.
+
+It believes nothing but what posts and the agent's own outcomes said, keeps no trees (see
+`agents.trees`), and can be rebuilt at any time from ``lab.catch_up(0)``. Posts may be thinned
+(empty commit, no knobs), may arrive twice (own posts come back) and in any order. Next:
+`agents.agent` builds an `Observation` from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from agents.lab import Briefing, Outcome, Proposal
+from agents.observation import Known, OpenClaim, OpenHypothesis
+from forum.messages import (
+    Claim,
+    Comment,
+    Evidence,
+    Failure,
+    Finding,
+    Hypothesis,
+    KnobValue,
+    Post,
+    Review,
+)
+
+CLAIMABLE = ("improved", "undecided")
+"""Statuses of a result that a reproduction would settle."""
+CONFIRMED = ("reproduced", "contested", "retracted")
+"""Statuses that only a confirmation, measured on another split, can give."""
+RECENT_RUNS = 64
+"""How many of the newest runs the usual duration is taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One finding or failure heard of a hypothesis."""
+
+    seq: int
+    at_us: int
+    author: str
+    evidence: Evidence
+
+
+@dataclass(slots=True)
+class _Thread:
+    """Everything heard of one hypothesis."""
+
+    hypothesis: str
+    first_seq: int
+    post: Post | None = None
+    commit: str = ""
+    parents: tuple[str, ...] = ()
+    changes: Mapping[str, KnobValue] = field(default_factory=dict)
+    results: list[_Result] = field(default_factory=list)
+    """Findings and failures, the oldest first."""
+    told_status: str = ""
+    """A status the lab told in private, newer than all results."""
+    claimed_by: set[str] = field(default_factory=set)
+    answered_by: set[str] = field(default_factory=set)
+    """Who posted a comment in it."""
+    is_reviewed_by_me: bool = False
+
+    @property
+    def author(self) -> str:
+        """The proposer; where its hypothesis was not heard, who first reported on it."""
+        if self.post is not None:
+            return self.post.author
+        return self.results[0].author if self.results else ""
+
+    @property
+    def screen(self) -> _Result | None:
+        """What its proposer's own run showed."""
+        for result in self.results:
+            if result.author == self.author and result.evidence.status not in CONFIRMED:
+                return result
+        return None
+
+    @property
+    def status(self) -> str:
+        """The newest word on its status, whoever spoke; empty before the first result."""
+        return self.told_status or (self.results[-1].evidence.status if self.results else "")
+
+    @property
+    def reported_by(self) -> set[str]:
+        """Who posted a finding or a failure in it."""
+        return {result.author for result in self.results}
+
+
+class Memory:
+    """What one agent knows; only its own coroutine and feed reader touch it."""
+
+    def __init__(self, me: str, briefing: Briefing) -> None:
+        self._me = me
+        self._briefing = briefing
+        self._threads: dict[str, _Thread] = {}
+        self._seen: set[str] = set()
+        self._remembered: dict[str, Known] = {}
+        self._own_claims: dict[str, Post] = {}
+        self._given_up: set[str] = set()
+        self.last_seq = 0
+        """The highest ledger number heard of."""
+        self.experiments = 0
+        """Own hypotheses and reproduction claims so far."""
+
+    def fold(self, post: Post) -> bool:
+        """Take in one post; return whether it was new and somebody else's."""
+        if post.post_id in self._seen:
+            return False
+        self._seen.add(post.post_id)
+        self.last_seq = max(self.last_seq, post.seq)
+        body = post.body
+        if isinstance(body, Hypothesis):
+            self._fold_hypothesis(post, body)
+        elif isinstance(body, (Finding, Failure)):
+            self._fold_result(post, body)
+        elif isinstance(body, Review):
+            if post.author == self._me:
+                self._thread(body.hypothesis, post.seq).is_reviewed_by_me = True
+        elif isinstance(body, Claim):
+            self._thread(body.target, post.seq).claimed_by.add(post.author)
+            if post.author == self._me:
+                self._own_claims[body.target] = post
+                self.experiments += 1
+        elif isinstance(body, Comment) and post.thread is not None:
+            self._thread(post.thread, post.seq).answered_by.add(post.author)
+        return post.author != self._me
+
+    def remember(self, proposal: Proposal, commit: str, outcome: Outcome) -> None:
+        """Keep a recorded outcome that the lab knew of without a run; no post speaks of it."""
+        self._remembered[commit] = Known(
+            commit=commit,
+            parents=proposal.parents,
+            hypothesis="",
+            author=self._me,
+            outcome="invalid" if outcome.outcome == "invalid" else "ok",
+            score=outcome.score,
+            status=outcome.status,
+            gain=outcome.gain,
+            changes=dict(proposal.knobs),
+            is_readable=True,
+        )
+
+    def give_up(self, hypothesis: str) -> None:
+        """Stop offering a claim that the lab would not let this agent reproduce."""
+        self._given_up.add(hypothesis)
+
+    def update(self, hypothesis: str, outcome: Outcome) -> None:
+        """Take in a newer status of one's own hypothesis that the lab told in private."""
+        thread = self._threads.get(hypothesis)
+        if thread is not None and thread.results:
+            thread.told_status = outcome.status
+
+    def known(self) -> tuple[Known, ...]:
+        """Return every measured commit heard of, in order of arrival; the baseline comes first."""
+        results = sorted(
+            (thread for thread in self._threads.values() if thread.results),
+            key=lambda thread: (thread.screen or thread.results[-1]).seq,
+        )
+        baseline = Known(
+            commit=self._briefing.baseline_commit,
+            parents=(),
+            hypothesis="",
+            author="lab",
+            outcome="ok",
+            score=self._briefing.baseline_mean,
+            status="measured",
+            gain=None,
+            changes={},
+            is_readable=True,
+        )
+        heard: list[Known] = [baseline]
+        scores = {baseline.commit: baseline.score}
+        for thread in results:
+            known = self._known(thread, scores)
+            heard.append(known)
+            scores.setdefault(known.commit, known.score)
+        commits = {each.commit for each in heard}
+        heard += [each for commit, each in self._remembered.items() if commit not in commits]
+        return tuple(heard)
+
+    def open_hypotheses(self) -> tuple[OpenHypothesis, ...]:
+        """Return others' hypotheses whose result has not been heard, oldest first."""
+        return tuple(
+            OpenHypothesis(thread.post, thread.is_reviewed_by_me)
+            for thread in self._ordered()
+            if thread.post is not None and not thread.results and thread.author != self._me
+        )
+
+    def open_claims(self) -> tuple[OpenClaim, ...]:
+        """Return others' results that are still to be confirmed, oldest first."""
+        claims: list[OpenClaim] = []
+        for thread in self._ordered():
+            if thread.screen is None or thread.status not in CLAIMABLE:
+                continue
+            first = thread.screen.evidence
+            is_mine = thread.author == self._me
+            # The lab confirms a claim once; a second word on it means that this was done.
+            is_done = bool(thread.reported_by - {thread.author})
+            if is_mine or is_done or not thread.commit or thread.hypothesis in self._given_up:
+                continue
+            if first.score is None or first.gain is None:
+                continue
+            claims.append(
+                OpenClaim(
+                    hypothesis=thread.hypothesis,
+                    commit=thread.commit,
+                    author=thread.author,
+                    status=thread.status,
+                    score=first.score,
+                    gain=first.gain,
+                    is_claimed=bool(thread.claimed_by - {self._me}),
+                )
+            )
+        return tuple(claims)
+
+    def unsettled_own(self) -> tuple[tuple[str, str], ...]:
+        """Return (hypothesis, verdict id) of own results that somebody may yet confirm."""
+        return tuple(
+            (thread.hypothesis, thread.screen.evidence.verdict_id)
+            for thread in self._ordered()
+            if thread.author == self._me
+            and thread.screen is not None
+            and thread.status in CLAIMABLE
+        )
+
+    def unfinished_runs(self) -> tuple[Post, ...]:
+        """Return own hypotheses that were posted but never reported on, oldest first."""
+        return tuple(
+            thread.post
+            for thread in self._ordered()
+            if thread.post is not None
+            and thread.author == self._me
+            and self._me not in thread.reported_by | thread.answered_by
+        )
+
+    def unfinished_reproductions(self) -> tuple[Post, ...]:
+        """Return own claims of reproductions that were never reported on, oldest first."""
+        return tuple(
+            post
+            for target, post in self._own_claims.items()
+            if self._me not in self._threads[target].reported_by
+            and self._me not in self._threads[target].answered_by
+        )
+
+    def usual_run_s(self) -> float | None:
+        """Return the median seconds from a visible hypothesis to its first result."""
+        durations = [
+            (thread.screen.at_us - thread.post.at_us) / 1e6
+            for thread in self._ordered()
+            if thread.post is not None and thread.screen is not None
+        ]
+        durations = [each for each in durations if each >= 0]
+        return median(durations[-RECENT_RUNS:]) if durations else None
+
+    def _thread(self, hypothesis: str, seq: int) -> _Thread:
+        thread = self._threads.setdefault(hypothesis, _Thread(hypothesis, seq))
+        thread.first_seq = min(thread.first_seq, seq)
+        return thread
+
+    def _ordered(self) -> list[_Thread]:
+        return sorted(self._threads.values(), key=lambda thread: thread.first_seq)
+
+    def _fold_hypothesis(self, post: Post, body: Hypothesis) -> None:
+        thread = self._thread(post.post_id, post.seq)
+        thread.post = post
+        thread.commit = thread.commit or (body.commit or "")
+        thread.parents = thread.parents or tuple(body.parents)
+        thread.changes = thread.changes or dict(body.knobs)
+        if post.author == self._me:
+            self.experiments += 1
+
+    def _fold_result(self, post: Post, body: Finding | Failure) -> None:
+        thread = self._thread(body.hypothesis, post.seq)
+        thread.commit = thread.commit or (body.commit or "")
+        thread.parents = thread.parents or tuple(body.parents)
+        thread.changes = thread.changes or dict(body.knobs)
+        thread.results.append(_Result(post.seq, post.at_us, post.author, body.evidence))
+        thread.results.sort(key=lambda result: result.seq)
+
+    def _known(self, thread: _Thread, scores: Mapping[str, float | None]) -> Known:
+        latest = thread.results[-1].evidence
+        first = thread.screen.evidence if thread.screen is not None else latest
+        score = first.score
+        if thread.screen is None:
+            score = self._carried_over(thread, latest, scores)
+        return Known(
+            commit=thread.commit,
+            parents=thread.parents,
+            hypothesis=thread.hypothesis,
+            author=thread.author,
+            outcome="ok" if first.outcome == "ok" else "invalid",
+            score=score,
+            status=thread.status,
+            gain=latest.gain if latest.gain is not None else first.gain,
+            changes=thread.changes,
+            is_readable=bool(thread.commit),
+        )
+
+    def _carried_over(
+        self, thread: _Thread, latest: Evidence, scores: Mapping[str, float | None]
+    ) -> float | None:
+        """Return a score comparable with the others for a commit known by its confirmation only.
+
+        Confirmations are measured on another split, so the gain is put on the parent's score.
+        """
+        parent = scores.get(thread.parents[0]) if thread.parents else None
+        if parent is None or latest.gain is None:
+            return latest.score
+        better = -1.0 if self._briefing.direction == "lower" else 1.0
+        return parent + better * latest.gain

@@ -1,0 +1,1 @@
+"""Built-in minds without a language model: they turn knobs and use what neighbours published."""

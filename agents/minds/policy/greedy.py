@@ -1,0 +1,43 @@
+"""The ``greedy`` mind: autoresearch's rule. Mutate the best visible commit, keep it if better.
+
+Keeping needs no action: the next turn's best commit is the one that was better.
+
+Source: A. Karpathy 2026, "autoresearch", program.md ("LOOP FOREVER": tune, run, keep or discard).
+Differs: it turns knobs instead of rewriting code, and "better" means the lab's ``improved``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from agents.actions import Action
+from agents.lab import Lab
+from agents.minds.policy.proposing import proposal
+from agents.minds.policy.reserve import must_hold, waiting
+from agents.minds.policy.surrogate import Surrogate
+from agents.minds.policy.turning import lessons_of, next_change
+from agents.minds.policy.view import view_of
+from agents.observation import Observation
+
+
+class Greedy:
+    """Hill climbing from the best visible commit."""
+
+    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+        """Answer with one change of the best visible commit, or wait."""
+        view = view_of(observation)
+        if not view.knobs or must_hold(view):
+            return [waiting(view)]
+        rng = Random(observation.seed)  # noqa: S311  # not cryptography
+        surrogate = Surrogate(view)
+        lessons = lessons_of(view)
+        for _, base in view.ranked()[:5]:
+            changes = next_change(view, base, rng, lessons)
+            if changes is None:
+                continue
+            because = "A change of the best commit I can see; kept if it is better."
+            run = proposal(view, surrogate, base, changes, policy="greedy", because=because)
+            if run is not None:
+                return [run]
+        return [waiting(view)]

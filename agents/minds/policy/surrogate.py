@@ -1,0 +1,162 @@
+"""Surrogate: what visible results say about settings nobody has measured.
+
+A Gaussian process whose kernel is a sum over knobs (each knob has its own effect) plus one term for
+the setting as a whole. Reproduced results count as three measurements, screened ones as one. It
+predicts costs (lower is better); what to make of that is the policies' business.
+
+Sources: Duvenaud, Nickisch & Rasmussen 2011, "Additive Gaussian Processes", NeurIPS 24, section 2
+(first-order additive kernel). Differs: one shared amplitude and length for all knobs, chosen from a
+small grid by marginal likelihood (Rasmussen & Williams 2006, equation 5.8) times a prior, because
+there are tens of results for tens of knobs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.knobs import Knob
+from agents.minds.policy.steps import to_unit
+from agents.minds.policy.view import Point, Setting, View
+
+Array = NDArray[np.float64]
+
+MOST_POINTS = 160
+"""A turn's arithmetic stays within milliseconds; the best and the newest are kept."""
+LENGTHS = (0.25, 0.5)
+AMPLITUDES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Times the amplitude expected beforehand."""
+EXPECTED_EFFECT = 0.03
+"""Of the baseline's score: what turning one knob typically does to a poorly tuned start."""
+OPTION_STEP = 0.5
+"""Another option counts as this step of a number's range, twice the usual one."""
+CONFIRMATION_PAIRS = 3
+MOST_PENDING = 32
+"""How many of the newest runs on their way are believed in; more would slow a turn."""
+
+
+class Surrogate:
+    """A fitted model of cost over settings.
+
+    Args:
+        view: What is visible.
+        believes: Also take runs on their way for measured, with the result expected of them. Right
+            for choosing where to look; wrong for predictions, whose doubt it makes too small.
+    """
+
+    def __init__(self, view: View, *, believes: bool = False) -> None:
+        self._knobs = view.knobs
+        points = _chosen(view)
+        costs = [point.cost for point in points if point.cost is not None]
+        base = view.baseline.cost or 0.0
+        # One diverged run says "far worse", not how the slope runs; its size is cut.
+        cap = base + max(10 * view.sigma, base - min(costs))
+        y = np.array([cap if point.cost is None else min(point.cost, cap) for point in points])
+        self._y: Array = y - base
+        self._x = _encode(self._knobs, [point.setting for point in points])
+        repeats = [CONFIRMATION_PAIRS if p.known.status == "reproduced" else 1 for p in points]
+        self._noise: Array = view.sigma**2 / np.array(repeats, dtype=np.float64)
+        self._fit(max(4 * view.sigma, EXPECTED_EFFECT * abs(base)))
+        if view.pending and believes:
+            self._believe(view.pending[-MOST_PENDING:], view.sigma)
+
+    def gains(self, base: Setting, settings: Sequence[Setting]) -> tuple[Array, Array]:
+        """Return means and standard deviations, shape (n,), of the true gains over `base`."""
+        x, start = _encode(self._knobs, settings), _encode(self._knobs, [base])
+        # All that is wanted of the covariance is the variance of differences to one setting.
+        step = self._kernel(start, self._x) - self._kernel(x, self._x)  # (n, points)
+        solved = np.linalg.solve(self._lower, step.T)  # (points, n)
+        alone = self._amplitude**2 * (len(self._knobs) + 1)
+        prior = 2 * (alone - self._kernel(start, x)[0])
+        variance = prior - (solved**2).sum(0)
+        return solved.T @ self._whitened, np.sqrt(np.maximum(variance, 1e-18))
+
+    def gain(self, base: Setting, setting: Setting) -> tuple[float, float]:
+        """Return mean and standard deviation of the gain of one setting over `base`."""
+        mean, deviation = self.gains(base, [setting])
+        return float(mean[0]), float(deviation[0])
+
+    def _fit(self, expected: float) -> None:
+        best = -math.inf
+        for length in LENGTHS:
+            for factor in AMPLITUDES:
+                self._length, self._amplitude = length, factor * expected
+                gram = self._kernel(self._x, self._x) + np.diag(self._noise)
+                lower = np.linalg.cholesky(
+                    gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
+                )
+                whitened = np.linalg.solve(lower, self._y)
+                evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(lower)).sum())
+                evidence -= 0.5 * math.log(factor) ** 2
+                if evidence > best:
+                    best = evidence
+                    chosen = (length, factor * expected, lower, whitened)
+        self._length, self._amplitude, self._lower, self._whitened = chosen
+
+    def _believe(self, pending: Sequence[Setting], sigma: float) -> None:
+        """Take what is on its way for measured, with the result that is expected of it.
+
+        That leaves expectations as they are and takes away the doubt that those runs will settle,
+        so that agents who decide at the same time do not all look in the same place.
+        """
+        x = _encode(self._knobs, pending)
+        solved = np.linalg.solve(self._lower, self._kernel(x, self._x).T)
+        self._x = (np.concatenate([self._x[0], x[0]]), np.concatenate([self._x[1], x[1]]))
+        self._y = np.concatenate([self._y, solved.T @ self._whitened])
+        self._noise = np.concatenate([self._noise, np.full(len(pending), sigma**2)])
+        gram = self._kernel(self._x, self._x) + np.diag(self._noise)
+        self._lower = np.linalg.cholesky(
+            gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
+        )
+        self._whitened = np.linalg.solve(self._lower, self._y)
+
+    def _kernel(self, one: tuple[Array, Array], other: tuple[Array, Array]) -> Array:
+        """Return covariances, shape (len(one), len(other))."""
+        near = (one[0][:, None, :] - other[0][None, :, :]) ** 2  # (n, m, numbers)
+        other_option = one[1][:, None, :] != other[1][None, :, :]  # (n, m, options)
+        near = np.concatenate([near, OPTION_STEP**2 * other_option], axis=-1)  # (n, m, knobs)
+        additive = np.exp(-near / (2 * self._length**2)).sum(-1)
+        apart = near.sum(-1)
+        whole = np.exp(-apart / (2 * (2 * self._length) ** 2))
+        scaled: Array = self._amplitude**2 * (additive + whole)
+        return scaled
+
+
+def chance_positive(gain: float, deviation: float) -> float:
+    """Return the probability that a normal gain is above zero, kept away from certainty."""
+    chance = 0.5 * math.erfc(-gain / (math.sqrt(2.0) * max(deviation, 1e-12)))
+    return min(max(chance, 0.02), 0.98)
+
+
+def _encode(knobs: Sequence[Knob], settings: Sequence[Setting]) -> tuple[Array, Array]:
+    numbers = [knob for knob in knobs if knob.is_number]
+    options = [knob for knob in knobs if not knob.is_number]
+    units: Any = [[to_unit(k, s.get(k.name, k.start)) for k in numbers] for s in settings]
+    picks: Any = [[_pick(k, s) for k in options] for s in settings]
+    count = len(settings)
+    return (
+        np.array(units, dtype=np.float64).reshape(count, len(numbers)),
+        np.array(picks, dtype=np.float64).reshape(count, len(options)),
+    )
+
+
+def _pick(knob: Knob, setting: Setting) -> int:
+    value = setting.get(knob.name, knob.start)
+    return knob.options.index(value) if value in knob.options else -1
+
+
+def _chosen(view: View) -> list[Point]:
+    points = list(view.points)
+    if len(points) <= MOST_POINTS:
+        return points
+    scored = sorted(
+        (point for point in points[1:] if point.cost is not None),
+        key=lambda point: point.cost if point.cost is not None else math.inf,
+    )
+    half = MOST_POINTS // 2
+    kept = {id(point) for point in [points[0], *scored[:half], *points[-half:]]}
+    return [point for point in points if id(point) in kept]

@@ -1,0 +1,199 @@
+"""View: an observation as points in the space of knob settings, with costs (lower is better).
+
+Pure arithmetic on one `Observation`; holds no opinion on what to try next. Whatever others wrote is
+tolerated: a knob that vanished from a tree keeps its start value, a commit whose settings cannot be
+known is left out of the points but not of the scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agents.knobs import Knob, read_values, same_value, unfit
+from agents.observation import Known, Observation
+from forum.messages import KnobValue
+
+Setting = Mapping[str, KnobValue]
+"""A value for every knob of the task."""
+
+GOOD = ("improved", "reproduced")
+DISCREDITED = ("not_improved", "contested", "retracted")
+FEWEST_SIGMA = 1e-4
+"""Least noise taken for granted, relative to the baseline's score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measured commit as a setting with a cost."""
+
+    known: Known
+    setting: Setting
+    cost: float | None
+    """Score with the sign turned so that lower is better; None when the run was invalid."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the lab called it an improvement."""
+        return self.known.status in GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the policies work with."""
+
+    observation: Observation
+    baseline: Point
+    points: tuple[Point, ...]
+    """In order of arrival, the baseline first."""
+    sigma: float
+    """Seed-to-seed standard deviation of a cost."""
+    tried: frozenset[tuple[tuple[str, str], ...]]
+    """Keys of every setting measured or on its way, as far as is visible."""
+    pending: tuple[Setting, ...]
+    """Settings of neighbours' open hypotheses: on their way, without a result."""
+    by_commit: Mapping[str, Point] = field(repr=False)
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """The task's knobs."""
+        return self.observation.knobs
+
+    @property
+    def readable(self) -> tuple[Point, ...]:
+        """Points whose tree can be built on."""
+        trees, path = self.observation.trees, self.observation.briefing.knobs_path
+        return tuple(point for point in self.points if path in trees.get(point.known.commit, {}))
+
+    def ranked(self) -> list[tuple[float, Point]]:
+        """Return readable points worth building on with their careful costs, best first.
+
+        Careful: a result pays for doubt about it, so that one lucky run leads nobody astray. The
+        baseline is always among them.
+        """
+        doubt = {"reproduced": 0.0, "improved": 0.5, "undecided": 2.0}
+        ranked = [(0.0 if self.baseline.cost is None else self.baseline.cost, self.baseline)]
+        ranked += [
+            (point.cost + doubt[point.known.status] * self.sigma, point)
+            for point in self.readable
+            if point.cost is not None and point.known.status in doubt
+        ]
+        return sorted(ranked, key=lambda each: each[0])
+
+    def best(self) -> Point:
+        """Return the best point to build on by careful cost."""
+        return self.ranked()[0][1]
+
+    def reference(self) -> Point:
+        """Return what gains are declared against: the best reproduced commit, else the baseline.
+
+        Others' means rest on one run each, so a gain over them says little.
+        """
+        confirmed = [
+            (point.cost, index, point)
+            for index, point in enumerate(self.readable)
+            if point.known.status == "reproduced" and point.cost is not None
+        ]
+        return min(confirmed)[2] if confirmed else self.baseline
+
+    def built_on(self, point: Point) -> Point | None:
+        """Return the visible parent that `point` differs from in the fewest knobs."""
+        parents = [self.by_commit[name] for name in point.known.parents if name in self.by_commit]
+        scored = [parent for parent in parents if parent.cost is not None]
+        return min(scored, key=lambda p: len(differences(p.setting, point.setting)), default=None)
+
+    def best_reproduced_cost(self) -> float:
+        """Return the lowest screening cost among reproduced commits, or the baseline's."""
+        costs = [point.cost for point in self.points if point.known.status == "reproduced"]
+        return min(
+            (cost for cost in costs if cost is not None),
+            default=self.baseline.cost if self.baseline.cost is not None else 0.0,
+        )
+
+    def cost_of(self, score: float) -> float:
+        """Return a score with the sign turned so that lower is better."""
+        return score if self.observation.briefing.direction == "lower" else -score
+
+    def is_tried(self, setting: Setting) -> bool:
+        """Whether this very setting was measured, or is on its way."""
+        return setting_key(setting) in self.tried
+
+
+def setting_key(setting: Setting) -> tuple[tuple[str, str], ...]:
+    """Return a hashable name of a setting; numbers that print alike are alike."""
+    return tuple((name, _printed(setting[name])) for name in sorted(setting))
+
+
+def view_of(observation: Observation) -> View:
+    """Return the view of `observation`."""
+    start: Setting = {knob.name: knob.start for knob in observation.knobs}
+    sign = 1.0 if observation.briefing.direction == "lower" else -1.0
+    points: list[Point] = []
+    settings: dict[str, Setting] = {}
+    for known in observation.known:
+        setting = _setting(observation, known, settings, start)
+        if setting is None:
+            continue
+        if known.commit:
+            settings.setdefault(known.commit, setting)
+        cost = None if known.score is None or known.outcome != "ok" else sign * known.score
+        points.append(Point(known, setting, cost))
+    pending: list[Setting] = []
+    for each in observation.open_hypotheses:
+        body = each.post.body
+        parents = tuple(getattr(body, "parents", ()) or ())
+        base = settings.get(parents[0]) if parents else None
+        if base is not None:
+            changes = _fitting(observation.knobs, getattr(body, "knobs", {}) or {})
+            pending.append({**base, **changes})
+    briefing = observation.briefing
+    return View(
+        observation=observation,
+        baseline=points[0],
+        points=tuple(points),
+        sigma=max(briefing.baseline_sigma, FEWEST_SIGMA * abs(briefing.baseline_mean), 1e-12),
+        tried=frozenset(map(setting_key, [*(point.setting for point in points), *pending])),
+        pending=tuple(pending),
+        by_commit={point.known.commit: point for point in reversed(points) if point.known.commit},
+    )
+
+
+def differences(old: Setting, new: Setting) -> dict[str, KnobValue]:
+    """Return the knobs whose values differ, with the new values."""
+    return {
+        name: value
+        for name, value in new.items()
+        if name not in old or not same_value(old[name], value)
+    }
+
+
+def _setting(
+    observation: Observation, known: Known, settings: Mapping[str, Setting], start: Setting
+) -> Setting | None:
+    """Return what `known` had its knobs at, from its tree or from its parent and its changes."""
+    path = observation.briefing.knobs_path
+    tree = observation.trees.get(known.commit, {}) if known.commit else {}
+    if path in tree:
+        return {**start, **read_values(tree[path], observation.knobs)}
+    if not known.hypothesis and known.commit == observation.briefing.baseline_commit:
+        return dict(start)
+    parent = settings.get(known.parents[0]) if known.parents else None
+    changes = _fitting(observation.knobs, known.changes)
+    if parent is None or not changes:
+        return None
+    return {**parent, **changes}
+
+
+def _fitting(knobs: tuple[Knob, ...], changes: Setting) -> dict[str, KnobValue]:
+    by_name = {knob.name: knob for knob in knobs}
+    return {
+        name: value
+        for name, value in changes.items()
+        if name in by_name and not unfit(by_name[name], value)
+    }
+
+
+def _printed(value: KnobValue) -> str:
+    if isinstance(value, (bool, str)):
+        return repr(value)
+    return f"{float(value):.4g}"

@@ -1,0 +1,1 @@
+"""The institution: scenario, topology, clerk, scheduler, ledger, run, views, CLI."""

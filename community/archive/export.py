@@ -1,0 +1,192 @@
+"""What leaves a run: autoresearch's table, and the best commit as patch and branch.
+
+Reads the ledger and the run's repository, changes neither. The table is written whole or not at
+all, so that a run may rewrite it while somebody reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from community.archive.leaderboard import contributions
+from community.archive.ledger import LedgerReader
+from community.archive.queries import Best, best_commit
+from community.archive.state import ExperimentState, RunState
+from community.errors import ExportError
+from community.plain_text import one_line
+from community.run_folder import RunFolder
+from trainer.errors import TrainerError
+from trainer.repository import Repository
+
+PATCH_BYTES = 16 << 20
+"""Cap on the exported patch; a tree is some 40 KiB, so this is never reached in earnest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """The files `export_run` wrote."""
+
+    results: Path
+    leaderboard: Path
+    readme: Path
+    patch: Path | None
+    """None when no hypothesis has a score yet."""
+    repository: Path | None
+    """Bare repository whose branch ``best`` is the commit; None with the patch."""
+
+
+def results_tsv(state: RunState) -> str:
+    """Return autoresearch's five columns: the baseline, then every screened experiment in order.
+
+    All scores are of dev, so that rows compare. keep is a reproduced hypothesis (and the baseline),
+    crash an invalid run, discard anything else. Memory is not measured: 0.0.
+    """
+    metric = state.opened.metric if state.opened else "val_bpb"
+    lines = [f"commit\t{metric}\tmemory_gb\tstatus\tdescription"]
+    if state.opened is not None and state.noise is not None:
+        commit = state.opened.baseline_commit[:7]
+        lines.append(f"{commit}\t{state.noise.mean:.6f}\t0.0\tkeep\tbaseline")
+    screens = [e for e in state.experiments.values() if e.is_done and e.queued.purpose == "screen"]
+    screens.sort(key=lambda experiment: experiment.verdict_us or 0)
+    lines.extend(_result_row(state, experiment) for experiment in screens)
+    return "\n".join(lines) + "\n"
+
+
+def _result_row(state: RunState, experiment: ExperimentState) -> str:
+    verdict = experiment.verdict
+    score = verdict.score if verdict else None
+    hypothesis = state.hypotheses.get(experiment.queued.hypothesis)
+    status = "discard"
+    if score is None:
+        status = "crash"
+    elif hypothesis is not None and hypothesis.status == "reproduced":
+        status = "keep"
+    title = one_line(hypothesis.title) if hypothesis else ""
+    return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t0.0\t{status}\t{title}"
+
+
+def write_results_tsv(state: RunState, path: Path) -> None:
+    """Write `results_tsv` to `path`, replacing it in one step.
+
+    Raises:
+        ExportError: the folder cannot be written.
+    """
+    _write(path, results_tsv(state))
+
+
+def export_run(run_dir: Path, out: Path) -> Exported:
+    """Write what a stranger needs to use a run's best commit into the folder `out`.
+
+    Args:
+        run_dir: The run's folder; it may be running.
+        out: Made when missing; files of an earlier export are replaced.
+
+    Raises:
+        RunFolderError: `run_dir` is no run.
+        LedgerError: its ledger cannot be read.
+        ExportError: nothing was measured yet, the repository lacks the commit, or `out` cannot be
+            written.
+    """
+    folder = RunFolder.open(run_dir)
+    with LedgerReader(folder.ledger) as ledger:
+        state = RunState.from_rows(ledger.rows())
+    if state.opened is None:
+        raise ExportError(f"run {folder.run_id} was never opened; there is nothing to export")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"cannot make {out}: {error.strerror}; choose another folder") from error
+    best = best_commit(state)
+    patch = repository = None
+    if best is not None:
+        patch, repository = _export_best(folder, state.opened.baseline_commit, best, out)
+    exported = Exported(
+        out / "results.tsv", out / "leaderboard.json", out / "README.md", patch, repository
+    )
+    write_results_tsv(state, exported.results)
+    board = [dataclasses.asdict(entry) for entry in contributions(state)]
+    _write(exported.leaderboard, json.dumps(board, indent=2) + "\n")
+    _write(exported.readme, _readme(folder.run_id, state, best))
+    return exported
+
+
+def _export_best(folder: RunFolder, baseline: str, best: Best, out: Path) -> tuple[Path, Path]:
+    """Write the patch against the start tree and a copy of the repository with branch ``best``."""
+    commit = best.hypothesis.commit
+    patch, copy, part = out / "best.patch", out / "repo.git", out / "repo.git.part"
+    try:
+        source = Repository.open(folder.repository, writer=False)
+        _write(patch, _mail(best) + source.diff(baseline, commit, cap_bytes=PATCH_BYTES))
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(folder.repository, part, ignore=shutil.ignore_patterns("*.lock", "tmp_*"))
+        Repository.open(part).set_best(commit)
+        shutil.rmtree(copy, ignore_errors=True)
+        part.rename(copy)
+    except (TrainerError, OSError, shutil.Error) as error:
+        raise ExportError(
+            f"cannot export commit {commit[:12]} of run {folder.run_id} to {out}: {error}; check "
+            "that repo.git is whole and that the folder can be written"
+        ) from error
+    return patch, copy
+
+
+def _mail(best: Best) -> str:
+    """Return the head of a git patch, so that ``git am`` takes it as well as ``git apply``."""
+    author = one_line(best.hypothesis.proposer, 64)
+    return (
+        f"From {best.hypothesis.commit} Mon Sep 17 00:00:00 2001\n"
+        f"From: {author} <{author}@community.invalid>\n"
+        f"Subject: [PATCH] {one_line(best.hypothesis.title, 200)}\n\n---\n"
+    )
+
+
+def _readme(run_id: str, state: RunState, best: Best | None) -> str:
+    lines = [f"# Run {run_id}", ""]
+    if best is None:
+        lines.append("No hypothesis has a score yet, so there is no patch here.")
+    else:
+        h = best.hypothesis
+        gain = (
+            ""
+            if best.gain_percent is None
+            else f", {best.gain_percent:+.2f} % better than the start"
+        )
+        unit = state.opened.unit if state.opened else ""
+        lines += [
+            f"Best commit: `{h.commit}` by {one_line(h.author, 64)}, {h.status}, "
+            f"{best.score:.6f} {unit} (mean on {best.split}){gain}.",
+            "",
+            f"    {one_line(h.title)}",
+            "",
+            "In a folder that holds the task's start tree (the contents of its `start/`):",
+            "",
+            "    git apply best.patch        # or, in a git repository: git am best.patch",
+            "",
+            "As a branch with its whole lineage:",
+            "",
+            "    git clone repo.git best     # checks out branch `best`",
+            "    git fetch repo.git best     # into a repository you have",
+        ]
+    lines += [
+        "",
+        "`results.tsv` has autoresearch's five columns, `leaderboard.json` the ranking.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise ExportError(
+            f"cannot write {path}: {error.strerror}; choose a folder you may write"
+        ) from error

@@ -1,0 +1,182 @@
+"""The leaderboard: contributions in order of merit and what each researcher did.
+
+A function of the ledger's fold and of nothing else: no claim counts, only verdicts and statuses.
+Next: `community.show`, the report, the TUI.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import cast
+
+from community.archive.queries import baseline_mean
+from community.archive.state import HypothesisState, RunState, Split
+from scoring import ranking
+from scoring.decision import gain_over
+from scoring.ranking import rank
+from scoring.verdict import Direction, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One measured hypothesis on the leaderboard."""
+
+    rank: int
+    """From 1; see `contributions`."""
+    hypothesis: str
+    """Post id."""
+    commit: str
+    author: str
+    title: str
+    """The author's words; data."""
+    status: str
+    outcome: str
+    """ok, or invalid when none of its runs was valid."""
+    score: float | None
+    """Mean on `split`; None when invalid."""
+    split: Split
+    """vault for reproduced hypotheses, dev for all others."""
+    runs: int
+    """How many valid runs the score is the mean of."""
+    gain: float | None
+    """Gain over its parent as of its newest status, positive is better."""
+    baseline_gain: float | None
+    """Gain over the baseline's mean on the same split, where that is known."""
+    predicted_gain: float
+    reproduced_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Researcher:
+    """One agent's record."""
+
+    agent: str
+    role: str
+    mind: str
+    experiments: int
+    """Experiments charged to it, reproductions included."""
+    device_seconds: float
+    """Training CPU seconds and the wall of lost attempts charged to it."""
+    posts: int
+    hypotheses: int
+    improved: int
+    """Own hypotheses that were ever found improved or reproduced."""
+    reproduced: int
+    """Own hypotheses that are reproduced now."""
+    reproductions: int
+    """Confirmations of others' hypotheses that it brought to an end."""
+    reviews: int
+    prediction_error: float | None
+    """Mean distance between predicted and screened gain of own hypotheses, the task's unit."""
+    review_error: float | None
+    """The same for the predictions in its reviews."""
+
+
+def contributions(state: RunState) -> tuple[Contribution, ...]:
+    """Return all measured hypotheses in the order of `scoring.ranking.rank`.
+
+    Reproduced ones by their mean on vault, then all others by their mean on dev, then retracted
+    ones, then those without a valid run; older ones first where that ties.
+    """
+    direction: Direction = state.opened.direction if state.opened else "lower"
+    measured = [h for h in state.hypotheses.values() if _is_measured(state, h)]
+    entries = [(_rankable(state, hypothesis), hypothesis) for hypothesis in measured]
+    by_entry = {id(entry): hypothesis for entry, hypothesis in entries}
+    order = rank((entry for entry, _ in entries), direction)
+    return tuple(
+        _contribution(state, place, by_entry[id(entry)])
+        for place, entry in enumerate(order, start=1)
+    )
+
+
+def researchers(state: RunState) -> tuple[Researcher, ...]:
+    """Return the agents: most reproduced first, then most improved, then by name."""
+    posts: Counter[str] = Counter()
+    reviews: dict[str, list[tuple[str, float]]] = {}
+    for record in state.posts.values():
+        posts[record.posted.author] += 1
+        body = record.posted.body
+        if body.get("kind") == "review":
+            review = (str(body["hypothesis"]), float(body["prediction"]["gain"]))
+            reviews.setdefault(record.posted.author, []).append(review)
+    table = [_researcher(state, name, posts[name], reviews.get(name, [])) for name in state.agents]
+    return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
+
+
+def _is_measured(state: RunState, hypothesis: HypothesisState) -> bool:
+    return bool(hypothesis.changes) or any(
+        state.experiments[experiment].is_done for experiment in hypothesis.experiments
+    )
+
+
+def _rankable(state: RunState, hypothesis: HypothesisState) -> ranking.Contribution:
+    dev = state.mean_score(hypothesis.tree_key, "dev")
+    return ranking.Contribution(
+        commit=hypothesis.commit,
+        author=hypothesis.author,
+        status=cast("Status", hypothesis.status),
+        outcome="invalid" if dev is None else "ok",
+        dev_mean=dev,
+        vault_mean=state.mean_score(hypothesis.tree_key, "vault"),
+    )
+
+
+def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> Contribution:
+    split: Split = "vault" if hypothesis.status == "reproduced" else "dev"
+    score = state.mean_score(hypothesis.tree_key, split)
+    baseline = baseline_mean(state, split)
+    direction: Direction = state.opened.direction if state.opened else "lower"
+    is_comparable = baseline is not None and score is not None
+    return Contribution(
+        rank=place,
+        hypothesis=hypothesis.post_id,
+        commit=hypothesis.commit,
+        author=hypothesis.author,
+        title=hypothesis.title,
+        status=hypothesis.status,
+        outcome="invalid" if score is None else "ok",
+        score=score,
+        split=split,
+        runs=len(state.scores(hypothesis.tree_key, split)),
+        gain=hypothesis.gain,
+        baseline_gain=gain_over(score or 0.0, baseline or 0.0, direction)
+        if is_comparable
+        else None,
+        predicted_gain=hypothesis.prediction[0],
+        reproduced_by=hypothesis.reproduced_by,
+    )
+
+
+def _researcher(
+    state: RunState, name: str, posts: int, reviews: list[tuple[str, float]]
+) -> Researcher:
+    agent = state.agents[name]
+    own = [h for h in state.hypotheses.values() if h.author == name]
+    confirmed = (c for h in state.hypotheses.values() for c in h.confirmations)
+    spend = state.spend.get(name)
+    return Researcher(
+        agent=name,
+        role=agent.role,
+        mind=agent.mind,
+        experiments=spend.experiments if spend else 0,
+        device_seconds=spend.device_seconds if spend else 0.0,
+        posts=posts,
+        hypotheses=len(own),
+        improved=sum(h.was_improved for h in own),
+        reproduced=sum(h.status == "reproduced" for h in own),
+        reproductions=sum(change.by == name for change in confirmed),
+        reviews=len(reviews),
+        prediction_error=_mean_error(state, [(h.post_id, h.prediction[0]) for h in own]),
+        review_error=_mean_error(state, reviews),
+    )
+
+
+def _mean_error(state: RunState, predictions: list[tuple[str, float]]) -> float | None:
+    errors = [
+        abs(predicted - gain)
+        for post_id, predicted in predictions
+        if (hypothesis := state.hypotheses.get(post_id)) is not None
+        and (gain := hypothesis.screened_gain) is not None
+    ]
+    return sum(errors) / len(errors) if errors else None

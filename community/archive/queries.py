@@ -1,0 +1,175 @@
+"""Questions about a folded run that several views ask: how busy the pool was, which commit is best.
+
+Pure functions of `RunState`. What ranks whom is `leaderboard`; what is printed is `community.show`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from community.archive.state import HypothesisState, RunState, Split
+from scoring.decision import gain_over
+from scoring.verdict import Direction
+
+Interval = tuple[int, int]
+"""Run times in microseconds: from, until."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotUse:
+    """What one slot did."""
+
+    slot: str
+    busy_share: float
+    """Share of the window with a train or an answering process alive."""
+    train_share: float
+    train: tuple[Interval, ...]
+    """When a train process was alive, over the whole run, merged and in order."""
+    answer: tuple[Interval, ...]
+    """When an answering process was alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How well the pool was used, from attempts that ended; lost and running ones count as idle."""
+
+    busy_share: float
+    """Mean of the slots' busy shares; 0 when the window is empty."""
+    train_share: float
+    window_us: Interval
+    slots: tuple[SlotUse, ...]
+
+
+def pool_use(state: RunState, lo: float = 0.1, hi: float = 0.9) -> PoolUse:
+    """Return how busy the slots were between two fractions of the run's time so far.
+
+    The run's time is from its opening to its last row, stops left out; calibration counts as work.
+
+    Args:
+        state: The run.
+        lo: Where the window begins, as a fraction of the run's time.
+        hi: Where it ends.
+    """
+    length = state.last_us - state.opened_us
+    window = (state.opened_us + round(lo * length), state.opened_us + round(hi * length))
+    names = dict.fromkeys(state.opened.slots if state.opened else ())
+    train: dict[str, list[Interval]] = {name: [] for name in names}
+    answer: dict[str, list[Interval]] = {name: [] for name in names}
+    for experiment in state.experiments.values():
+        for attempt in experiment.attempts:
+            if attempt.ended is not None:
+                train.setdefault(attempt.slot, []).append(attempt.ended.train_us)
+                answer.setdefault(attempt.slot, []).append(attempt.ended.answer_us)
+    slots = tuple(_slot_use(slot, train[slot], answer[slot], window) for slot in train)
+    count = max(1, len(slots))
+    return PoolUse(
+        busy_share=sum(slot.busy_share for slot in slots) / count,
+        train_share=sum(slot.train_share for slot in slots) / count,
+        window_us=window,
+        slots=slots,
+    )
+
+
+def _slot_use(
+    slot: str, train: list[Interval], answer: list[Interval], window: Interval
+) -> SlotUse:
+    trained, answered = _merged(train), _merged(answer)
+    return SlotUse(
+        slot=slot,
+        busy_share=_share(_merged([*trained, *answered]), window),
+        train_share=_share(trained, window),
+        train=trained,
+        answer=answered,
+    )
+
+
+def _merged(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    """Return the union as disjoint intervals in order; empty ones vanish."""
+    union: list[Interval] = []
+    for start, end in sorted(pair for pair in intervals if pair[0] < pair[1]):
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(end, union[-1][1]))
+        else:
+            union.append((start, end))
+    return tuple(union)
+
+
+def _share(disjoint: Iterable[Interval], window: Interval) -> float:
+    low, high = window
+    if high <= low:
+        return 0.0
+    return sum(max(0, min(end, high) - max(start, low)) for start, end in disjoint) / (high - low)
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The commit a run would be judged by."""
+
+    hypothesis: HypothesisState
+    score: float
+    """Mean on `split`."""
+    split: Split
+    """vault for a reproduced commit, else dev."""
+    reference: float | None
+    """The baseline's mean on that split; its mean on dev where vault is not known."""
+    gain: float | None
+    """Gain over `reference`, positive is better."""
+
+    @property
+    def gain_percent(self) -> float | None:
+        """`gain` in percent of the reference."""
+        if self.gain is None or not self.reference:
+            return None
+        return 100 * self.gain / abs(self.reference)
+
+
+_STEPS: tuple[tuple[Split, frozenset[str]], ...] = (
+    ("vault", frozenset({"reproduced"})),
+    ("dev", frozenset({"improved"})),
+    ("dev", frozenset({"measured", "undecided", "not_improved"})),
+)
+
+
+def best_commit(state: RunState) -> Best | None:
+    """Return the frontier, else the best improved hypothesis, else the best measured one.
+
+    A frontier whose hypothesis lost its status since (contested, retracted) gives way to the one
+    before. None until a hypothesis has a valid score.
+    """
+    for _, moved in reversed(state.frontier):
+        hypothesis = state.hypotheses.get(moved.hypothesis)
+        if hypothesis is not None and hypothesis.status == "reproduced":
+            score = state.mean_score(hypothesis.tree_key, "vault")
+            return _best(state, hypothesis, moved.score if score is None else score, "vault")
+    for split, statuses in _STEPS:
+        scored = [
+            (score, hypothesis)
+            for hypothesis in state.hypotheses.values()
+            if hypothesis.status in statuses
+            and (score := state.mean_score(hypothesis.tree_key, split)) is not None
+        ]
+        if scored:
+            sign = -1 if state.opened and state.opened.direction == "higher" else 1
+            score, hypothesis = min(scored, key=lambda pair: sign * pair[0])
+            return _best(state, hypothesis, score, split)
+    return None
+
+
+def _best(state: RunState, hypothesis: HypothesisState, score: float, split: Split) -> Best:
+    reference = baseline_mean(state, split)
+    if reference is None:
+        reference = baseline_mean(state, "dev")
+    direction: Direction = state.opened.direction if state.opened else "lower"
+    gain = None if reference is None else gain_over(score, reference, direction)
+    return Best(hypothesis, score, split, reference, gain)
+
+
+def baseline_mean(state: RunState, split: Split) -> float | None:
+    """Return the unmodified start tree's mean score on a split, or None before it is known.
+
+    On dev that is the calibrated mean once the noise band is recorded.
+    """
+    if split == "dev" and state.noise is not None:
+        return state.noise.mean
+    return state.mean_score(state.opened.baseline_tree_key, split) if state.opened else None

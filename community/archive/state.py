@@ -1,0 +1,386 @@
+"""A run as it stands: the fold of its ledger rows. Scheduler, clerk and all views read this.
+
+Not a store and not a decision: the same rows give the same state, live or replayed. It refuses rows
+that contradict one another (a verdict without its experiment, say), which is what makes a resumed
+ledger provably whole. `community.archive.queries` and `leaderboard` compute views from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from community.archive.state_records import (
+    AgentState,
+    AttemptState,
+    ExperimentState,
+    HypothesisState,
+    PostRecord,
+    ProgressPoint,
+    SpendState,
+    progress_points,
+)
+from community.errors import LedgerInconsistentError
+from community.events import (
+    AgentJoined,
+    AttemptEnded,
+    AttemptStarted,
+    ExperimentQueued,
+    FrontierMoved,
+    NoiseEstimated,
+    Noticed,
+    Posted,
+    Proposed,
+    Refused,
+    ReproductionOpened,
+    Row,
+    RunOpened,
+    RunResumed,
+    RunStopped,
+    StatusChanged,
+    TurnTaken,
+    VerdictGiven,
+)
+
+__all__ = [
+    "BASELINE",
+    "AgentState",
+    "AttemptState",
+    "ExperimentState",
+    "HypothesisState",
+    "PostRecord",
+    "ProgressPoint",
+    "RunState",
+    "SpendState",
+]
+
+Split = Literal["dev", "vault", "seal"]
+
+BASELINE = "lab"
+"""Whom baseline runs are charged to."""
+
+
+class RunState:
+    """Everything the ledger says about a run, up to the last applied row."""
+
+    def __init__(self) -> None:
+        self.last_seq = 0
+        """Sequence number of the last applied row."""
+        self.last_us = 0
+        """Run time of the last applied row, in microseconds."""
+        self.opened: RunOpened | None = None
+        self.opened_us = 0
+        self.resumed: list[tuple[int, RunResumed]] = []
+        self.stopped: RunStopped | None = None
+        """The run's end; None while it runs, after a kill, and again after a restart."""
+        self.noise: NoiseEstimated | None = None
+        self.agents: dict[str, AgentState] = {}
+        self.posts: dict[str, PostRecord] = {}
+        """By post id, in the ledger's order."""
+        self.posts_by_message: dict[tuple[str, str], str] = {}
+        """(author, message id) -> post id, so that a repeated draft is acknowledged again."""
+        self.proposals: dict[str, Proposed] = {}
+        """By commit."""
+        self.hypotheses: dict[str, HypothesisState] = {}
+        """By post id."""
+        self.hypotheses_by_commit: dict[str, list[str]] = {}
+        """Commit -> post ids."""
+        self.experiments: dict[str, ExperimentState] = {}
+        """By experiment id, in order of admission."""
+        self.measurements: Counter[str] = Counter()
+        """Tree key -> how many measurements were admitted; also the next n of the seed rule."""
+        self.verdicts: dict[str, VerdictGiven] = {}
+        """By verdict id, in the ledger's order."""
+        self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
+        """(tree key, split) -> verdicts in the ledger's order, invalid ones included."""
+        self.delivered: dict[str, dict[str, str]] = {}
+        """Reader -> post id -> what the edge carried."""
+        self.frontier: list[tuple[int, FrontierMoved]] = []
+        """(run time in microseconds, move), oldest first."""
+        self.refusals: list[tuple[int, Refused]] = []
+        self.notices: list[tuple[int, Noticed]] = []
+        self.spend: dict[str, SpendState] = {}
+        """By agent; calibration is under ``lab``."""
+        self.experiments_admitted = 0
+        """Baseline runs left out."""
+        self.experiments_done = 0
+        """Experiments with a verdict, baseline runs left out."""
+        self.lost_attempts = 0
+        self.device_seconds = 0.0
+        """Training CPU seconds plus the wall of lost attempts, baseline runs left out."""
+        self.baseline_device_seconds = 0.0
+        self._readable: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_verdict: list[ExperimentState] = []
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Row]) -> RunState:
+        """Fold `rows`, which start at sequence number 1.
+
+        Raises:
+            LedgerInconsistentError: rows contradict one another.
+        """
+        state = cls()
+        for row in rows:
+            state.apply(row)
+        return state
+
+    def apply(self, row: Row) -> None:
+        """Take in the next row.
+
+        Raises:
+            LedgerInconsistentError: it does not follow from what came before.
+        """
+        if row.seq != self.last_seq + 1:
+            raise LedgerInconsistentError(
+                f"row {row.seq} follows row {self.last_seq}: a gap or a repeated row; "
+                "restore ledger.db from a copy"
+            )
+        if row.at_us < self.last_us:
+            raise self._wrong(row, f"run time went back from {self.last_us} us")
+        if self.opened is None and not isinstance(row.event, RunOpened):
+            raise self._wrong(row, "a ledger begins with run_opened")
+        _FOLDS[type(row.event)](self, row, row.event)
+        self.last_seq = row.seq
+        self.last_us = row.at_us
+
+    # -- what is known -------------------------------------------------------------------------
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run ended in order, or None."""
+        return self.stopped.why if self.stopped else None
+
+    def scores(self, tree_key: str, split: Split) -> tuple[float, ...]:
+        """Return the scores of all valid runs of a tree on a split, in order."""
+        verdicts = self.verdicts_by_tree.get((tree_key, split), ())
+        return tuple(v.score for v in verdicts if v.outcome == "ok" and v.score is not None)
+
+    def mean_score(self, tree_key: str, split: Split) -> float | None:
+        """Return the mean score of a tree on a split, or None without a valid run."""
+        scores = self.scores(tree_key, split)
+        return sum(scores) / len(scores) if scores else None
+
+    def readable(self, agent: str) -> frozenset[str]:
+        """Return the commits an agent may read: its own, the baseline, and those carried to it."""
+        baseline = {self.opened.baseline_commit} if self.opened else set()
+        return frozenset(self._readable.get(agent, set()) | baseline)
+
+    def pending(self) -> list[ExperimentState]:
+        """Return admitted experiments without a verdict, in order of admission."""
+        return [e for e in self.experiments.values() if not e.is_done]
+
+    def running(self) -> list[ExperimentState]:
+        """Return the experiments of which an attempt runs."""
+        return [e for e in self.experiments.values() if e.is_running]
+
+    def best_score_so_far(self) -> list[ProgressPoint]:
+        """Return one point per valid screen on dev, in order of their verdicts."""
+        direction = self.opened.direction if self.opened else "lower"
+        return progress_points(self._by_verdict, self.hypotheses, direction)
+
+    # -- the fold, one function per kind -------------------------------------------------------
+
+    @staticmethod
+    def _wrong(row: Row, what: str) -> LedgerInconsistentError:
+        return LedgerInconsistentError(
+            f"row {row.seq} ({row.event.kind}): {what}; the ledger contradicts itself, "
+            "restore ledger.db from a copy or report this as a bug"
+        )
+
+    def _run_opened(self, row: Row, event: RunOpened) -> None:
+        if self.opened is not None:
+            raise self._wrong(row, "the run was opened before")
+        self.opened = event
+        self.opened_us = row.at_us
+
+    def _run_resumed(self, row: Row, event: RunResumed) -> None:
+        self.resumed.append((row.at_us, event))
+        self.stopped = None
+        running = {e.queued.experiment_id: e for e in self.running()}
+        if unknown := set(event.lost_attempts) - set(running):
+            raise self._wrong(row, f"{min(unknown)} had no running attempt to lose")
+        for experiment in running.values():
+            attempt = experiment.attempts[-1]
+            attempt.is_lost = True
+            attempt.ended_us = row.at_us
+            self.lost_attempts += 1
+            self._spend(experiment).lost_s += attempt.charge_s
+            self._charge(experiment, attempt.charge_s)
+
+    def _run_stopped(self, row: Row, event: RunStopped) -> None:
+        self.stopped = event
+
+    def _agent_joined(self, row: Row, event: AgentJoined) -> None:
+        agent = self._agent(event.agent)
+        agent.role, agent.mind, agent.hears = event.role, event.mind, event.hears
+
+    def _turn_taken(self, row: Row, event: TurnTaken) -> None:
+        agent = self._agent(event.agent)
+        if event.turn < agent.next_turn:
+            raise self._wrong(row, f"{event.agent} took turn {event.turn} twice")
+        agent.next_turn = event.turn + 1
+        if event.notebook is not None:
+            agent.notebook = event.notebook
+
+    def _posted(self, row: Row, event: Posted) -> None:
+        message = (event.author, event.message_id)
+        if event.post_id in self.posts:
+            raise self._wrong(row, f"post {event.post_id} exists already")
+        if message in self.posts_by_message:
+            raise self._wrong(
+                row, f"message {event.message_id} of {event.author} was recorded before"
+            )
+        self.posts[event.post_id] = PostRecord(row.seq, row.at_us, event)
+        self.posts_by_message[message] = event.post_id
+        commit = event.body.get("commit")
+        for reader, carries in event.readers.items():
+            self.delivered.setdefault(reader, {})[event.post_id] = carries
+            if commit and carries in {"diff", "everything"}:
+                self._readable[reader].add(commit)
+        if event.body.get("kind") == "hypothesis":
+            self._hypothesis(row, event)
+
+    def _hypothesis(self, row: Row, event: Posted) -> None:
+        body = event.body
+        proposal = self.proposals.get(body["commit"])
+        prediction = body["prediction"]
+        self.hypotheses[event.post_id] = HypothesisState(
+            post_id=event.post_id,
+            commit=body["commit"],
+            parents=tuple(body["parents"]),
+            author=event.author,
+            proposer=proposal.author if proposal else event.author,
+            title=body["title"],
+            knobs=dict(body.get("knobs", {})),
+            prediction=(prediction["gain"], prediction["confidence"]),
+            tree_key=proposal.tree_key if proposal else "",
+            posted_us=row.at_us,
+        )
+        self.hypotheses_by_commit.setdefault(body["commit"], []).append(event.post_id)
+
+    def _refused(self, row: Row, event: Refused) -> None:
+        self.refusals.append((row.at_us, event))
+
+    def _proposed(self, row: Row, event: Proposed) -> None:
+        self.proposals.setdefault(event.commit, event)
+        self._readable[event.author].add(event.commit)
+
+    def _experiment_queued(self, row: Row, event: ExperimentQueued) -> None:
+        if event.experiment_id in self.experiments:
+            raise self._wrong(row, f"experiment {event.experiment_id} was admitted before")
+        experiment = ExperimentState(queued=event, queued_at_us=row.at_us)
+        self.experiments[event.experiment_id] = experiment
+        self.measurements[event.tree_key] += 1
+        self._spend(experiment).experiments += 1
+        if not experiment.is_baseline:
+            self.experiments_admitted += 1
+        if event.hypothesis:
+            self._known_hypothesis(row, event.hypothesis).experiments.append(event.experiment_id)
+
+    def _attempt_started(self, row: Row, event: AttemptStarted) -> None:
+        experiment = self._known_experiment(row, event.experiment_id)
+        if experiment.is_done or experiment.is_running:
+            raise self._wrong(row, f"{event.experiment_id} is running or done")
+        if event.attempt != experiment.next_attempt:
+            raise self._wrong(row, f"attempt {event.attempt} is not {experiment.next_attempt}")
+        experiment.attempts.append(AttemptState(event.attempt, event.slot, row.at_us))
+
+    def _attempt_ended(self, row: Row, event: AttemptEnded) -> None:
+        experiment = self._known_experiment(row, event.experiment_id)
+        attempt = experiment.attempts[-1] if experiment.attempts else None
+        if attempt is None or not attempt.is_running or attempt.attempt != event.attempt:
+            raise self._wrong(
+                row, f"attempt {event.attempt} of {event.experiment_id} is not running"
+            )
+        attempt.ended, attempt.ended_us = event, row.at_us
+        spend = self._spend(experiment)
+        spend.train_cpu_s += event.train_cpu_s
+        spend.score_cpu_s += event.score_cpu_s
+        self._charge(experiment, attempt.charge_s)
+
+    def _verdict_given(self, row: Row, event: VerdictGiven) -> None:
+        experiment = self._known_experiment(row, event.experiment_id)
+        if experiment.verdict is not None:
+            raise self._wrong(row, f"{event.experiment_id} has a verdict already")
+        if event.verdict_id in self.verdicts:
+            raise self._wrong(row, f"verdict {event.verdict_id} exists already")
+        if (event.tree_key, event.split) != (experiment.queued.tree_key, experiment.queued.split):
+            raise self._wrong(row, f"it is about another tree or split than {event.experiment_id}")
+        experiment.verdict, experiment.verdict_us = event, row.at_us
+        self._by_verdict.append(experiment)
+        self.verdicts[event.verdict_id] = event
+        self.verdicts_by_tree.setdefault((event.tree_key, event.split), []).append(event)
+        if not experiment.is_baseline:
+            self.experiments_done += 1
+
+    def _noise_estimated(self, row: Row, event: NoiseEstimated) -> None:
+        self.noise = event
+
+    def _status_changed(self, row: Row, event: StatusChanged) -> None:
+        hypothesis = self._known_hypothesis(row, event.hypothesis)
+        if missing := [v for v in event.verdicts if v not in self.verdicts]:
+            raise self._wrong(row, f"it rests on verdict {missing[0]}, which is not recorded")
+        hypothesis.status = event.status
+        hypothesis.gain, hypothesis.threshold = event.gain, event.threshold
+        hypothesis.changes.append((row.at_us, event))
+        if hypothesis.reproduction_by == event.by:
+            hypothesis.confirmations.append(event)
+            hypothesis.reproduction_by = None
+        hypothesis.reproduced_by = event.by if event.status == "reproduced" else None
+
+    def _reproduction_opened(self, row: Row, event: ReproductionOpened) -> None:
+        hypothesis = self._known_hypothesis(row, event.hypothesis)
+        if hypothesis.reproduction_by is not None:
+            raise self._wrong(row, f"{hypothesis.reproduction_by} reproduces it already")
+        hypothesis.reproduction_by = event.by
+        hypothesis.reproductions_opened += 1
+
+    def _frontier_moved(self, row: Row, event: FrontierMoved) -> None:
+        self.frontier.append((row.at_us, event))
+
+    def _noticed(self, row: Row, event: Noticed) -> None:
+        self.notices.append((row.at_us, event))
+
+    def _agent(self, name: str) -> AgentState:
+        return self.agents.setdefault(name, AgentState(name))
+
+    def _spend(self, experiment: ExperimentState) -> SpendState:
+        return self.spend.setdefault(experiment.queued.charged_to, SpendState())
+
+    def _charge(self, experiment: ExperimentState, seconds: float) -> None:
+        if experiment.is_baseline:
+            self.baseline_device_seconds += seconds
+        else:
+            self.device_seconds += seconds
+
+    def _known_experiment(self, row: Row, experiment_id: str) -> ExperimentState:
+        if experiment_id not in self.experiments:
+            raise self._wrong(row, f"experiment {experiment_id} was never admitted")
+        return self.experiments[experiment_id]
+
+    def _known_hypothesis(self, row: Row, post_id: str) -> HypothesisState:
+        if post_id not in self.hypotheses:
+            raise self._wrong(row, f"no hypothesis was posted as {post_id}")
+        return self.hypotheses[post_id]
+
+
+_FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
+    RunOpened: RunState._run_opened,
+    RunResumed: RunState._run_resumed,
+    RunStopped: RunState._run_stopped,
+    AgentJoined: RunState._agent_joined,
+    TurnTaken: RunState._turn_taken,
+    Posted: RunState._posted,
+    Refused: RunState._refused,
+    Proposed: RunState._proposed,
+    ExperimentQueued: RunState._experiment_queued,
+    AttemptStarted: RunState._attempt_started,
+    AttemptEnded: RunState._attempt_ended,
+    VerdictGiven: RunState._verdict_given,
+    NoiseEstimated: RunState._noise_estimated,
+    StatusChanged: RunState._status_changed,
+    ReproductionOpened: RunState._reproduction_opened,
+    FrontierMoved: RunState._frontier_moved,
+    Noticed: RunState._noticed,
+}

@@ -1,0 +1,222 @@
+"""The parts of a folded run: what is known of one post, hypothesis, experiment, agent.
+
+Plain records that `community.archive.state.RunState` fills row by row. Readers treat them as
+read-only; only the fold writes. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from community.events import AttemptEnded, ExperimentQueued, Posted, StatusChanged, VerdictGiven
+from forum.messages import KnobValue, Post
+
+
+@dataclass(frozen=True, slots=True)
+class PostRecord:
+    """A post with its place in the ledger."""
+
+    seq: int
+    """Ledger sequence number; orders all posts."""
+    at_us: int
+    """Microseconds of run time."""
+    posted: Posted
+
+    def as_post(self) -> Post:
+        """Return the whole post, nothing thinned out."""
+        return Post.model_validate(
+            {
+                "post_id": self.posted.post_id,
+                "seq": self.seq,
+                "at_us": self.at_us,
+                "author": self.posted.author,
+                "message_id": self.posted.message_id,
+                "thread": self.posted.thread,
+                "body": self.posted.body,
+            }
+        )
+
+
+@dataclass(slots=True)
+class HypothesisState:
+    """A posted hypothesis and how far up the ladder of statuses it is."""
+
+    post_id: str
+    commit: str
+    parents: tuple[str, ...]
+    """Commits; the first is the one that the gain is measured against."""
+    author: str
+    """Who posted it."""
+    proposer: str
+    """Who committed the tree; the author unless the ledger names somebody else."""
+    title: str
+    knobs: dict[str, KnobValue]
+    prediction: tuple[float, float]
+    """(expected gain in the task's unit, positive is better; confidence from 0 to 1)."""
+    tree_key: str
+    """Empty when the ledger holds no proposal of this commit."""
+    posted_us: int
+    status: str = "measured"
+    """The newest status; ``measured`` before the first change."""
+    gain: float | None = None
+    """Gain of the newest change, positive is better."""
+    threshold: float | None = None
+    """The gain that was needed for the newest change."""
+    changes: list[tuple[int, StatusChanged]] = field(default_factory=list)
+    """(run time in microseconds, change), oldest first."""
+    confirmations: list[StatusChanged] = field(default_factory=list)
+    """Those changes that ended a reproduction."""
+    reproduced_by: str | None = None
+    """Who reproduced it, while its status is ``reproduced``."""
+    reproduction_by: str | None = None
+    """Who has a reproduction open at the moment."""
+    reproductions_opened: int = 0
+    experiments: list[str] = field(default_factory=list)
+    """Ids of the experiments that serve it, in order of admission."""
+
+    @property
+    def screened_gain(self) -> float | None:
+        """Gain of the first change that has one: what the prediction was about."""
+        return next((c.gain for _, c in self.changes if c.gain is not None), None)
+
+    @property
+    def was_improved(self) -> bool:
+        """Whether it was ever found improved or reproduced."""
+        return any(change.status in {"improved", "reproduced"} for _, change in self.changes)
+
+
+@dataclass(slots=True)
+class AttemptState:
+    """One try of an experiment."""
+
+    attempt: int
+    """From 1."""
+    slot: str
+    started_us: int
+    ended: AttemptEnded | None = None
+    ended_us: int | None = None
+    """Run time of its end, or of the restart that found it lost; None while it runs."""
+    is_lost: bool = False
+    """Whether its process died with the run."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it neither ended nor was lost."""
+        return self.ended is None and not self.is_lost
+
+    @property
+    def charge_s(self) -> float:
+        """Device seconds it costs: training CPU seconds, or the wall seconds of a lost one."""
+        if self.ended is not None:
+            return self.ended.train_cpu_s
+        if self.is_lost and self.ended_us is not None:
+            return (self.ended_us - self.started_us) / 1e6
+        return 0.0
+
+
+@dataclass(slots=True)
+class ExperimentState:
+    """An admitted experiment, its attempts, and its verdict once there is one."""
+
+    queued: ExperimentQueued
+    queued_at_us: int
+    attempts: list[AttemptState] = field(default_factory=list)
+    verdict: VerdictGiven | None = None
+    verdict_us: int | None = None
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it belongs to calibration and is listed apart."""
+        return self.queued.purpose == "baseline"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its verdict is known."""
+        return self.verdict is not None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an attempt runs at the moment."""
+        return bool(self.attempts) and self.attempts[-1].is_running
+
+    @property
+    def next_attempt(self) -> int:
+        """The number that the next try has to carry."""
+        return len(self.attempts) + 1
+
+
+@dataclass(slots=True)
+class AgentState:
+    """A participant and where its mind goes on after a restart."""
+
+    name: str
+    role: str = ""
+    mind: str = ""
+    hears: tuple[str, ...] = ()
+    """Whose posts reach it."""
+    next_turn: int = 0
+    notebook: str = ""
+
+
+@dataclass(slots=True)
+class SpendState:
+    """What was charged to one agent (or to ``lab``)."""
+
+    experiments: int = 0
+    train_cpu_s: float = 0.0
+    """CPU seconds of attempts that ended."""
+    score_cpu_s: float = 0.0
+    lost_s: float = 0.0
+    """Wall seconds of attempts that were lost."""
+
+    @property
+    def device_seconds(self) -> float:
+        """What counts against a limit in device seconds."""
+        return self.train_cpu_s + self.lost_s
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressPoint:
+    """One screened experiment in the series a progress plot shows."""
+
+    at_us: int
+    """Run time of the verdict."""
+    experiments: int
+    """How many experiments, baseline left out, had a verdict by then, this one included."""
+    score: float
+    """Its score on dev."""
+    status: str
+    """The present status of its hypothesis."""
+    best: float
+    """Best dev score so far, this one included."""
+    hypothesis: str
+    """Post id."""
+
+
+def progress_points(
+    finished: Iterable[ExperimentState], hypotheses: Mapping[str, HypothesisState], direction: str
+) -> list[ProgressPoint]:
+    """Return one point per valid screen among `finished`, which come in order of their verdicts."""
+    points: list[ProgressPoint] = []
+    done = 0
+    best: float | None = None
+    pick = max if direction == "higher" else min
+    for experiment in finished:
+        done += not experiment.is_baseline
+        verdict = experiment.verdict
+        if verdict is None or verdict.score is None or experiment.queued.purpose != "screen":
+            continue
+        best = verdict.score if best is None else pick(best, verdict.score)
+        hypothesis = hypotheses.get(experiment.queued.hypothesis)
+        points.append(
+            ProgressPoint(
+                at_us=experiment.verdict_us or 0,
+                experiments=done,
+                score=verdict.score,
+                status=hypothesis.status if hypothesis else "measured",
+                best=best,
+                hypothesis=experiment.queued.hypothesis,
+            )
+        )
+    return points

@@ -1,0 +1,61 @@
+"""The one way into the ledger: append events, keep the folded state in step, wake who waits.
+
+Not a view and not a rule: it stores what others decided. The ledger is the record, `state` is its
+fold; both change in the same call, so no part of the community can see one without the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from community.archive.ledger import Ledger
+from community.archive.state import RunState
+from community.clock import RunClock
+from community.events import Event
+
+
+class Chronicle:
+    """A run's ledger while the run lives.
+
+    Args:
+        ledger: The open ledger; this object becomes its only writer.
+        clock: Run time for new rows.
+    """
+
+    def __init__(self, ledger: Ledger, clock: RunClock) -> None:
+        self._ledger = ledger
+        self.clock = clock
+        self.state = RunState.from_rows(ledger.rows())
+        ledger.subscribe(self.state.apply)
+        self._waiters: set[asyncio.Event] = set()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger itself, for reading."""
+        return self._ledger
+
+    def record(self, *events: Event) -> int:
+        """Append `events` in one transaction and fold them.
+
+        Returns:
+            The ledger sequence number of the last one.
+        """
+        seq = self._ledger.append(self.clock.now_us(), *events)
+        for waiter in self._waiters:
+            waiter.set()
+        return seq
+
+    async def wait_until(self, is_true: Callable[[RunState], bool]) -> None:
+        """Wait until `is_true(state)`; it is asked once at once and again after each record.
+
+        Cancellation: nothing remains.
+        """
+        woken = asyncio.Event()
+        self._waiters.add(woken)
+        try:
+            while not is_true(self.state):
+                woken.clear()
+                await woken.wait()
+        finally:
+            self._waiters.discard(woken)

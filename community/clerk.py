@@ -1,0 +1,218 @@
+"""The clerk: validates, records, acknowledges and routes every post. Topology is a fact here.
+
+An author says what he likes; what is recorded about commits and verdicts is what the ledger and the
+repository say. A copy goes to each reader whose edge carries it, thinned to what it carries, in the
+ledger's order. The clerk knows no scores beyond what a post may cite and decides nothing about
+jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from community.archive.state import RunState
+from community.chronicle import Chronicle
+from community.events import Posted, Refused
+from community.topology import Topology
+from forum.board import Desk, Submission
+from forum.codec import decode_draft
+from forum.errors import MessageRefusedError
+from forum.ids import AgentName
+from forum.messages import (
+    Body,
+    Carries,
+    Claim,
+    Draft,
+    Evidence,
+    Failure,
+    Finding,
+    Hypothesis,
+    Post,
+    Receipt,
+    Review,
+)
+from forum.visibility import thin
+from trainer.repository import Repository
+
+LAB = "lab"
+"""Author of the institution's own posts."""
+PATCH_CHARACTERS = 65_536
+"""Longest patch a post carries; a longer one travels by its commit."""
+
+
+class Clerk:
+    """Stands between the board and the ledger.
+
+    Args:
+        chronicle: Where posts are recorded.
+        desk: The clerk's place at the board.
+        topology: Whose posts reach whom.
+        repository: Source of the patches that posts show.
+    """
+
+    def __init__(
+        self, chronicle: Chronicle, desk: Desk, topology: Topology, repository: Repository
+    ) -> None:
+        self._chronicle = chronicle
+        self._desk = desk
+        self._topology = topology
+        self._repository = repository
+
+    async def serve(self) -> None:
+        """Take in submissions until the board closes.
+
+        Cancellation: a post is recorded whole or not at all; readers who missed it catch up.
+        """
+        async for submission in self._desk.submissions():
+            await self._take(submission)
+
+    async def post_for_lab(self, body: Body, thread: str, along: str, message_id: str) -> None:
+        """Publish the institution's word in `thread`, to the agent `along` and along its edges."""
+        if (LAB, message_id) in self._chronicle.state.posts_by_message:
+            return
+        readers = {**self._topology.readers(along), along: "everything"}
+        draft = Draft(message_id=message_id, thread=thread, body=body)
+        await self._publish(LAB, draft, readers)
+
+    async def _take(self, submission: Submission) -> None:
+        author = submission.author
+        try:
+            draft = decode_draft(submission.payload)
+        except MessageRefusedError as error:
+            await self._refuse(author, getattr(error, "message_id", "") or "unreadable", str(error))
+            return
+        known = self._chronicle.state.posts_by_message.get((author, draft.message_id))
+        if known is not None:
+            seq = self._chronicle.state.posts[known].seq
+            receipt = Receipt(message_id=draft.message_id, post_id=known, seq=seq)
+            await self._desk.acknowledge(author, receipt)
+            return
+        try:
+            body = self._establish(author, draft)
+        except MessageRefusedError as error:
+            await self._refuse(author, draft.message_id, str(error))
+            return
+        readers: dict[str, Carries] = {**self._topology.readers(author), author: "everything"}
+        await self._publish(author, draft.model_copy(update={"body": body}), readers)
+
+    async def _publish(self, author: str, draft: Draft, readers: Mapping[str, Carries]) -> None:
+        """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost."""
+        state = self._chronicle.state
+        post = Post(
+            post_id=f"p{len(state.posts) + 1}",
+            seq=state.last_seq + 1,
+            at_us=self._chronicle.clock.now_us(),
+            author=author,
+            message_id=draft.message_id,
+            thread=draft.thread,
+            body=draft.body,
+        )
+        copies = {reader: thin(post, carries) for reader, carries in sorted(readers.items())}
+        self._chronicle.record(
+            Posted(
+                post_id=post.post_id,
+                message_id=post.message_id,
+                author=author,
+                thread=post.thread,
+                body=post.body.model_dump(mode="json"),
+                readers={name: readers[name] for name, copy in copies.items() if copy is not None},
+            )
+        )
+        if author != LAB:
+            receipt = Receipt(message_id=post.message_id, post_id=post.post_id, seq=post.seq)
+            await self._desk.acknowledge(AgentName(author), receipt)
+        for reader, copy in copies.items():
+            if copy is not None:
+                await self._desk.deliver(AgentName(reader), copy)
+
+    async def _refuse(self, author: AgentName, message_id: str, reason: str) -> None:
+        self._chronicle.record(Refused(author, "post", reason, message_id))
+        await self._desk.acknowledge(author, Receipt(message_id=message_id, reason=reason[:300]))
+
+    def _establish(self, author: str, draft: Draft) -> Body:
+        """Return the draft's body with its facts replaced by those on record.
+
+        Raises:
+            MessageRefusedError: it speaks of what is not there or not the author's to speak of.
+        """
+        state = self._chronicle.state
+        if draft.thread is not None and draft.thread not in state.delivered.get(author, {}):
+            raise MessageRefusedError(
+                f"thread {draft.thread!r} never reached {author}; answer only what you have read"
+            )
+        body = draft.body
+        if isinstance(body, Hypothesis):
+            return self._establish_hypothesis(state, author, body)
+        if isinstance(body, Finding | Failure):
+            return self._establish_result(state, author, body)
+        if isinstance(body, Review | Claim):
+            target = body.hypothesis if isinstance(body, Review) else body.target
+            if target not in state.delivered.get(author, {}):
+                raise MessageRefusedError(f"post {target!r} never reached {author}")
+            if isinstance(body, Review) and state.posts[target].posted.author == author:
+                raise MessageRefusedError(f"{target!r} is {author}'s own; nobody reviews himself")
+        return body
+
+    def _establish_hypothesis(self, state: RunState, author: str, body: Hypothesis) -> Hypothesis:
+        proposal = state.proposals.get(body.commit)
+        if proposal is None or proposal.author != author:
+            raise MessageRefusedError(
+                f"commit {body.commit[:12]!r} is no proposal of {author}; prepare it first"
+            )
+        if body.commit in state.hypotheses_by_commit:
+            known = state.hypotheses_by_commit[body.commit][0]
+            raise MessageRefusedError(f"commit {body.commit[:12]!r} was posted as {known} already")
+        return body.model_copy(
+            update={
+                "parents": proposal.parents,
+                "knobs": proposal.knobs,
+                "patch": self._patch(proposal.parents[0], body.commit),
+            }
+        )
+
+    def _establish_result(
+        self, state: RunState, author: str, body: Finding | Failure
+    ) -> Finding | Failure:
+        claim = state.hypotheses.get(body.hypothesis)
+        verdict = state.verdicts.get(body.evidence.verdict_id)
+        if claim is None or verdict is None:
+            raise MessageRefusedError(
+                f"no verdict {body.evidence.verdict_id!r} on {body.hypothesis!r} exists; "
+                "cite the verdict id that the lab returned"
+            )
+        experiment = state.experiments[verdict.experiment_id].queued
+        if verdict.tree_key != claim.tree_key or author not in (
+            claim.proposer,
+            experiment.requested_by,
+        ):
+            raise MessageRefusedError(
+                f"verdict {verdict.verdict_id!r} was not given to {author} on {body.hypothesis!r}"
+            )
+        return body.model_copy(
+            update={
+                "evidence": evidence_on(state, body.hypothesis, verdict.verdict_id),
+                "commit": claim.commit,
+                "parents": claim.parents,
+                "knobs": claim.knobs,
+                "patch": self._patch(claim.parents[0], claim.commit),
+            }
+        )
+
+    def _patch(self, parent: str, commit: str) -> str:
+        patch = self._repository.diff(parent, commit)
+        return patch if len(patch) <= PATCH_CHARACTERS else ""
+
+
+def evidence_on(state: RunState, hypothesis: str, verdict_id: str) -> Evidence:
+    """Return what the ledger lets be said of a hypothesis: its status, and its mean on dev.
+
+    Numbers from vault never leave the lab; of a confirmation one learns the status alone.
+    """
+    claim = state.hypotheses[hypothesis]
+    return Evidence(
+        verdict_id=verdict_id,
+        outcome=state.verdicts[verdict_id].outcome,
+        score=state.mean_score(claim.tree_key, "dev"),
+        status=claim.status,
+        gain=claim.screened_gain,
+    )

@@ -1,0 +1,60 @@
+"""The Typer application: all commands in one tree, and what the `community` script calls."""
+
+from __future__ import annotations
+
+import typer
+
+from community.cli import machine_commands, result_commands, run_command
+from community.cli.failures import ReportingGroup
+
+_ABOUT = """
+A community of research agents improves real training code on this machine.
+
+Researchers post hypotheses on an MQTT board, review and reproduce one another's results, build on
+one another's commits and share a pool of slots; a locked scorer that none of them can reach decides
+what counts.
+
+Try, in this order:
+
+\b
+  community doctor                  can this machine run it?
+  community run quickstart          six researchers, about six minutes, no GPU, no API key
+  community show                    leaderboard of the newest run
+  community report                  one HTML page with plots
+  community run lone                the control: one agent alone
+"""
+
+_AFTER = """
+A RUN is a run folder (runs/latest, or any folder with a ledger.db in it); the newest is taken when
+you name none.
+"""
+
+
+def application() -> typer.Typer:
+    """Return the command tree."""
+    app = typer.Typer(
+        cls=ReportingGroup,
+        help=_ABOUT,
+        epilog=_AFTER,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command("run", epilog=run_command.EXAMPLES)(run_command.run)
+    app.command("show")(result_commands.show)
+    app.command("report")(result_commands.report)
+    app.command("export")(result_commands.export)
+    app.command("watch")(result_commands.watch)
+    app.command("doctor")(machine_commands.doctor)
+    app.command("tasks")(machine_commands.tasks)
+    scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
+    scenario.command("check")(machine_commands.check)
+    app.add_typer(scenario, name="scenario")
+    return app
+
+
+def main() -> None:
+    """Run the command line with `sys.argv` and exit with its status."""
+    application()()

@@ -1,0 +1,174 @@
+"""What a run is started with: its scenario, its folder, and whether it goes on from a ledger.
+
+A resumed run keeps the scenario its ledger holds; only the limit of experiments may be changed.
+Nothing runs here. Next: `community.cli.run_command` hands the `Launch` to `community.run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from community.archive.ledger import Ledger, LedgerReader
+from community.errors import Fault, LedgerDamagedError, ResumeError
+from community.events import RunOpened
+from community.loading import (
+    LoadedScenario,
+    apply_overrides,
+    override,
+    parse_scenario,
+    read_scenario,
+)
+from community.run_folder import LATEST, RUNS, RunFolder
+from community.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Everything `community.run.run_community` is called with, and what people are told first."""
+
+    scenario: Scenario
+    text: str
+    """The scenario as the ledger keeps it."""
+    folder: RunFolder
+    is_resumed: bool
+    """Whether there is a ledger to go on from."""
+    known_seq: int
+    """Last row of that ledger, 0 for a new run."""
+    warnings: tuple[Fault, ...]
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        place = RUNS.absolute()
+        is_newest = self.folder.path == (place / LATEST).resolve()
+        where = "" if is_newest else f" --run-dir {self.folder.path}"
+        return f"community run --resume{where}"
+
+
+def launch_new(
+    scenario: str, *, run_dir: Path | None, experiments: int | None, seed: int | None
+) -> Launch:
+    """Read the scenario and make the folder of a new run.
+
+    Args:
+        scenario: A shipped name or a path.
+        run_dir: The run's own folder; None takes the next free ``runs/<scenario>-<number>``.
+        experiments: Replaces the scenario's limit.
+        seed: Replaces the scenario's seed.
+
+    Raises:
+        ScenarioError: the scenario cannot be used.
+        RunFolderError: the folder is taken or cannot be written.
+    """
+    loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
+    if run_dir is None:
+        folder = RunFolder.create(RUNS, _next_id(RUNS, loaded.name))
+    else:
+        path = run_dir.absolute()
+        with contextlib.suppress(OSError):
+            path.rmdir()  # an empty folder, made by mktemp -d say; any other stays and is refused
+        folder = RunFolder.create(path.parent, path.name)
+    return _launch(loaded, folder)
+
+
+def launch_resumed(
+    scenario: str | None, *, run_dir: Path | None, experiments: int | None, seed: int | None
+) -> Launch:
+    """Find the run to go on with and read its scenario from its ledger.
+
+    Args:
+        scenario: May be None; if given, it must be the one the run was started with.
+        run_dir: The run's own folder; None takes the newest run.
+        experiments: Replaces the limit the run was started with.
+        seed: Must be the run's own, if given.
+
+    Raises:
+        RunFolderError: there is no such run.
+        ResumeError: the scenario or the seed is another one than the run's.
+        ScenarioError: the scenario cannot be used.
+    """
+    given = None if scenario is None else read_scenario(scenario)
+    if run_dir is not None and given is not None and _never_began(run_dir):
+        loaded = override(given, experiments=experiments, seed=seed)
+        return _launch(loaded, _folder_again(run_dir))
+    folder = RunFolder.open(LATEST if run_dir is None else run_dir)
+    opened, known_seq = _recorded(folder)
+    if opened is None:
+        if given is None:
+            raise ResumeError(
+                f"run {folder.run_id} was killed before it began, and holds no scenario; name one: "
+                f"community run SCENARIO --resume --run-dir {folder.path}"
+            )
+        return _launch(override(given, experiments=experiments, seed=seed), folder)
+    loaded = parse_scenario(opened.scenario, folder.ledger)
+    _must_be_same(folder, loaded.scenario, given, seed)
+    changed = apply_overrides(loaded.scenario, experiments=experiments)
+    return Launch(changed, opened.scenario, folder, True, known_seq, ())
+
+
+def _launch(loaded: LoadedScenario, folder: RunFolder) -> Launch:
+    """A run without recorded rows; its ledger may exist, blank."""
+    has_ledger = folder.ledger.exists()
+    return Launch(loaded.scenario, loaded.text, folder, has_ledger, 0, loaded.warnings)
+
+
+def _next_id(base: Path, name: str) -> str:
+    """Return the first free ``<name>-<number>``, made of what a run's name may consist of."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:48] or "run"
+    number = 1
+    while (base / f"{stem}-{number}").exists():
+        number += 1
+    return f"{stem}-{number}"
+
+
+def _never_began(run_dir: Path) -> bool:
+    """Whether a run was killed between making this folder and making its ledger."""
+    return (run_dir / "jobs").is_dir() and not (run_dir / "ledger.db").exists()
+
+
+def _folder_again(run_dir: Path) -> RunFolder:
+    """Complete the folder of a run that was killed while it was made."""
+    folder = RunFolder(run_dir.resolve())
+    for inner in (folder.jobs, folder.data, folder.report):
+        inner.mkdir(exist_ok=True)
+    folder.make_latest()
+    return folder
+
+
+def _recorded(folder: RunFolder) -> tuple[RunOpened | None, int]:
+    """Return the run's first event and its last row's number; (None, 0) for a blank ledger."""
+    try:
+        with LedgerReader(folder.ledger) as ledger:
+            rows = list(ledger.rows())
+    except LedgerDamagedError:
+        # Killed while the ledger was made? The writer completes such a file, or refuses it as well.
+        Ledger.open(folder.ledger).close()
+        return None, 0
+    if not rows or not isinstance(rows[0].event, RunOpened):
+        return None, 0
+    return rows[0].event, rows[-1].seq
+
+
+def _must_be_same(
+    folder: RunFolder, recorded: Scenario, given: LoadedScenario | None, seed: int | None
+) -> None:
+    """Refuse to go on under another scenario than the run began with."""
+    if seed is not None and seed != recorded.run.seed:
+        raise ResumeError(
+            f"run {folder.run_id} has seed {recorded.run.seed} and keeps it; leave --seed out, or "
+            "start a new run without --resume"
+        )
+    if given is None:
+        return
+    then, now = recorded.model_dump(), given.scenario.model_dump()
+    for scenario in (then, now):
+        scenario.pop("stop")  # --experiments may have set it
+        scenario["run"].pop("seed")  # so may --seed
+    if changed := [key for key in then if then[key] != now[key]]:
+        raise ResumeError(
+            f"run {folder.run_id} began with another scenario than {given.path} is now (changed: "
+            f"{', '.join(changed)}); resume it without naming a scenario, or start a new run"
+        )

@@ -1,0 +1,188 @@
+"""One line of text per ledger row that a person wants to know about, and None for the rest.
+
+Text of agents is data: control characters are taken out and the length is bounded; nothing in it is
+read as markup or as an escape sequence. `community.cli.progress` prints the lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from community.archive.state import RunState
+from community.events import (
+    AgentJoined,
+    AttemptEnded,
+    FrontierMoved,
+    NoiseEstimated,
+    Noticed,
+    Posted,
+    Refused,
+    ReproductionOpened,
+    Row,
+    RunOpened,
+    RunResumed,
+    RunStopped,
+    StatusChanged,
+    VerdictGiven,
+)
+from community.plain_text import one_line
+
+
+def row_line(row: Row, state: RunState) -> str | None:
+    """Return the line for `row`, which `state` has already taken in."""
+    line = _LINES.get(type(row.event))
+    return line(row.event, state) if line else None
+
+
+def run_time(at_us: int) -> str:
+    """Return microseconds of run time as ``m:ss``, or ``h:mm:ss`` from an hour on."""
+    minutes, seconds = divmod(at_us // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def plain(text: object, limit: int = 100) -> str:
+    """Return `text` on one line, printable characters only, at most `limit` of them."""
+    return one_line(str(text), limit)
+
+
+def improvement(score: float, state: RunState) -> float | None:
+    """Return by what share of the baseline's mean `score` is better, positive is better."""
+    if state.noise is None or state.opened is None or state.noise.mean == 0:
+        return None
+    gain = state.noise.mean - score
+    return (gain if state.opened.direction == "lower" else -gain) / abs(state.noise.mean)
+
+
+def post_line(event: Posted, state: RunState) -> str:
+    """Return one line about a post of any kind."""
+    body = event.body
+    said = _SAID.get(str(body.get("kind")), _said_text)
+    return f"{event.post_id} {plain(event.author, 32)}{said(body, state)}"
+
+
+def _said_hypothesis(body: dict[str, Any], state: RunState) -> str:
+    expected = body["prediction"]
+    return (
+        f': "{plain(body["title"])}" expects {expected["gain"]:+.3f} '
+        f"({expected['confidence']:.0%} sure)"
+    )
+
+
+def _said_result(body: dict[str, Any], state: RunState) -> str:
+    evidence = body["evidence"]
+    score = "no score" if evidence.get("score") is None else f"{evidence['score']:.4f}"
+    what = plain(evidence.get("status"), 20)
+    return (
+        f" reports on {plain(body['hypothesis'], 12)}: {score}, {what} [{evidence['verdict_id']}]"
+    )
+
+
+def _said_review(body: dict[str, Any], state: RunState) -> str:
+    expected = body["prediction"]
+    return (
+        f" on {plain(body['hypothesis'], 12)}: {body['opinion']}, expects {expected['gain']:+.3f} "
+        f"({expected['confidence']:.0%} sure)"
+    )
+
+
+def _said_claim(body: dict[str, Any], state: RunState) -> str:
+    return f" takes on {plain(body['target'], 12)}"
+
+
+def _said_text(body: dict[str, Any], state: RunState) -> str:
+    return f": {plain(body.get('title') or body.get('text') or body.get('kind'))}"
+
+
+_SAID: dict[str, Callable[[dict[str, Any], RunState], str]] = {
+    "hypothesis": _said_hypothesis,
+    "finding": _said_result,
+    "failure": _said_result,
+    "review": _said_review,
+    "claim": _said_claim,
+}
+
+
+def _opened(event: RunOpened, state: RunState) -> str:
+    return (
+        f"run {event.run_id}: task {event.task}, seed {event.seed}, "
+        f"{event.budget_amount:g} {event.budget_kind} each, slots {' '.join(event.slots)}"
+    )
+
+
+def _resumed(event: RunResumed, state: RunState) -> str:
+    lost = ", ".join(event.lost_attempts)
+    return f"resumed{f'; lost attempts run again: {lost}' if lost else '; nothing was lost'}"
+
+
+def _joined(event: AgentJoined, state: RunState) -> str:
+    hears = ", ".join(event.hears) or "nobody"
+    return f"{event.agent} joins ({event.role}, {event.mind}), hears {hears}"
+
+
+def _noise(event: NoiseEstimated, state: RunState) -> str:
+    unit = state.opened.unit if state.opened else ""
+    runs = len(event.scores)
+    return f"baseline: {event.mean:.4f} {unit}, sigma {event.sigma:.4f} over {runs} seeds"
+
+
+def _verdict(event: VerdictGiven, state: RunState) -> str:
+    experiment = state.experiments[event.experiment_id].queued
+    who = "baseline" if experiment.purpose == "baseline" else experiment.requested_by
+    purpose = {"confirm_child": ", reproduction", "confirm_parent": ", reproduction (parent)"}
+    what = f"{event.score:.4f}" if event.score is not None else f"invalid: {plain(event.reason)}"
+    return (
+        f"{event.experiment_id} {who}: {what} on {event.split}{purpose.get(experiment.purpose, '')}"
+    )
+
+
+def _status(event: StatusChanged, state: RunState) -> str:
+    numbers = ""
+    if event.gain is not None:
+        needed = f", needed {event.threshold:.4f}" if event.threshold is not None else ""
+        numbers = f" (gain {event.gain:+.4f}{needed})"
+    hypothesis = state.hypotheses.get(event.hypothesis)
+    title = f' "{plain(hypothesis.title, 60)}"' if hypothesis else ""
+    status = event.status.replace("_", " ")
+    return f"{event.hypothesis}{title} is {status}{numbers}, by {event.by}"
+
+
+def _frontier(event: FrontierMoved, state: RunState) -> str:
+    share = improvement(event.score, state)
+    gain = "" if share is None else f", {share:.1%} better than the baseline"
+    return f"new best: {event.score:.4f}{gain}, commit {event.commit[:10]} ({event.hypothesis})"
+
+
+def _attempt(event: AttemptEnded, state: RunState) -> str | None:
+    if event.outcome in ("ok", "invalid"):
+        return None  # the verdict says it
+    what = event.outcome.replace("_", " ")
+    return f"{event.experiment_id} attempt {event.attempt}: {what}: {plain(event.reason)}"
+
+
+def _posted(event: Posted, state: RunState) -> str | None:
+    # Verdicts and statuses have lines of their own; findings and claims would repeat them.
+    is_repetition = event.body.get("kind") in ("finding", "failure", "claim")
+    return None if is_repetition else post_line(event, state)
+
+
+def _refused(event: Refused, state: RunState) -> str:
+    return f"refused a {event.what} of {plain(event.who, 32)}: {plain(event.reason)}"
+
+
+_LINES: dict[type, Callable[[Any, RunState], str | None]] = {
+    RunOpened: _opened,
+    RunResumed: _resumed,
+    AgentJoined: _joined,
+    NoiseEstimated: _noise,
+    VerdictGiven: _verdict,
+    StatusChanged: _status,
+    FrontierMoved: _frontier,
+    AttemptEnded: _attempt,
+    Posted: _posted,
+    Refused: _refused,
+    ReproductionOpened: lambda event, state: f"{event.by} reproduces {event.hypothesis}",
+    Noticed: lambda event, state: plain(event.text) if event.text else None,
+    RunStopped: lambda event, state: f"stopped: {event.why}",
+}

@@ -1,0 +1,157 @@
+"""Commands that look at a run: ``show``, ``report``, ``export``, ``watch``. None changes it.
+
+They read the ledger through a read-only connection and may be used while the run goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from community.run_folder import RunFolder
+    from community.show import Shown
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="[RUN]", help="A run folder, the name of a run in ./runs, or latest (default)."
+    ),
+]
+
+
+def show(
+    run: RunArgument = "latest",
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="How many contributions to list.")] = 10,
+) -> None:
+    """Show leaderboard, best and spend.
+
+    The JSON has, among others: baseline.mean, baseline.sigma, best.score, best.status, best.commit,
+    experiments, pool.busy_share.
+    """
+    record = _record(_folder(run))
+    if json:
+        typer.echo(record.as_json())
+        return
+    from rich.console import Console
+
+    from community.show import rendered
+
+    console = Console()
+    console.print(rendered(record, top, console.width))
+
+
+def report(run: RunArgument = "latest") -> None:
+    """Write a report with plots.
+
+    One HTML page: progress with the noise band, leaderboard, lineage, use of the pool.
+    """
+    folder = _folder(run)
+    _record(folder)
+    typer.echo(_report(folder))
+
+
+def export(
+    run: RunArgument = "latest",
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write to; by default export/ in the run's folder."),
+    ] = None,
+) -> None:
+    """Write out the best commit.
+
+    As a patch and as a branch, with results.tsv in autoresearch's five columns.
+    """
+    from community.archive.export import export_run
+
+    folder = _folder(run)
+    written = export_run(folder.path, folder.path / "export" if out is None else out)
+    for path in (
+        written.readme,
+        written.patch,
+        written.repository,
+        written.results,
+        written.leaderboard,
+    ):
+        if path is not None:
+            typer.echo(path)
+
+
+def watch(run: RunArgument = "latest") -> None:
+    """Watch a run live.
+
+    Forum, leaderboard, slots, best so far; read-only. Press q to leave.
+    """
+    folder = _folder(run)
+    from community.tui.app import WatchApp
+
+    WatchApp(folder).run()
+
+
+def print_summary(folder: RunFolder) -> None:
+    """Say what came of a run, where everything lies, and what to type next."""
+    from community.show import summary_lines
+
+    typer.echo()
+    for line in summary_lines(_record(folder)):
+        typer.echo(line)
+    typer.echo()
+    typer.echo(f"report       {_report(folder)}")
+    typer.echo(f"ledger       {folder.ledger}")
+    typer.echo(f"commits      {folder.repository}   (git log --graph --all)")
+    typer.echo(f"results.tsv  {folder.results}")
+    typer.echo(f"logs         {folder.jobs}")
+    typer.echo()
+    typer.echo(f"next:  community show {folder.path}")
+    typer.echo(f"       community export {folder.path}")
+
+
+def _folder(run: str) -> RunFolder:
+    from community.run_folder import RunFolder
+
+    return RunFolder.open(run)
+
+
+def _report(folder: RunFolder) -> Path:
+    """Write the report and return its page.
+
+    Raises:
+        ExportError: the report's folder cannot be written.
+    """
+    from community.errors import ExportError
+    from community.report import write_report
+
+    try:
+        return write_report(folder)
+    except OSError as error:
+        raise ExportError(
+            f"cannot write the report in {folder.report}: {error.strerror}; make the folder "
+            "writable, or copy the run's folder elsewhere"
+        ) from error
+
+
+def _record(folder: RunFolder) -> Shown:
+    """Fold the ledger of a run into what is shown of it.
+
+    Raises:
+        RunFolderError: the run was killed before its first row.
+    """
+    from community.archive.codec import ledger_hash
+    from community.archive.ledger import LedgerReader
+    from community.archive.state import RunState
+    from community.errors import RunFolderError
+    from community.show import shown
+
+    with LedgerReader(folder.ledger) as ledger:
+        rows = list(ledger.rows())
+    if not rows:
+        raise RunFolderError(
+            f"run {folder.run_id} never began: its ledger is empty; start it again with "
+            f"`community run SCENARIO --resume --run-dir {folder.path}`"
+        )
+    return shown(RunState.from_rows(rows), ledger_hash(rows))

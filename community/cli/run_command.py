@@ -1,0 +1,173 @@
+"""``community run``: from a scenario's name to a finished run and what to look at next.
+
+Starts or resumes `community.run`, shows progress, and turns the ways a run can end into words and
+exit codes: 0 finished, 130 interrupted (Ctrl-C), 143 terminated. It decides nothing about the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from community.cli.failures import INTERRUPTED, TERMINATED
+
+if TYPE_CHECKING:
+    from community.cli.launching import Launch
+    from community.cli.progress import Progress
+
+EXAMPLES = """
+Examples:
+
+\b
+  community run quickstart                       six researchers, about six minutes
+  community run quickstart --experiments 12      a quarter of it
+  community run mine.toml --seed 3 --run-dir /data/mine-3
+  community run --resume                         go on with the newest run
+  community run quickstart --headless > log.txt  one line per event, no panel
+"""
+
+
+def run(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            help="A shipped scenario (quickstart, lone, isolated, controls, overnight) or the path "
+            "of a .toml file; may be left out with --resume.",
+        ),
+    ] = None,
+    *,
+    headless: Annotated[
+        bool,
+        typer.Option("--headless", help="Print one line per event instead of drawing a panel."),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a stopped or killed run: the newest, or RUN_DIR."
+        ),
+    ] = False,
+    experiments: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many experiments.")
+    ] = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="The run's own folder; by default runs/<scenario>-<number>."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all chance in the run.")] = None,
+    baseline_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Take over the baseline runs of another run with the same seed, task, budget and "
+            "slots, so that several arms share them.",
+        ),
+    ] = None,
+) -> None:
+    """Run a community.
+
+    It goes on until a stop condition of the scenario holds, or for ever. Everything that counts
+    goes into the run's folder as it happens. Ctrl-C ends the run cleanly within seconds, and
+    --resume goes on with nothing lost, also after a power cut.
+    """
+    if scenario is None and not resume:
+        raise typer.BadParameter(
+            "name a scenario, for example: community run quickstart", param_hint="SCENARIO"
+        )
+    from community.cli.launching import launch_new, launch_resumed
+    from community.run_folder import RunFolder
+
+    if scenario is None or resume:
+        launch = launch_resumed(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
+    else:
+        launch = launch_new(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
+    for warning in launch.warnings:
+        typer.echo(f"community: warning: {warning}", err=True)
+    typer.echo(f"run folder: {launch.folder.path}")
+    shared = None if baseline_from is None else RunFolder.open(baseline_from).ledger
+    progress = _progress(launch, is_headless=headless or not sys.stdout.isatty())
+    code = _run(launch, progress, shared)
+    if code:
+        raise typer.Exit(code)
+
+
+def _progress(launch: Launch, *, is_headless: bool) -> Progress:
+    from rich.console import Console
+
+    from community.cli.progress import LineProgress, PanelProgress
+
+    if is_headless:
+        return LineProgress(_write_line, launch.known_seq)
+    scenario = launch.scenario
+    title = f"{launch.folder.run_id} · {Path(scenario.run.task).name} · seed {scenario.run.seed}"
+    return PanelProgress(Console(), title, scenario.stop)
+
+
+def _write_line(line: str) -> None:
+    # Whoever reads our lines may go away (`| head`); the run goes on without them.
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(line)
+
+
+def _run(launch: Launch, progress: Progress, baseline_from: Path | None) -> int:
+    """Run to the end, whatever kind of end it is, and return the exit code."""
+    try:
+        asyncio.run(_drive(launch, progress, baseline_from))
+    except KeyboardInterrupt:
+        return _stopped_by_signal(launch, "interrupted", INTERRUPTED)
+    except asyncio.CancelledError:
+        return _stopped_by_signal(launch, "terminated", TERMINATED)
+    except Exception:
+        typer.echo(f"community: the run's folder is {launch.folder.path}", err=True)
+        raise
+    from community.cli.result_commands import print_summary
+
+    print_summary(launch.folder)
+    return 0
+
+
+async def _drive(launch: Launch, progress: Progress, baseline_from: Path | None) -> None:
+    """Run the community with the progress picture beside it.
+
+    Cancellation: the community stops as `community.run` describes; the picture stays as it is.
+    """
+    from community.run import run_community
+
+    async with asyncio.TaskGroup() as group:
+        picture = group.create_task(progress.show(), name="progress")
+        with _terminable():
+            await run_community(
+                launch.scenario,
+                launch.text,
+                launch.folder,
+                is_resumed=launch.is_resumed,
+                on_row=progress.on_row,
+                baseline_from=baseline_from,
+            )
+        picture.cancel()
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless it is ignored (nohup), end the run as cleanly as Ctrl-C."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    taken = [s for s in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) == signal.SIG_DFL]
+    for each in taken:
+        loop.add_signal_handler(each, task.cancel)
+    try:
+        yield
+    finally:
+        for each in taken:
+            loop.remove_signal_handler(each)
+
+
+def _stopped_by_signal(launch: Launch, how: str, code: int) -> int:
+    typer.echo(f"\n{how}; everything up to here is kept in {launch.folder.path}", err=True)
+    typer.echo(f"go on with:  {launch.resume_command}", err=True)
+    return code

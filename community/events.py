@@ -1,0 +1,292 @@
+"""The events a run's ledger consists of: one frozen record per kind, and nothing else.
+
+Everything that is known about a run is these rows in order; resume and every view fold them.
+`community.archive.ledger` stores them, `community.archive.queries` reads them. Host facts and wall
+stamps live in `RunOpened.host` and `RunResumed.host` alone, so that the rest can be hashed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Purpose = Literal["baseline", "screen", "confirm_child", "confirm_parent"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOpened:
+    """The first event of every ledger."""
+
+    kind: ClassVar[str] = "run_opened"
+    run_id: str
+    scenario: str
+    """The scenario file's whole text."""
+    task: str
+    seed: int
+    version: str
+    metric: str
+    unit: str
+    direction: Literal["lower", "higher"]
+    budget_kind: str
+    budget_amount: float
+    slots: tuple[str, ...]
+    device_class: str
+    lock_hash: str
+    corpus_hash: str
+    baseline_commit: str
+    baseline_tree_key: str
+    host: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """The run goes on after a stop or a kill."""
+
+    kind: ClassVar[str] = "run_resumed"
+    lost_attempts: tuple[str, ...]
+    """Experiment ids whose running attempt was lost."""
+    host: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """The run ended in order; a killed run has none."""
+
+    kind: ClassVar[str] = "run_stopped"
+    why: str
+    """experiments, device_seconds, wall_s, target, interrupted, failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentJoined:
+    """A participant and its neighbours."""
+
+    kind: ClassVar[str] = "agent_joined"
+    agent: str
+    role: str
+    mind: str
+    hears: tuple[str, ...]
+    """Whose posts reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """A mind decided; a restarted agent goes on with the next turn."""
+
+    kind: ClassVar[str] = "turn_taken"
+    agent: str
+    turn: int
+    actions: tuple[str, ...]
+    """Kinds of the actions chosen, in order."""
+    notebook: str | None = None
+    """New text of the notebook when the turn rewrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The clerk recorded a post; its ledger sequence number is the post's `seq`."""
+
+    kind: ClassVar[str] = "posted"
+    post_id: str
+    message_id: str
+    author: str
+    thread: str | None
+    body: dict[str, Any]
+    """The body of `forum.messages.Post`, evidence filled in by the clerk."""
+    readers: dict[str, str]
+    """Who it was routed to: reader -> what the edge carried (score, summary, diff, everything)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A draft, proposal or request that was turned down; also security incidents."""
+
+    kind: ClassVar[str] = "refused"
+    who: str
+    what: Literal["post", "proposal", "request", "connection"]
+    reason: str
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A hypothesis became a commit; nothing has run yet."""
+
+    kind: ClassVar[str] = "proposed"
+    commit: str
+    parents: tuple[str, ...]
+    tree_key: str
+    author: str
+    title: str
+    knobs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentQueued:
+    """One run of one tree under one seed and split was admitted; counts as one experiment."""
+
+    kind: ClassVar[str] = "experiment_queued"
+    experiment_id: str
+    """``e0001`` and so on, in order of admission; ``b0001`` for baseline calibration."""
+    purpose: Purpose
+    commit: str
+    tree_key: str
+    hypothesis: str
+    """Post id of the hypothesis it serves; empty for baseline runs."""
+    charged_to: str
+    """Agent whose budget it counts against; ``lab`` for baseline runs."""
+    requested_by: str
+    """Agent that asked: proposer, reproducer, or ``lab``."""
+    split: Literal["dev", "vault", "seal"]
+    measurement: int
+    """n of (run seed, tree key, n), from which the seed derives."""
+    seed: int
+    pair: int = 0
+    """Which pair of a confirmation it belongs to, from 1; 0 otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A slot was leased for an experiment."""
+
+    kind: ClassVar[str] = "attempt_started"
+    experiment_id: str
+    attempt: int
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """The lease was given back; absent for an attempt that was lost with its process."""
+
+    kind: ClassVar[str] = "attempt_ended"
+    experiment_id: str
+    attempt: int
+    slot: str
+    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"]
+    reason: str
+    leased_us: int
+    """Run time at which the lease began."""
+    train_us: tuple[int, int]
+    """Run times between which a train process was alive."""
+    answer_us: tuple[int, int]
+    """Run times between which an answering process was alive; (0, 0) when there was none."""
+    train_cpu_s: float
+    score_cpu_s: float
+    start_s: float
+    """Wall seconds from lease to hand-over."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictGiven:
+    """The scorer's word on one experiment; at most one each, with outcome ok or invalid."""
+
+    kind: ClassVar[str] = "verdict_given"
+    verdict_id: str
+    experiment_id: str
+    commit: str
+    tree_key: str
+    split: Literal["dev", "vault", "seal"]
+    seed: int
+    outcome: Literal["ok", "invalid"]
+    score: float | None
+    reason: str
+    lock_hash: str
+    corpus_hash: str
+    device_class: str
+    isolation: Literal["full", "partial", "none"]
+    measured_by: Literal["scorer", "model", "candidate"]
+    train_cpu_s: float
+    train_wall_s: float
+    score_cpu_s: float
+    score_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseEstimated:
+    """The baseline was calibrated."""
+
+    kind: ClassVar[str] = "noise_estimated"
+    device_class: str
+    mean: float
+    sigma: float
+    """Standard deviation between seeds, n - 1 in the denominator."""
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """A hypothesis climbed or fell on the ladder of statuses."""
+
+    kind: ClassVar[str] = "status_changed"
+    hypothesis: str
+    commit: str
+    status: str
+    gain: float | None
+    threshold: float | None
+    """The gain that was needed."""
+    by: str
+    """Proposer for a screen, reproducer (or ``lab``) for a confirmation."""
+    verdicts: tuple[str, ...]
+    """Verdict ids it rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReproductionOpened:
+    """Somebody took a confirmation upon himself."""
+
+    kind: ClassVar[str] = "reproduction_opened"
+    hypothesis: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierMoved:
+    """A reproduced commit became the best of its device class."""
+
+    kind: ClassVar[str] = "frontier_moved"
+    commit: str
+    hypothesis: str
+    score: float
+    """Mean of its runs on vault, which is what the frontier is ordered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A public word of the institution."""
+
+    kind: ClassVar[str] = "noticed"
+    notice: str
+    text: str
+
+
+Event = (
+    RunOpened
+    | RunResumed
+    | RunStopped
+    | AgentJoined
+    | TurnTaken
+    | Posted
+    | Refused
+    | Proposed
+    | ExperimentQueued
+    | AttemptStarted
+    | AttemptEnded
+    | VerdictGiven
+    | NoiseEstimated
+    | StatusChanged
+    | ReproductionOpened
+    | FrontierMoved
+    | Noticed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An event as the ledger holds it."""
+
+    seq: int
+    """From 1, without gaps."""
+    at_us: int
+    """Microseconds of run time (loop time since the run began, stops left out)."""
+    event: Event

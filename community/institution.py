@@ -1,0 +1,253 @@
+"""The institution of one run: scheduler, admission and reproductions, with the tasks they need.
+
+What agents reach through `community.lab` and what goes on without them: following screens to their
+status, reproducing where nobody else will, noticing that the run is over. It outlives any agent's
+waiting, so an experiment that was asked for comes to its verdict whoever still listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+
+from agents.roles import Role
+from community.admission import Admission
+from community.archive.state import HypothesisState
+from community.chronicle import Chronicle
+from community.clerk import Clerk, evidence_on
+from community.queueing import Regard
+from community.reproduction import LAB, Reproductions, claim_for_lab
+from community.scenario import Scenario
+from community.scheduler import Bench, Request, Scheduler
+from community.screening import follow_screen, screen_of
+from forum.messages import Finding
+
+LOOK_S = 0.5
+"""Seconds between two looks at conditions that only the clock can change."""
+LOG_TAIL_CHARACTERS = 2_000
+
+
+class Institution:
+    """One run's institution.
+
+    Args:
+        scenario: What was asked for.
+        chronicle: The ledger and its fold.
+        scheduler: Runs experiments.
+        admission: Counts them.
+        bench: What they are run with.
+        clerk: Publishes the institution's own word.
+        roles: Role of each agent by name.
+        group: Owner of the tasks that follow experiments.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        chronicle: Chronicle,
+        scheduler: Scheduler,
+        admission: Admission,
+        bench: Bench,
+        clerk: Clerk,
+        roles: Mapping[str, Role],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self.chronicle = chronicle
+        self.admission = admission
+        self.bench = bench
+        self._scenario = scenario
+        self._scheduler = scheduler
+        self._clerk = clerk
+        self._roles = roles
+        self._group = group
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reproductions = Reproductions(
+            chronicle, scheduler, admission, scenario.noise.confirm_pairs
+        )
+
+    def may_screen(self, claim: HypothesisState) -> bool:
+        """Whether asking `screen` now gives an answer that waiting would not better."""
+        state = self.chronicle.state
+        is_known = screen_of(state, claim.post_id) is not None
+        return is_known or self.admission.is_closed or not self.admission.refuses_screen(state)
+
+    def screen(self, claim: HypothesisState) -> str:
+        """Admit the screen of `claim` unless that is done; returns why not, or an empty string."""
+        state = self.chronicle.state
+        if screen_of(state, claim.post_id) is not None:
+            return ""
+        for other in state.pending():
+            if other.queued.purpose == "screen" and other.queued.tree_key == claim.tree_key:
+                return f"the same tree is being measured as {other.queued.hypothesis}"
+        refusal = self.admission.refuses_screen(state)
+        if refusal:
+            return refusal
+        experiment_id = self._scheduler.admit(
+            Request(
+                commit=claim.commit,
+                tree_key=claim.tree_key,
+                hypothesis=claim.post_id,
+                purpose="screen",
+                split="dev",
+                charged_to=claim.proposer,
+                requested_by=claim.proposer,
+            )
+        )
+        self._follow(claim.post_id, experiment_id)
+        return ""
+
+    def reproduce(self, hypothesis: str, by: str) -> str:
+        """Open a confirmation in the name of `by`; returns why not, or an empty string."""
+        refusal = self._reproductions.open(hypothesis, by)
+        if not refusal:
+            self._carry_out(hypothesis)
+        return refusal
+
+    def resume(self) -> None:
+        """Take up what a stopped or killed run left: queued experiments, screens, confirmations."""
+        self._scheduler.requeue_unfinished()
+        for claim in self.chronicle.state.hypotheses.values():
+            experiment_id = screen_of(self.chronicle.state, claim.post_id)
+            if experiment_id is not None and not claim.changes:
+                self._follow(claim.post_id, experiment_id)
+            if claim.reproduction_by is not None:
+                self._reproductions.resume(claim.post_id)
+                self._carry_out(claim.post_id)
+            elif claim.confirmations and claim.confirmations[-1].by == LAB:
+                self._own(self._publish(claim), f"publish {claim.post_id}")
+
+    def leave(self) -> None:
+        """Stop following what has no verdict yet; `resume` takes it up again after a restart."""
+        for task in self._tasks:
+            task.cancel("the run is over")
+
+    async def reproduce_unclaimed(self) -> None:
+        """Reproduce, one at a time, claims that no researcher can or will; until cancelled."""
+        while True:
+            claim = claim_for_lab(
+                self.chronicle.state,
+                self._is_claimable,
+                self.chronicle.clock.now_us(),
+                self._patience_us(),
+            )
+            if claim is None or self.reproduce(claim.post_id, LAB):
+                await self._look_again()
+                continue
+            await self._until_reproduced(claim)
+
+    async def _until_reproduced(self, claim: HypothesisState) -> None:
+        await self.chronicle.wait_until(lambda _: claim.reproduction_by is None)
+
+    async def until_over(self) -> str:
+        """Wait until a stop condition holds; returns which."""
+        while True:
+            now_s = self.chronicle.clock.now_us() / 1e6
+            reason = self.admission.reason_to_stop(self.chronicle.state, now_s)
+            if not reason and self._is_idle():
+                reason = "experiments"
+            if reason:
+                self.admission.close()
+                return reason
+            await self._look_again()
+
+    def regard(self, hypothesis: str) -> Regard:
+        """What reviewers think of a hypothesis now."""
+        opinions = [
+            record.posted.body["opinion"]
+            for record in self.chronicle.state.posts.values()
+            if record.posted.body["kind"] == "review"
+            and record.posted.body["hypothesis"] == hypothesis
+        ]
+        if "support" in opinions:
+            return "supported"
+        return "rejected" if opinions and set(opinions) == {"reject"} else "unreviewed"
+
+    def log_tail(self, experiment_id: str) -> str:
+        """Return the end of the log of an experiment's last attempt; text of the candidate's."""
+        attempts = len(self.chronicle.state.experiments[experiment_id].attempts)
+        log = self.bench.folder.job(f"{experiment_id}-{attempts}") / "log.txt"
+        try:
+            text = log.read_text(errors="replace")
+        except OSError:
+            return ""
+        return text[-LOG_TAIL_CHARACTERS:]
+
+    def _follow(self, hypothesis: str, experiment_id: str) -> None:
+        self._own(
+            follow_screen(self.chronicle, self._scheduler, hypothesis, experiment_id),
+            f"follow {experiment_id}",
+        )
+
+    def _carry_out(self, hypothesis: str) -> None:
+        self._own(self._confirm(hypothesis), f"confirm {hypothesis}")
+
+    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Do `work` beside the agents, until it is done or `leave` is called."""
+        task = self._group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _confirm(self, hypothesis: str) -> None:
+        await self._reproductions.carry_out(hypothesis)
+        claim = self.chronicle.state.hypotheses[hypothesis]
+        change = claim.confirmations[-1]
+        if change.by == LAB:
+            await self._publish(claim)
+
+    async def _publish(self, claim: HypothesisState) -> None:
+        """Tell of the lab's own confirmation in the claim's thread, along its proposer's edges."""
+        verdict_id = claim.confirmations[-1].verdicts[-1]
+        await self._clerk.post_for_lab(
+            Finding(
+                hypothesis=claim.post_id,
+                evidence=evidence_on(self.chronicle.state, claim.post_id, verdict_id),
+                text=f"The lab ran the confirmation itself: {claim.status}.",
+                parents=claim.parents,
+                knobs=claim.knobs,
+                commit=claim.commit,
+            ),
+            thread=claim.post_id,
+            along=claim.proposer,
+            message_id=f"lab-{claim.post_id}",
+        )
+
+    def _is_claimable(self, claim: HypothesisState) -> bool:
+        state = self.chronicle.state
+        return any(
+            "reproduce" in role.rights
+            and name not in (claim.proposer, claim.author)
+            and claim.commit in state.readable(name)
+            for name, role in self._roles.items()
+        )
+
+    def _run_wall_us(self) -> int:
+        """Mean wall time of a baseline run, in microseconds."""
+        walls = [
+            e.verdict.train_wall_s
+            for e in self.chronicle.state.experiments.values()
+            if e.is_baseline and e.verdict is not None
+        ]
+        return round(1e6 * sum(walls) / len(walls)) if walls else 0
+
+    def _patience_us(self) -> int:
+        return round(self._scenario.lab.reproduce_after * self._run_wall_us())
+
+    def _is_idle(self) -> bool:
+        """Whether too little is left to confirm anything and nobody has asked for it lately."""
+        state = self.chronicle.state
+        remaining = self.admission.remaining(state)
+        if remaining is None or remaining >= self.admission.confirmation_size or not state.noise:
+            return False
+        if state.pending() or any(h.reproduction_by for h in state.hypotheses.values()):
+            return False
+        last_us = max((e.verdict_us or 0 for e in state.experiments.values()), default=0)
+        return self.chronicle.clock.now_us() - last_us > max(2 * self._run_wall_us(), 5_000_000)
+
+    async def _look_again(self) -> None:
+        """Wait for the next row, at most `LOOK_S` seconds."""
+        seen = self.chronicle.state.last_seq
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self.chronicle.wait_until(lambda state: state.last_seq > seen)
+        except TimeoutError:
+            return

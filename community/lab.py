@@ -1,0 +1,221 @@
+"""The lab as one agent sees it: every right and every limit of visibility is enforced here.
+
+Implements `agents.lab.Lab` over the repository, the scheduler and the ledger. It answers each
+agent by what the ledger says has reached that agent; it does not post and it does not decide what
+scores mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from agents.errors import NotVisibleError, ProposalRefusedError
+from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
+from community.archive.state import HypothesisState
+from community.events import Proposed, Refused, VerdictGiven
+from community.institution import Institution
+from community.screening import screen_of, tree_of
+from forum.messages import Carries, Post
+from forum.visibility import thin
+from trainer.errors import PatchRefusedError
+from trainer.tree_key import tree_key
+
+
+class AgentLab:
+    """`agents.lab.Lab` bound to one agent.
+
+    Args:
+        institution: Everything the lab stands for.
+        agent: Whose rights and visibility apply.
+    """
+
+    def __init__(self, institution: Institution, agent: str) -> None:
+        self._institution = institution
+        self._agent = agent
+
+    async def briefing(self) -> Briefing:
+        """Return the task and the baseline, once that is measured."""
+        chronicle, task = self._institution.chronicle, self._institution.bench.task
+        await chronicle.wait_until(lambda state: state.noise is not None)
+        opened, noise = chronicle.state.opened, chronicle.state.noise
+        assert opened is not None
+        assert noise is not None
+        return Briefing(
+            task=task.name,
+            brief=task.brief,
+            metric=task.metric,
+            unit=task.unit,
+            direction=opened.direction,
+            knobs_path=task.knobs_path or "",
+            baseline_commit=opened.baseline_commit,
+            baseline_mean=noise.mean,
+            baseline_sigma=noise.sigma,
+            budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+        )
+
+    async def read_tree(self, commit: str) -> Mapping[str, str]:
+        """Return the editable files of a commit that has reached the agent."""
+        self._must_see(commit)
+        files = self._institution.bench.repository.read(commit)
+        return self._editable(files)
+
+    async def merge(self, first: str, second: str) -> Merged:
+        """Merge two commits that have reached the agent."""
+        self._must_see(first, second)
+        merged = self._institution.bench.repository.merge(first, second)
+        return Merged(self._editable(merged.files), tuple(merged.conflicts))
+
+    async def prepare(self, proposal: Proposal) -> Prepared:
+        """Commit a proposal; nothing runs yet."""
+        self._must_see(*proposal.parents)
+        institution, state = self._institution, self._institution.chronicle.state
+        bench = institution.bench
+        if not proposal.parents:
+            raise self._refused("a proposal names at least one parent commit")
+        parent = proposal.parents[0]
+        if not state.scores(tree_of(state, parent), "dev"):
+            raise self._refused(f"parent {parent[:12]} has no score to gain on; build on another")
+        base = bench.repository.read(parent)
+        try:
+            changed = {path: text.encode() for path, text in proposal.files.items()}
+            files = bench.task.policy.apply(base, changed)
+        except (PatchRefusedError, UnicodeEncodeError) as error:
+            raise self._refused(str(error)) from error
+        key = tree_key(
+            files,
+            lock_hash=bench.lock_hash,
+            budget=bench.budget,
+            device_class=bench.device_class,
+        )
+        if key == tree_of(state, parent):
+            raise self._refused("the patch changes nothing that runs; change something")
+        message = f"{proposal.title}\n\n{proposal.note}".strip() + "\n"
+        commit = bench.repository.commit(
+            files,
+            parents=proposal.parents,
+            author=signature(self._agent),
+            message=message,
+            at_s=bench.epoch_s + institution.chronicle.clock.now_us() // 1_000_000,
+        )
+        if commit not in state.proposals:
+            bench.repository.set_ref(f"refs/heads/exp/{self._agent}/{commit[:10]}", commit)
+            institution.chronicle.record(
+                Proposed(
+                    commit, tuple(proposal.parents), key, self._agent, proposal.title,
+                    dict(proposal.knobs),
+                )
+            )  # fmt: skip
+        return Prepared(commit, key, bench.repository.diff(parent, commit), self._known(key))
+
+    async def run(self, commit: str, hypothesis: str) -> Outcome:
+        """Measure a posted proposal; asking again waits for the same experiment."""
+        claim = self._institution.chronicle.state.hypotheses.get(hypothesis)
+        if claim is None or claim.commit != commit or claim.proposer != self._agent:
+            return self._declined(commit, f"{hypothesis!r} is no hypothesis of {self._agent}'s")
+        institution = self._institution
+        await institution.chronicle.wait_until(lambda _: institution.may_screen(claim))
+        refusal = institution.screen(claim)
+        if refusal:
+            return self._declined(commit, refusal)
+        await institution.chronicle.wait_until(
+            lambda state: bool(state.hypotheses[hypothesis].changes)
+        )
+        experiment_id = screen_of(institution.chronicle.state, hypothesis)
+        assert experiment_id is not None
+        verdict = institution.chronicle.state.experiments[experiment_id].verdict
+        assert verdict is not None
+        return self._outcome(claim, verdict)
+
+    async def reproduce(self, hypothesis: str) -> Outcome:
+        """Confirm a claim that reached the agent with its diff; asking again waits for the same."""
+        institution = self._institution
+        claim = institution.chronicle.state.hypotheses.get(hypothesis)
+        if claim is None or claim.commit not in institution.chronicle.state.readable(self._agent):
+            return self._declined("", f"hypothesis {hypothesis!r} never reached {self._agent}")
+        if claim.reproduction_by != self._agent:
+            refusal = institution.reproduce(hypothesis, self._agent)
+            if refusal:
+                return self._declined(claim.commit, refusal)
+        done = len(claim.confirmations)
+        await institution.chronicle.wait_until(
+            lambda state: len(state.hypotheses[hypothesis].confirmations) > done
+        )
+        last = claim.confirmations[-1].verdicts[-1]
+        return self._outcome(claim, institution.chronicle.state.verdicts[last])
+
+    async def verdict(self, verdict_id: str) -> Outcome | None:
+        """Return a verdict given to the agent, else None."""
+        state = self._institution.chronicle.state
+        verdict = state.verdicts.get(verdict_id)
+        if verdict is None:
+            return None
+        queued = state.experiments[verdict.experiment_id].queued
+        claim = state.hypotheses.get(queued.hypothesis)
+        if claim is None or self._agent not in (claim.proposer, queued.requested_by):
+            return None
+        return self._outcome(claim, verdict)
+
+    async def catch_up(self, after_seq: int) -> Sequence[Post]:
+        """Return what reached the agent after `after_seq`, thinned as it was then."""
+        state = self._institution.chronicle.state
+        posts = []
+        for post_id, carries in state.delivered.get(self._agent, {}).items():
+            record = state.posts[post_id]
+            if record.seq > after_seq:
+                copy = thin(record.as_post(), cast(Carries, carries))
+                if copy is not None:
+                    posts.append(copy)
+        return posts
+
+    async def remaining_experiments(self) -> int | None:
+        """Return how many experiments the run may still start."""
+        return self._institution.admission.remaining(self._institution.chronicle.state)
+
+    def _must_see(self, *commits: str) -> None:
+        hidden = set(commits) - self._institution.chronicle.state.readable(self._agent)
+        if hidden:
+            raise NotVisibleError(
+                f"commit {min(hidden)[:12]} never reached {self._agent} with its diff; "
+                "build on what your feed carried"
+            )
+
+    def _editable(self, files: Mapping[str, bytes]) -> dict[str, str]:
+        editable = self._institution.bench.task.editable
+        return {path: files[path].decode(errors="replace") for path in editable if path in files}
+
+    def _refused(self, reason: str) -> ProposalRefusedError:
+        self._institution.chronicle.record(Refused(self._agent, "proposal", reason))
+        return ProposalRefusedError(reason)
+
+    def _declined(self, commit: str, reason: str) -> Outcome:
+        is_over = self._institution.admission.is_closed
+        return Outcome("stopped" if is_over else "refused", commit, "", None, "", None, reason)
+
+    def _known(self, key: str) -> Outcome | None:
+        """Return the recorded outcome of a tree that was screened before."""
+        state = self._institution.chronicle.state
+        for verdict in state.verdicts_by_tree.get((key, "dev"), ()):
+            queued = state.experiments[verdict.experiment_id].queued
+            if queued.hypothesis:
+                return self._outcome(state.hypotheses[queued.hypothesis], verdict)
+        return None
+
+    def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:
+        """Tell a verdict: the status, and the mean on dev. Vault numbers stay in the lab."""
+        state = self._institution.chronicle.state
+        return Outcome(
+            outcome=verdict.outcome,
+            commit=claim.commit,
+            verdict_id=verdict.verdict_id,
+            score=state.mean_score(claim.tree_key, "dev"),
+            status=claim.status,
+            gain=claim.screened_gain,
+            reason=verdict.reason,
+            log_tail=self._institution.log_tail(verdict.experiment_id),
+        )
+
+
+def signature(name: str) -> str:
+    """Return how git names a participant: nobody outside the run has such an address."""
+    return f"{name} <{name}@community.invalid>"

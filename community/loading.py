@@ -1,0 +1,195 @@
+"""Reads scenario files: from a name or a path to a checked `Scenario`, or to every fault at once.
+
+Each fault names file and line, the key, what is wrong and the nearest thing that would be right.
+Nothing is started or written here. Next: `community.cli` hands the result to
+`community.run`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agents.minds.catalogue import known_minds
+from agents.roles import known_roles
+from community.errors import Fault, ScenarioError
+from community.scenario import Scenario, StopSection, scenario_toml
+from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
+from community.toml_lines import KeyPath, key_lines, line_of
+from trainer.task import list_tasks
+
+SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
+"""The shipped scenarios, tasks and roles: beside the packages, in a checkout as in a wheel."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedScenario:
+    """A scenario with where it came from."""
+
+    scenario: Scenario
+    text: str
+    """TOML that stands for exactly this scenario; what the ledger keeps."""
+    path: Path
+    warnings: tuple[Fault, ...]
+    """What is allowed but probably not meant."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without ending."""
+        return self.path.stem
+
+
+def shipped_scenarios() -> tuple[str, ...]:
+    """Return the names of the scenarios that come with the project."""
+    return tuple(sorted(path.stem for path in SCENARIOS.glob("*.toml")))
+
+
+def shipped_tasks() -> tuple[str, ...]:
+    """Return the names of the tasks that come with the project."""
+    return tuple(path.name for path in list_tasks())
+
+
+def find_scenario(path_or_name: str | Path) -> Path:
+    """Return the file that a user means: a path, or the name of a shipped scenario.
+
+    Raises:
+        ScenarioError: there is no such file; the message lists what there is.
+    """
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    shipped = SCENARIOS / f"{path_or_name}.toml"
+    if path.name == str(path_or_name) and shipped.is_file():
+        return shipped
+    names = shipped_scenarios()
+    known = f"shipped scenarios: {', '.join(names)}; or give the path of a .toml file"
+    text = f"no such scenario file{nearest(path.name.removesuffix('.toml'), names)}; {known}"
+    raise ScenarioError([Fault(str(path_or_name), "", text)])
+
+
+def load_scenario(path_or_name: str | Path) -> Scenario:
+    """Return the checked scenario of a file or of a shipped name, such as ``quickstart``.
+
+    Raises:
+        ScenarioError: it cannot be used; `faults` lists everything that is wrong.
+    """
+    return read_scenario(path_or_name).scenario
+
+
+def read_scenario(path_or_name: str | Path) -> LoadedScenario:
+    """Like `load_scenario`, with the text, the path and the warnings.
+
+    Raises:
+        ScenarioError: it cannot be used; `faults` lists everything that is wrong.
+    """
+    path = find_scenario(path_or_name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError([Fault(str(path), "", f"cannot be read: {error}")]) from error
+    return parse_scenario(text, path)
+
+
+def parse_scenario(text: str, path: Path) -> LoadedScenario:
+    """Check a scenario's text; `path` is what messages name and where relative tasks start.
+
+    Raises:
+        ScenarioError: it cannot be used; `faults` lists everything that is wrong.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError([_syntax_fault(error, text, path)]) from error
+    is_moved = _resolve_task(data, path)
+    found = shape_faults(data)
+    found += cross_checks(data, shipped_tasks(), known_roles(), known_minds())
+    lines = key_lines(text)
+
+    def placed(items: list[tuple[KeyPath, str]]) -> list[Fault]:
+        rows = [(line_of(key, lines), key, what) for key, what in items]
+        rows.sort(key=lambda row: row[0])
+        return [Fault(f"{path}:{line}", _dotted(key), what) for line, key, what in rows]
+
+    if found:
+        raise ScenarioError(placed(found))
+    scenario = Scenario.model_validate(data)
+    if is_moved:
+        text = f"# {path.name}, the task's path made absolute\n{scenario_toml(scenario)}"
+    return LoadedScenario(scenario, text, path, tuple(placed(warnings_of(scenario))))
+
+
+def apply_overrides(
+    scenario: Scenario, *, experiments: int | None = None, seed: int | None = None
+) -> Scenario:
+    """Return `scenario` with what the command line sets; None leaves a value as it is.
+
+    Raises:
+        ScenarioError: a value is out of range.
+    """
+    data = scenario.model_dump()
+    if experiments is not None:
+        data["stop"]["experiments"] = experiments
+    if seed is not None:
+        data["run"]["seed"] = seed
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        faults = [
+            Fault("command line", f"--{item['loc'][-1]}", item["msg"]) for item in error.errors()
+        ]
+        raise ScenarioError(faults) from error
+
+
+def override(
+    loaded: LoadedScenario, *, experiments: int | None = None, seed: int | None = None
+) -> LoadedScenario:
+    """Return `loaded` with `apply_overrides` applied and a text that says so.
+
+    Raises:
+        ScenarioError: a value is out of range.
+    """
+    if experiments is None and seed is None:
+        return loaded
+    scenario = apply_overrides(loaded.scenario, experiments=experiments, seed=seed)
+    given = {"experiments": experiments, "seed": seed}
+    options = " ".join(f"--{key} {value}" for key, value in given.items() if value is not None)
+    text = f"# {loaded.path.name} with {options}\n{scenario_toml(scenario)}"
+    return LoadedScenario(scenario, text, loaded.path, loaded.warnings)
+
+
+def has_no_end(stop: StopSection) -> bool:
+    """Return whether a run with this section goes on until it is interrupted."""
+    return not any(value is not None for value in stop.model_dump().values())
+
+
+def _resolve_task(data: dict[str, Any], path: Path) -> bool:
+    """Make the path of a task folder of the user's absolute; answer whether it was not yet."""
+    run = data.get("run")
+    task = run.get("task") if isinstance(run, dict) else None
+    if not isinstance(run, dict) or not isinstance(task, str) or task in shipped_tasks():
+        return False
+    folder = Path(os.path.abspath(path.parent / Path(task).expanduser()))
+    if "/" not in task and not (folder / "task.toml").is_file():
+        return False
+    run["task"] = str(folder)
+    return str(folder) != task
+
+
+def _syntax_fault(error: tomllib.TOMLDecodeError, text: str, path: Path) -> Fault:
+    """Return tomllib's complaint with its line taken out of the sentence."""
+    message = str(error)
+    what, _, where = message.rpartition(" (at ")
+    digits = where.removeprefix("line ").split(",")[0]
+    line = int(digits) if digits.isdigit() else text.count("\n") + 1
+    return Fault(f"{path}:{line}", "", f"not valid TOML: {what or message}")
+
+
+def _dotted(key: KeyPath) -> str:
+    """Return ``agents[2].role`` for ``("agents", 2, "role")``."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in key]
+    return "".join(parts).removeprefix(".")

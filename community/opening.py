@@ -1,0 +1,196 @@
+"""Opening what experiments are run with: task, scorer, warm parent, slots, repository, ledger.
+
+Each part is made new for a new run and checked against the ledger for a resumed one: scores made
+under another lock, corpus or machine never meet in one ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from sysconfig import get_paths
+from typing import Literal
+
+from community.archive.ledger import Ledger
+from community.clock import RunClock, wall_epoch_s, wall_stamp
+from community.errors import ResumeError
+from community.events import RunOpened
+from community.run_folder import RunFolder
+from community.scenario import BudgetSection, Scenario
+from community.scheduler import Bench
+from community.score_phase import SandboxedScorePhase
+from scoring.scorer import Scorer
+from trainer.devices import device_class, find_gpus, find_slots
+from trainer.experiment import Budget, Isolation
+from trainer.gpu_pool import GpuPool
+from trainer.local_executor import LocalExecutor
+from trainer.repository import Repository
+from trainer.task import Task, find_task, load_task
+from trainer.tree_key import tree_key
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What `open_bench` opened, and the row that a new ledger begins with."""
+
+    bench: Bench
+    opened: RunOpened
+
+
+@asynccontextmanager
+async def open_bench(
+    scenario: Scenario, scenario_text: str, folder: RunFolder, known: RunOpened | None
+) -> AsyncIterator[Opening]:
+    """Start scorer and warm parent, and open the repository; close all of it in the end.
+
+    Args:
+        scenario: What was asked for.
+        scenario_text: Its file's text, for the ledger.
+        folder: The run's folder.
+        known: First row of a ledger that is resumed, or None for a new run.
+
+    Raises:
+        TaskError: the task folder is not whole.
+        ResumeError: the lock, corpus or machine differs from the resumed run's.
+    """
+    task = load_task(find_task(scenario.run.task, Path.cwd()))
+    budget = task.budget if scenario.budget is None else _budget(scenario.budget)
+    # a budget of processor time says nothing about a GPU, so such runs get processor slots
+    kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
+    slots = find_slots(scenario.pool.slots, device=kind)
+    source = Path(get_paths()["stdlib"])
+    scorer = await Scorer.start(task.locked, source, folder.data, run_secret(scenario.run.seed))
+    try:
+        async with LocalExecutor(
+            hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
+        ) as executor:
+            repository, baseline = _open_repository(folder, task)
+            place = device_class(slots)
+            key = tree_key(
+                task.start, lock_hash=scorer.lock_hash, budget=budget, device_class=place
+            )
+            opened = RunOpened(
+                run_id=folder.run_id,
+                scenario=scenario_text,
+                task=task.name,
+                seed=scenario.run.seed,
+                version=version("research-community"),
+                metric=task.metric,
+                unit=task.unit,
+                direction=task.direction,
+                budget_kind=budget.kind,
+                budget_amount=budget.amount,
+                slots=tuple(slot.name for slot in slots),
+                device_class=place,
+                lock_hash=scorer.lock_hash,
+                corpus_hash=scorer.corpus.hash,
+                baseline_commit=baseline,
+                baseline_tree_key=key,
+                host=host_facts(),
+            )
+            if known is not None:
+                _must_match(known, opened)
+                opened = known
+            bench = Bench(
+                task=task,
+                budget=budget,
+                repository=repository,
+                folder=folder,
+                pool=GpuPool(slots),
+                executor=executor,
+                score_phase=SandboxedScorePhase(executor, scorer, task),
+                lock_hash=scorer.lock_hash,
+                corpus_hash=scorer.corpus.hash,
+                device_class=place,
+                epoch_s=int(opened.host.get("epoch_s", "0")),
+            )
+            yield Opening(bench, opened)
+    finally:
+        await scorer.aclose()
+
+
+def _budget(section: BudgetSection) -> Budget:
+    if section.kind != "auto":
+        return Budget(section.kind, section.amount)
+    return Budget("device_seconds" if find_gpus() else "cpu_seconds", section.amount)
+
+
+def _accepted(weakest: Isolation) -> tuple[Isolation, ...]:
+    """Return the degrees of isolation that are at least as strong as `weakest`."""
+    degrees: tuple[Isolation, ...] = ("full", "partial", "none")
+    return degrees[: degrees.index(weakest) + 1]
+
+
+def open_ledger(folder: RunFolder, *, is_resumed: bool) -> tuple[Ledger, RunClock]:
+    """Open the run's ledger and a clock that goes on where its last row stands.
+
+    Raises:
+        LedgerError: it cannot be used; the message says why.
+    """
+    if not is_resumed:
+        return Ledger.create(folder.ledger), RunClock()
+    ledger = Ledger.open(folder.ledger)
+    last_us = max((row.at_us for row in ledger.rows()), default=0)
+    return ledger, RunClock(offset_us=last_us)
+
+
+def run_secret(seed: int) -> bytes:
+    """Return the 32 bytes from which the scorer draws its blocks.
+
+    They derive from the run's seed, so that runs of one seed are scored on the same text; candidate
+    code never gets near them.
+    """
+    return hashlib.sha256(f"research-community scorer {seed}".encode()).digest()
+
+
+def host_facts() -> dict[str, str]:
+    """Return what the ledger notes of this machine and moment; never hashed."""
+    return {
+        "epoch_s": str(wall_epoch_s()),
+        "started": wall_stamp(),
+        "host": platform.node(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "pid": str(os.getpid()),
+    }
+
+
+def _open_repository(folder: RunFolder, task: Task) -> tuple[Repository, str]:
+    if folder.repository.exists():
+        repository = Repository.open(folder.repository)
+    else:
+        repository = Repository.create(folder.repository)
+    baseline = repository.commit(
+        task.start,
+        parents=(),
+        author="lab <lab@community.invalid>",
+        message=f"baseline of {task.name}\n",
+        at_s=0,
+    )
+    if not repository.refs().get("refs/heads/best"):
+        repository.set_best(baseline)
+    return repository, baseline
+
+
+def _must_match(known: RunOpened, now: RunOpened) -> None:
+    names = {
+        "task": "task",
+        "lock_hash": "the scorer or the task's locked files",
+        "corpus_hash": "the held-out text (another Python version?)",
+        "device_class": "this machine",
+        "baseline_tree_key": "the start tree or the budget",
+    }
+    for name, what in names.items():
+        if getattr(known, name) != getattr(now, name):
+            raise ResumeError(
+                f"run {known.run_id} cannot go on: {what} changed "
+                f"({getattr(known, name)} then, {getattr(now, name)} now), and scores made under "
+                "the two do not compare; start a new run"
+            )

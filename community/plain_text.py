@@ -1,0 +1,18 @@
+"""Text from agents made safe to show: one line, bounded, nothing a terminal would act on.
+
+Not a check of what the text says; it stays data. Next: tables, TSV, reports.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories: controls, invisible formatting (bidi overrides), surrogates, unassigned."""
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """Return `text` as one printable line of at most `limit` characters."""
+    spaced = (" " if unicodedata.category(c) in _HARMFUL else c for c in text[: 4 * limit])
+    line = " ".join("".join(spaced).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

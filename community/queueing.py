@@ -1,0 +1,97 @@
+"""The queue discipline: which waiting experiment gets the next free slot.
+
+Three classes come first: confirmations, then experiments that a reviewer supported, then the rest,
+and last what reviewers only rejected. Within a class the researcher who has used least of the pool
+goes first, where old use counts for less (fair share after Kay & Lauder, "A fair share scheduler",
+CACM 31(1), 1988, section 3: exponentially decayed usage). Ties fall to the older request.
+
+Not here: admission (`community.admission`) and running (`community.scheduler`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from community.events import ExperimentQueued
+
+HALF_LIFE_S = 600.0
+"""Use ten minutes ago counts half: long against an experiment, short against a night."""
+
+Regard = Literal["supported", "unreviewed", "rejected"]
+_RANK: dict[Regard, int] = {"supported": 1, "unreviewed": 2, "rejected": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An admitted experiment that has no slot yet."""
+
+    experiment: ExperimentQueued
+    attempt: int
+    """Number of the attempt it waits for, from 1."""
+
+
+class Usage:
+    """How much of the pool each researcher has used, in decayed slot-seconds."""
+
+    def __init__(self, half_life_s: float = HALF_LIFE_S) -> None:
+        self._rate = math.log(2) / half_life_s
+        self._used: dict[str, tuple[float, float]] = {}
+
+    def charge(self, researcher: str, seconds: float, now_s: float) -> None:
+        """Add `seconds` of a slot at run time `now_s`."""
+        self._used[researcher] = (self.of(researcher, now_s) + seconds, now_s)
+
+    def of(self, researcher: str, now_s: float) -> float:
+        """Return the decayed slot-seconds of `researcher` at run time `now_s`."""
+        used, at_s = self._used.get(researcher, (0.0, now_s))
+        return used * math.exp(-self._rate * max(0.0, now_s - at_s))
+
+
+class Queue:
+    """Experiments that wait for a slot.
+
+    Args:
+        now_s: Run time in seconds.
+        regard: What reviewers think of a hypothesis (post id) at the moment it is asked.
+    """
+
+    def __init__(self, now_s: Callable[[], float], regard: Callable[[str], Regard]) -> None:
+        self._now_s = now_s
+        self._regard = regard
+        self._waiting: list[Waiting] = []
+        self._nonempty = asyncio.Event()
+        self.usage = Usage()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, waiting: Waiting) -> None:
+        """Add an experiment."""
+        self._waiting.append(waiting)
+        self._nonempty.set()
+
+    async def ready(self) -> None:
+        """Wait until there is something to pick."""
+        await self._nonempty.wait()
+
+    def pick(self) -> Waiting | None:
+        """Take out the experiment whose turn it is, or None from an empty queue."""
+        if not self._waiting:
+            return None
+        now_s = self._now_s()
+        chosen = min(range(len(self._waiting)), key=lambda i: (*self._key(i, now_s), i))
+        waiting = self._waiting.pop(chosen)
+        if not self._waiting:
+            self._nonempty.clear()
+        return waiting
+
+    def _key(self, index: int, now_s: float) -> tuple[int, float]:
+        experiment = self._waiting[index].experiment
+        if experiment.purpose != "screen":
+            return 0, 0.0
+        rank = _RANK[self._regard(experiment.hypothesis)]
+        return rank, self.usage.of(experiment.charged_to, now_s)

@@ -1,0 +1,63 @@
+"""The report page: one self-contained HTML file, safe to open and to send to a colleague.
+
+Every text of a researcher is escaped by the template; no script, no link to anywhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from community.archive.leaderboard import contributions, researchers
+from community.archive.ledger import LedgerReader
+from community.archive.queries import best_commit, pool_use
+from community.archive.state import RunState
+from community.report.figures import lineage_svg, pool_svg, progress_svg
+from community.run_folder import RunFolder
+
+ROWS = 40
+"""Contributions listed; the ledger holds all of them."""
+
+
+def write_report(folder: RunFolder) -> Path:
+    """Write ``report/index.html`` and the figures beside it; works on a run that still goes on.
+
+    Returns:
+        The page.
+
+    Raises:
+        LedgerError: the folder's ledger cannot be read.
+        OSError: the report's folder cannot be written.
+    """
+    with LedgerReader(folder.ledger) as reader:
+        state = RunState.from_rows(reader.rows())
+    use = pool_use(state)
+    drawn = {"progress": progress_svg(state), "lineage": lineage_svg(state), "pool": pool_svg(use)}
+    folder.report.mkdir(parents=True, exist_ok=True)
+    for name, svg in drawn.items():
+        _write(folder.report / f"{name}.svg", svg)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(
+        files("community.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
+    page = template.render(
+        state=state,
+        opened=state.opened,
+        best=best_commit(state),
+        use=use,
+        contributions=contributions(state)[:ROWS],
+        researchers=researchers(state),
+        figures={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 - our own drawing
+    )
+    return _write(folder.report / "index.html", page)
+
+
+def _write(path: Path, text: str) -> Path:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+    return path

@@ -1,0 +1,279 @@
+"""One community's life: put the rooms together, let everybody work, end in order.
+
+Opens what `community.opening` opens, seats the agents, and holds every task in one group. It
+decides nothing itself: it waits for a stop condition or for cancellation, then closes what it
+opened. The same function starts a new run and takes up a stopped or killed one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.agent import Agent
+from agents.errors import AgentError
+from agents.knobs import Knob, load_knobs
+from agents.minds.catalogue import make_mind
+from agents.roles import Role, load_role
+from community.admission import Admission
+from community.archive.export import write_results_tsv
+from community.archive.ledger import LedgerReader
+from community.archive.state import HypothesisState, RunState
+from community.board_opening import open_board
+from community.calibration import calibrate, share_baseline
+from community.chronicle import Chronicle
+from community.clerk import Clerk
+from community.events import (
+    AgentJoined,
+    FrontierMoved,
+    Noticed,
+    Row,
+    RunResumed,
+    RunStopped,
+    StatusChanged,
+    TurnTaken,
+)
+from community.institution import Institution
+from community.lab import AgentLab
+from community.opening import Opening, host_facts, open_bench, open_ledger
+from community.queueing import Queue, Regard
+from community.run_folder import RunFolder
+from community.scenario import Member, Scenario
+from community.scheduler import Scheduler
+from community.topology import Topology, build_topology
+from forum.board import Board
+from forum.ids import AgentName
+from forum.messages import Notice
+
+LAST_WORDS_S = 2.0
+"""Seconds that agents get to post their last findings once the run is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Community:
+    """What the tasks of a run share."""
+
+    scenario: Scenario
+    chronicle: Chronicle
+    institution: Institution
+    board: Board
+    roles: Mapping[str, Role]
+    opening: Opening
+    knobs: tuple[Knob, ...]
+
+
+async def run_community(
+    scenario: Scenario,
+    scenario_text: str,
+    folder: RunFolder,
+    *,
+    is_resumed: bool = False,
+    on_row: Callable[[Row], None] | None = None,
+    baseline_from: Path | None = None,
+) -> str:
+    """Run a community until a stop condition holds.
+
+    Args:
+        scenario: Who takes part and what they may spend.
+        scenario_text: The scenario file's text, kept in the ledger.
+        folder: The run's folder; holds a ledger already when `is_resumed`.
+        is_resumed: Go on where that ledger ends.
+        on_row: Told of every ledger row, those that a resumed ledger holds included.
+        baseline_from: Ledger of another run of the same seed whose baseline runs are taken over
+            where they are comparable, so that the arms of a benchmark share them.
+
+    Returns:
+        The stop condition that held.
+
+    Raises:
+        CommunityError: the run cannot start or go on; nothing that was recorded is lost.
+
+    Cancellation: running experiments are killed and recorded as interrupted, the run is recorded as
+        stopped, and `is_resumed` takes it up again.
+    """
+    ledger, clock = open_ledger(folder, is_resumed=is_resumed)
+    try:
+        chronicle = Chronicle(ledger, clock)
+        if on_row is not None:
+            for row in ledger.rows():
+                on_row(row)
+            ledger.subscribe(on_row)
+        async with open_bench(scenario, scenario_text, folder, chronicle.state.opened) as opening:
+            if is_resumed and chronicle.state.opened is not None:
+                lost = [e.queued.experiment_id for e in chronicle.state.running()]
+                chronicle.record(RunResumed(tuple(lost), host_facts()))
+            else:
+                chronicle.record(opening.opened)
+            _keep_files(chronicle, opening, folder)
+            if baseline_from is not None:
+                with LedgerReader(baseline_from) as other:
+                    share_baseline(chronicle, RunState.from_rows(other.rows()))
+            return await _live(scenario, chronicle, opening)
+    finally:
+        ledger.close()
+
+
+async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> str:
+    """Seat everybody, wait for the end, and record how it came."""
+    members = scenario.members()
+    names = [member.name for member in members]
+    topology = build_topology(names, scenario.topology, opening.opened.seed)
+    roles = {member.name: load_role(member.role) for member in members}
+    why = "interrupted"
+    try:
+        async with (
+            open_board(scenario.board, opening.opened.run_id, names) as board,
+            board.desk() as desk,
+            asyncio.TaskGroup() as group,
+        ):
+            admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+
+            def regard(hypothesis: str) -> Regard:
+                return institution.regard(hypothesis)
+
+            queue = Queue(lambda: chronicle.clock.now_us() / 1e6, regard)
+            scheduler = Scheduler(chronicle, queue, opening.bench)
+            clerk = Clerk(chronicle, desk, topology, opening.bench.repository)
+            institution = Institution(
+                scenario, chronicle, scheduler, admission, opening.bench, clerk, roles, group
+            )
+            community = _Community(
+                scenario, chronicle, institution, board, roles, opening, _knobs(opening)
+            )
+            _join(chronicle, members, topology)
+            tasks = [
+                group.create_task(clerk.serve(), name="clerk"),
+                group.create_task(scheduler.serve(), name="scheduler"),
+            ]
+            institution.resume()
+            await calibrate(chronicle, scheduler, scenario.noise.baseline_runs)
+            chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
+            await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
+            tasks.append(
+                group.create_task(institution.reproduce_unclaimed(), name="lab reproductions")
+            )
+            living = [
+                group.create_task(_live_agent(community, member), name=f"agent {member.name}")
+                for member in members
+            ]
+            why = await institution.until_over()
+            await _last_words(chronicle)
+            await desk.notify(Notice(kind="stop", text=why))
+            institution.leave()
+            _cancel_all([*living, *tasks])
+    except BaseExceptionGroup as group:
+        why = "failed"
+        raise _first(group) from group
+    except Exception:
+        why = "failed"
+        raise
+    finally:
+        chronicle.record(RunStopped(why))
+    return why
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first true failure inside `group`; the others only followed from it."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel("the run is over")
+
+
+async def _live_agent(community: _Community, member: Member) -> None:
+    """Seat one agent and let it live; what it broke on is noted, and the community goes on."""
+    chronicle = community.chronicle
+    lab = AgentLab(community.institution, member.name)
+    before = chronicle.state.agents[member.name]
+
+    async def on_turn(
+        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None
+    ) -> None:
+        chronicle.record(TurnTaken(agent, turn, actions, notebook))
+
+    async with community.board.seat(AgentName(member.name)) as seat:
+        agent = Agent(
+            name=member.name,
+            role=community.roles[member.name],
+            mind=make_mind(member.mind),
+            seat=seat,
+            lab=lab,
+            knobs=community.knobs,
+            run_seed=community.opening.opened.seed,
+            turn=before.next_turn,
+            notebook=before.notebook,
+            on_turn=on_turn,
+        )
+        try:
+            await agent.live()
+        except AgentError as error:
+            chronicle.record(Noticed("pause", f"{member.name} left: {error}"[:300]))
+
+
+def _knobs(opening: Opening) -> tuple[Knob, ...]:
+    task = opening.bench.task
+    if task.knobs_toml is None or task.knobs_path is None:
+        return ()
+    return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())
+
+
+def _join(chronicle: Chronicle, members: tuple[Member, ...], topology: Topology) -> None:
+    """Record who takes part, unless a resumed ledger says so already."""
+    joined = {name for name, agent in chronicle.state.agents.items() if agent.role}
+    events = [
+        AgentJoined(member.name, member.role, member.mind, topology.hears(member.name))
+        for member in members
+        if member.name not in joined
+    ]
+    if events:
+        chronicle.record(*events)
+
+
+def _awaits_status(state: RunState, claim: HypothesisState) -> bool:
+    """Whether all verdicts on `claim` are in and what they say of it is about to be recorded."""
+    if not claim.experiments or not all(state.experiments[e].is_done for e in claim.experiments):
+        return False
+    return not claim.changes or claim.reproduction_by is not None
+
+
+async def _last_words(chronicle: Chronicle) -> None:
+    """Give agents a moment to post what their last experiments showed."""
+
+    def all_is_said(state: RunState) -> bool:
+        said = {
+            (record.posted.body["hypothesis"], record.posted.author)
+            for record in state.posts.values()
+            if record.posted.body["kind"] in ("finding", "failure")
+        }
+        return all(
+            not _awaits_status(state, claim)
+            and all((name, change.by) in said for _, change in claim.changes)
+            for name, claim in state.hypotheses.items()
+        )
+
+    try:
+        async with asyncio.timeout(LAST_WORDS_S):
+            await chronicle.wait_until(all_is_said)
+    except TimeoutError:
+        return
+
+
+def _keep_files(chronicle: Chronicle, opening: Opening, folder: RunFolder) -> None:
+    """Keep results.tsv and refs/heads/best in step with the ledger."""
+
+    def follow(row: Row) -> None:
+        if isinstance(row.event, FrontierMoved):
+            opening.bench.repository.set_best(row.event.commit)
+        if isinstance(row.event, StatusChanged | RunStopped):
+            write_results_tsv(chronicle.state, folder.results)
+
+    if chronicle.state.frontier:
+        opening.bench.repository.set_best(chronicle.state.frontier[-1][1].commit)
+    chronicle.ledger.subscribe(follow)

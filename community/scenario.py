@@ -1,0 +1,200 @@
+"""The scenario: who takes part, who hears whom, and what they may spend. Records only.
+
+pydantic models, because a scenario arrives from a file; `community.loading` reads the file and
+lists every fault of it. Next: `community.run` builds a community out of a `Scenario`. What every
+key means is also told, for people, in ``scenarios/README.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from forum.messages import Carries
+
+Family = Literal["complete", "ring", "star", "small_world", "isolated"]
+BudgetKind = Literal["auto", "cpu_seconds", "device_seconds", "steps"]
+Isolation = Literal["full", "partial", "none"]
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+"""An agent's name is also its MQTT user, a topic level and a git author."""
+RESERVED_NAMES = frozenset({"lab", "clerk", "observer"})
+"""The institution signs ledger rows and board connections with these."""
+
+
+def _slots(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError('give "auto" or a whole number of slots, at least 1')
+
+
+def _broker(value: str) -> str:
+    if value in ("embedded", "memory"):
+        return value
+    try:
+        url = urlsplit(value)
+        is_url = url.scheme == "mqtt" and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError('give "embedded", "memory" or "mqtt://host:port"')
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class RunSection(_Section):
+    """What is worked on, under which seed."""
+
+    task: Annotated[str, Field(min_length=1)]
+    """A shipped task by name, or the path of a task folder (relative to the scenario file)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """All chance of the run derives from it."""
+    time: Literal["real"] = "real"
+    """Wall clock and real training."""
+
+
+class StopSection(_Section):
+    """The run ends when the first of these is reached; an empty section means for ever."""
+
+    experiments: Annotated[int, Field(ge=1)] | None = None
+    """Experiments, reproductions included, baseline runs not."""
+    device_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Training time of all attempts, lost ones by wall time; the baseline left out."""
+    wall_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds of run time; time between a stop and its resumption does not count."""
+    target: float | None = None
+    """Stop when a reproduced commit's score is this good or better, in the task's unit."""
+
+
+class BudgetSection(_Section):
+    """What one experiment may spend, in place of the task's own budget."""
+
+    kind: BudgetKind
+    """``auto``: device_seconds where there is a GPU, else cpu_seconds."""
+    amount: Annotated[float, Field(gt=0)]
+    """CPU-seconds, seconds of the leased device, or optimiser steps."""
+
+
+class PoolSection(_Section):
+    """The devices that are shared."""
+
+    slots: Annotated[Literal["auto"] | int, BeforeValidator(_slots)] = "auto"
+    """``auto``: one slot per GPU, else one per processor core; or a number of slots."""
+
+
+class BoardSection(_Section):
+    """Where researchers talk."""
+
+    broker: Annotated[str, AfterValidator(_broker)] = "embedded"
+    """``embedded`` (our own MQTT broker on loopback), ``memory`` or ``mqtt://host:port``."""
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Loopback port of the embedded broker; without it, or with 0, a free one is chosen."""
+
+
+class TopologySection(_Section):
+    """Who hears whom."""
+
+    family: Family = "complete"
+    k: Annotated[int, Field(ge=2)] | None = None
+    """small_world only: neighbours in the ring before rewiring; even, below the agents' number."""
+    p: Annotated[float, Field(ge=0, le=1)] | None = None
+    """small_world only: probability that an edge is rewired."""
+    carries: Carries = "everything"
+    """How much of a post an edge lets through."""
+
+
+class NoiseSection(_Section):
+    """How well the noise between seeds is known before anything counts as an improvement."""
+
+    baseline_runs: Annotated[int, Field(ge=2, le=100)] = 4
+    """Runs of the unmodified start, on fresh seeds, from which sigma is estimated."""
+    confirm_pairs: Annotated[int, Field(ge=1, le=100)] = 3
+    """Pairs (child, parent) of runs in a reproduction."""
+
+
+class LabSection(_Section):
+    """Rules of the institution."""
+
+    reproduce_after: Annotated[float, Field(ge=0)] = 2.0
+    """How long a claim waits for a reproducer before the lab itself confirms it, in budgets."""
+    isolation: Isolation = "full"
+    """Weakest isolation of candidate code the run accepts; with less it refuses to start."""
+
+
+class AgentSection(_Section):
+    """One participant, or `count` of them alike."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    """Letters a-z, digits, ``-`` and ``_``; unique."""
+    role: Annotated[str, Field(min_length=1)]
+    """A record in ``scenarios/roles/``: which actions it has the right to."""
+    mind: Annotated[str, Field(min_length=1)]
+    """What decides for it, for example ``policy:social``."""
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    """With more than one, they are named ada-1, ada-2, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One named participant after `count` was expanded."""
+
+    name: str
+    role: str
+    mind: str
+
+
+class Scenario(_Section):
+    """A whole scenario file."""
+
+    run: RunSection
+    stop: StopSection = StopSection()
+    budget: BudgetSection | None = None
+    """None: the task's own budget."""
+    pool: PoolSection = PoolSection()
+    board: BoardSection = BoardSection()
+    topology: TopologySection = TopologySection()
+    noise: NoiseSection = NoiseSection()
+    lab: LabSection = LabSection()
+    agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
+
+    def members(self) -> tuple[Member, ...]:
+        """Return every participant by name, in the file's order."""
+        return tuple(
+            Member(name=name, role=agent.role, mind=agent.mind)
+            for agent in self.agents
+            for name in member_names(agent.name, agent.count)
+        )
+
+
+def member_names(name: str, count: int) -> tuple[str, ...]:
+    """Return ``name`` alone, or ``name-1 ... name-count`` when there are several."""
+    return (name,) if count == 1 else tuple(f"{name}-{n}" for n in range(1, count + 1))
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """Write `scenario` as TOML that loads to the same record (comments of the file are lost)."""
+    data = scenario.model_dump(exclude_none=True)
+    agents = data.pop("agents")
+    lines = [f"{key} = {_literal(value)}" for key, value in data.items() if value]
+    for agent in agents:
+        lines += ["", "[[agents]]", *(f"{key} = {_literal(value)}" for key, value in agent.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: Any) -> str:
+    """One value as a TOML literal: inline table, string or number."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_literal(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\u{ord(char):04X}" if char in '"\\' or ord(char) < 32 or ord(char) == 127 else char
+            for char in value
+        )
+        return f'"{escaped}"'
+    return repr(value)

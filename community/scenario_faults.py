@@ -1,0 +1,241 @@
+"""What can be wrong in a scenario: shape (keys, types), names, pairs that do not go together.
+
+Takes the data of a TOML file, answers (key path, sentence) pairs; `community.loading` adds lines
+and raises. The shape is checked by the models of `community.scenario`; what needs two keys or
+another room (tasks, roles, minds) is checked here on whatever part is well formed, so that one
+reading finds everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from agents.roles import load_role
+from community.errors import TopologyError
+from community.scenario import (
+    RESERVED_NAMES,
+    AgentSection,
+    BoardSection,
+    BudgetSection,
+    Scenario,
+    TopologySection,
+    member_names,
+)
+from community.toml_lines import KeyPath
+from community.topology import build_topology
+
+Found = list[tuple[KeyPath, str]]
+"""Faults or warnings: where, and what is wrong with what to do."""
+
+_Section = TypeVar("_Section", bound=BaseModel)
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return `` (did you mean "x"?)`` for the nearest known word, or nothing when none is near."""
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.55)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def shape_faults(data: dict[str, Any]) -> Found:
+    """Return unknown keys, missing keys and wrong types or values of a scenario's `data`."""
+    try:
+        Scenario.model_validate(data)
+    except ValidationError as error:
+        return [(tuple(item["loc"]), _sentence(item)) for item in error.errors()]
+    return []
+
+
+def _sentence(item: ErrorDetails) -> str:
+    """Say one of pydantic's findings in our words, with the nearest key or value."""
+    loc, context, given = item["loc"], item.get("ctx", {}), item["input"]
+    match item["type"]:
+        case "extra_forbidden":
+            keys = _keys_at(loc[:-1])
+            return f"unknown key{nearest(loc[-1], keys)}; known here: {', '.join(keys)}"
+        case "missing":
+            examples = {"run": 'run = { task = "nanolm" }', "agents": "one [[agents]] table each"}
+            example = examples.get(str(loc[-1]), f'a value for "{loc[-1]}"')
+            return f"missing; write {example}"
+        case "literal_error":
+            known = [
+                word.strip("' ") for word in context["expected"].replace(" or ", ",").split(",")
+            ]
+            return f"unknown value {given!r}{nearest(given, known)}; known: {', '.join(known)}"
+        case "string_pattern_mismatch":
+            return (
+                f"{given!r} is no name; use 1 to 32 of a-z, 0-9, - and _, a letter or digit first"
+            )
+        case "value_error":
+            return f"{given!r} does not fit: {context['error']}"
+        case "model_type" | "model_attributes_type":
+            keys = _keys_at(loc)
+            return f"{given!r} is no table; write {{ ... }} with keys of: {', '.join(keys)}"
+        case "too_short":
+            return "is empty; write at least one"
+        case kind:
+            rule = _RULES.get(kind) or item["msg"].replace("Input should", "must")
+            return f"{given!r} does not fit: {rule}"
+
+
+_RULES = {
+    "int_type": "give a whole number without quotes",
+    "float_type": "give a number without quotes",
+    "string_type": "give a text in quotes",
+    "tuple_type": "give one [[agents]] table each",
+}
+"""What to write, for types of pydantic's errors whose own words name Python types."""
+
+
+def _keys_at(loc: Sequence[str | int]) -> list[str]:
+    """Return the keys that the table at `loc` knows."""
+    if not loc:
+        return list(Scenario.model_fields)
+    if loc[0] == "agents":
+        return list(AgentSection.model_fields)
+    annotation = Scenario.model_fields[str(loc[0])].annotation
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    return [
+        key
+        for option in options
+        if isinstance(option, type) and issubclass(option, BaseModel)
+        for key in option.model_fields
+    ]
+
+
+def cross_checks(
+    data: dict[str, Any],
+    tasks: Sequence[str],
+    roles: Sequence[str],
+    minds: Sequence[str],
+) -> Found:
+    """Return unknown names and impossible pairs in whatever part of `data` is well formed.
+
+    Args:
+        data: The scenario as tomllib gave it, paths of task folders made absolute.
+        tasks: Names of shipped tasks.
+        roles: Names of known roles.
+        minds: Names of known minds.
+    """
+    raw = data.get("agents")
+    entries = list(enumerate(raw if isinstance(raw, list) else []))
+    agents = [(i, agent) for i, item in entries if (agent := _valid(AgentSection, item))]
+    found = _task_faults(_text(data.get("run"), "task"), tasks)
+    found += _name_faults(agents)
+    for index, item in entries:
+        for key, known in (("role", roles), ("mind", minds)):
+            word = _text(item, key)
+            if word is not None and word not in known:
+                found.append((("agents", index, key), _unknown(key, word, known)))
+    if len(agents) == len(entries) > 0:
+        names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
+        found += _topology_faults(_valid(TopologySection, data.get("topology", {})), names)
+    return found + _pair_faults(data)
+
+
+def _text(table: object, key: str) -> str | None:
+    """Return the text under `key`, or None where the shape is wrong."""
+    value = table.get(key) if isinstance(table, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
+def _valid(model: type[_Section], item: object) -> _Section | None:
+    """Return `item` as `model`, or None when its shape is wrong (which `shape_faults` tells)."""
+    try:
+        return model.model_validate(item)
+    except ValidationError:
+        return None
+
+
+def _unknown(what: str, word: str, known: Sequence[str]) -> str:
+    return f"unknown {what} {word!r}{nearest(word, known)}; known: {', '.join(known)}"
+
+
+def _task_faults(task: str | None, tasks: Sequence[str]) -> Found:
+    if task is None or task in tasks:
+        return []
+    if "/" not in task:
+        hint = "for a folder of yours give a path with a slash, ./mytask"
+        return [(("run", "task"), f"{_unknown('task', task, tasks)}; {hint}")]
+    if (Path(task) / "task.toml").is_file():
+        return []
+    text = f"no task folder {task}: there is no task.toml in it; copy a shipped task to begin"
+    return [(("run", "task"), text)]
+
+
+def _name_faults(agents: Sequence[tuple[int, AgentSection]]) -> Found:
+    """Return duplicate, reserved and too long names, after counts are expanded."""
+    found: Found = []
+    owners: dict[str, int] = {}
+    for index, agent in agents:
+        key = ("agents", index, "name")
+        names = member_names(agent.name, agent.count)
+        if agent.name in RESERVED_NAMES:
+            found.append((key, f"{agent.name!r} is the institution's own name; choose another"))
+        if len(names[-1]) > 32:
+            found.append((key, f"{names[-1]!r} has more than 32 characters; choose a shorter name"))
+        if taken := [name for name in names if name in owners]:
+            first = owners[taken[0]]
+            text = f"{taken[0]!r} is taken by agents[{first}]; names must differ (or use count)"
+            found.append((key, text))
+        owners |= dict.fromkeys((name for name in names if name not in owners), index)
+    return found
+
+
+def _topology_faults(section: TopologySection | None, names: Sequence[str]) -> Found:
+    if section is None:
+        return []
+    if section.family != "small_world":
+        return [
+            (("topology", key), f'{key} belongs to family = "small_world"; remove it')
+            for key in ("k", "p")
+            if getattr(section, key) is not None
+        ]
+    found: Found = [
+        (("topology",), f"small_world needs {key}; write {key} = {example}")
+        for key, example in (("k", "4"), ("p", "0.1"))
+        if getattr(section, key) is None
+    ]
+    if section.k is not None:
+        try:
+            build_topology([str(i) for i in range(len(names))], section, seed=0)
+        except TopologyError as error:
+            found.append((("topology", "k"), str(error)))
+    return found
+
+
+def _pair_faults(data: dict[str, Any]) -> Found:
+    found: Found = []
+    board = _valid(BoardSection, data.get("board", {}))
+    if board is not None and board.port is not None and board.broker != "embedded":
+        text = f'port belongs to broker = "embedded"; with {board.broker!r} remove it'
+        found.append((("board", "port"), text))
+    budget = _valid(BudgetSection, data.get("budget"))
+    if budget is not None and budget.kind == "steps" and budget.amount != int(budget.amount):
+        text = f"{budget.amount} steps are not possible; give a whole number"
+        found.append((("budget", "amount"), text))
+    return found
+
+
+def warnings_of(scenario: Scenario) -> Found:
+    """Return what is allowed but probably not meant."""
+    members = scenario.members()
+    topology = build_topology([m.name for m in members], scenario.topology, scenario.run.seed)
+    found: Found = []
+    is_parted = scenario.topology.family != "isolated" and not topology.measures.is_connected
+    if is_parted:
+        text = "not everybody can be reached under this seed; raise k, lower p, or change the seed"
+        found.append((("topology",), text))
+    for index, agent in enumerate(scenario.agents):
+        names = member_names(agent.name, agent.count)
+        if any(topology.hears(name) for name in names):
+            continue
+        if not load_role(agent.role).rights & {"propose"}:
+            text = f"{agent.name} hears nobody, so a {agent.role} has nothing to work on"
+            found.append((("agents", index, "role"), text))
+    return found

@@ -1,0 +1,274 @@
+"""The scheduler: from an admitted experiment to its verdict in the ledger.
+
+One coroutine a slot does everything in order: lease, execute, score, record, announce. Who may ask
+is `community.lab`'s business, what the number means that of `community.screening` and
+`community.reproduction`, which order that of `community.queueing`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from community.chronicle import Chronicle
+from community.errors import ScorerBrokenError
+from community.events import AttemptEnded, AttemptStarted, ExperimentQueued, Purpose, VerdictGiven
+from community.queueing import Queue, Waiting
+from community.run_folder import RunFolder
+from community.score_phase import Scored, ScorePhase
+from trainer.executor import Executor
+from trainer.experiment import Budget, Job, TrainResult
+from trainer.gpu_pool import GpuPool, Lease
+from trainer.repository import Repository
+from trainer.task import Task
+from trainer.tree_key import measurement_seed
+from trainer.workspace import write_workspace
+
+MAX_LOST_ATTEMPTS = 5
+"""Attempts lost by nobody's fault before the scheduler gives up on itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be measured, and on whose account."""
+
+    commit: str
+    tree_key: str
+    hypothesis: str
+    """Post id; empty for baseline runs."""
+    purpose: Purpose
+    split: Literal["dev", "vault", "seal"]
+    charged_to: str
+    requested_by: str
+    pair: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one lease came to."""
+
+    train: TrainResult
+    scored: Scored | None
+    leased_us: int
+    train_us: tuple[int, int]
+    answer_us: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What experiments are run with."""
+
+    task: Task
+    budget: Budget
+    repository: Repository
+    folder: RunFolder
+    pool: GpuPool
+    executor: Executor
+    score_phase: ScorePhase
+    lock_hash: str
+    corpus_hash: str
+    device_class: str
+    epoch_s: int
+    """Wall seconds since 1970 at which run time began, for commit dates; 0 in virtual time."""
+
+
+class Scheduler:
+    """Admits, queues and runs experiments; every one gets exactly one verdict.
+
+    Args:
+        chronicle: Where everything is recorded.
+        queue: The queue discipline.
+        bench: What experiments are run with.
+    """
+
+    def __init__(self, chronicle: Chronicle, queue: Queue, bench: Bench) -> None:
+        self._chronicle = chronicle
+        self._queue = queue
+        self._bench = bench
+
+    @property
+    def running(self) -> int:
+        """How many experiments hold a slot now."""
+        return self._bench.pool.busy
+
+    def admit(self, request: Request) -> str:
+        """Record `request` as a new experiment and queue it.
+
+        The caller has asked `community.admission` before.
+
+        Returns:
+            The experiment's id.
+        """
+        state = self._chronicle.state
+        is_baseline = request.purpose == "baseline"
+        same_kind = sum(1 for e in state.experiments.values() if e.is_baseline == is_baseline)
+        experiment_id = f"{'b' if is_baseline else 'e'}{same_kind + 1:04d}"
+        measurement = state.measurements[request.tree_key] + 1
+        assert state.opened is not None
+        queued = ExperimentQueued(
+            experiment_id=experiment_id,
+            purpose=request.purpose,
+            commit=request.commit,
+            tree_key=request.tree_key,
+            hypothesis=request.hypothesis,
+            charged_to=request.charged_to,
+            requested_by=request.requested_by,
+            split=request.split,
+            measurement=measurement,
+            seed=measurement_seed(state.opened.seed, request.tree_key, measurement),
+            pair=request.pair,
+        )
+        self._chronicle.record(queued)
+        self._queue.put(Waiting(queued, attempt=1))
+        return experiment_id
+
+    def requeue_unfinished(self) -> int:
+        """Queue again what a stopped or killed run left without a verdict; returns how many."""
+        unfinished = self._chronicle.state.pending()
+        for experiment in unfinished:
+            self._queue.put(Waiting(experiment.queued, experiment.next_attempt))
+        return len(unfinished)
+
+    async def verdict(self, experiment_id: str) -> VerdictGiven:
+        """Wait for the verdict on an admitted experiment.
+
+        Cancellation: the experiment goes on.
+        """
+        await self._chronicle.wait_until(lambda s: s.experiments[experiment_id].is_done)
+        verdict = self._chronicle.state.experiments[experiment_id].verdict
+        assert verdict is not None
+        return verdict
+
+    async def serve(self) -> None:
+        """Run queued experiments, as many at a time as there are slots, until cancelled.
+
+        Cancellation: running attempts are killed and recorded as interrupted.
+        """
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._bench.pool.size):
+                group.create_task(self._serve_one_slot(), name=f"scheduler slot {number}")
+
+    async def _serve_one_slot(self) -> None:
+        while True:
+            await self._queue.ready()
+            async with self._bench.pool.lease() as lease:
+                waiting = self._queue.pick()
+                if waiting is not None:
+                    await self._attempt(waiting, lease)
+
+    async def _attempt(self, waiting: Waiting, lease: Lease) -> None:
+        """Lease held: execute, score, record. Without a verdict the experiment is queued again."""
+        queued, slot = waiting.experiment, lease.slot.name
+        clock = self._chronicle.clock
+        leased_us = clock.now_us()
+        self._chronicle.record(AttemptStarted(queued.experiment_id, waiting.attempt, slot))
+        try:
+            attempt = await self._execute(waiting, lease, leased_us)
+        except asyncio.CancelledError:
+            self._record_interrupted(waiting, slot, leased_us)
+            raise
+        finally:
+            used_s = (clock.now_us() - leased_us) / 1e6
+            self._queue.usage.charge(queued.charged_to, used_s, clock.now_us() / 1e6)
+        ended = _attempt_ended(waiting, slot, attempt)
+        if ended.outcome in ("ok", "invalid"):
+            verdict = self._verdict(queued, waiting.attempt, attempt, ended)
+            self._chronicle.record(ended, verdict)
+            return
+        self._chronicle.record(ended)
+        if waiting.attempt >= MAX_LOST_ATTEMPTS:
+            raise ScorerBrokenError(queued.experiment_id, ended.outcome, ended.reason)
+        self._queue.put(Waiting(queued, waiting.attempt + 1))
+
+    async def _execute(self, waiting: Waiting, lease: Lease, leased_us: int) -> _Attempt:
+        queued, bench, clock = waiting.experiment, self._bench, self._chronicle.clock
+        folder = bench.folder.job(f"{queued.experiment_id}-{waiting.attempt}")
+        folder.mkdir(parents=True, exist_ok=True)
+        workspace = write_workspace(bench.repository.read(queued.commit), folder / "tree")
+        job = Job(
+            job_id=queued.experiment_id,
+            attempt=waiting.attempt,
+            workspace=workspace,
+            data=bench.folder.data,
+            folder=folder,
+            seed=queued.seed,
+            budget=bench.budget,
+            memory_bytes=bench.task.memory_bytes,
+            artefact_bytes=bench.task.artefact_bytes,
+        )
+        train_began_us = clock.now_us()
+        train = await bench.executor.train(job, lease)
+        train_us = (train_began_us, clock.now_us())
+        if train.artefact is None:
+            return _Attempt(train, None, leased_us, train_us, (0, 0))
+        answer_began_us = clock.now_us()
+        scored = await bench.score_phase.score(train.artefact, workspace, queued.split, lease)
+        return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
+
+    def _record_interrupted(self, waiting: Waiting, slot: str, leased_us: int) -> None:
+        now_us = self._chronicle.clock.now_us()
+        self._chronicle.record(
+            AttemptEnded(
+                experiment_id=waiting.experiment.experiment_id,
+                attempt=waiting.attempt,
+                slot=slot,
+                outcome="interrupted",
+                reason="stopped",
+                leased_us=leased_us,
+                train_us=(leased_us, now_us),
+                answer_us=(0, 0),
+                train_cpu_s=(now_us - leased_us) / 1e6,
+                score_cpu_s=0.0,
+                start_s=0.0,
+            )
+        )
+
+    def _verdict(
+        self, queued: ExperimentQueued, attempt_number: int, attempt: _Attempt, ended: AttemptEnded
+    ) -> VerdictGiven:
+        bench = self._bench
+        assert ended.outcome in ("ok", "invalid")
+        score_wall_us = attempt.answer_us[1] - attempt.answer_us[0]
+        name = f"{queued.experiment_id}/{attempt_number}/{bench.lock_hash}"
+        return VerdictGiven(
+            verdict_id=f"v{queued.experiment_id}-{hashlib.sha256(name.encode()).hexdigest()[:8]}",
+            experiment_id=queued.experiment_id,
+            commit=queued.commit,
+            tree_key=queued.tree_key,
+            split=queued.split,
+            seed=queued.seed,
+            outcome=ended.outcome,
+            score=attempt.scored.score.value if attempt.scored else None,
+            reason=ended.reason,
+            lock_hash=bench.lock_hash,
+            corpus_hash=bench.corpus_hash,
+            device_class=bench.device_class,
+            isolation=attempt.train.isolation,
+            measured_by="scorer",
+            train_cpu_s=round(attempt.train.cpu_s, 3),
+            train_wall_s=round(attempt.train.wall_s, 3),
+            score_cpu_s=ended.score_cpu_s,
+            score_wall_s=round(score_wall_us / 1e6, 3),
+        )
+
+
+def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnded:
+    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"] = attempt.train.outcome
+    reason = attempt.train.reason
+    if attempt.scored is not None:
+        outcome, reason = attempt.scored.score.outcome, attempt.scored.score.reason
+    return AttemptEnded(
+        experiment_id=waiting.experiment.experiment_id,
+        attempt=waiting.attempt,
+        slot=slot,
+        outcome=outcome,
+        reason=reason,
+        leased_us=attempt.leased_us,
+        train_us=attempt.train_us,
+        answer_us=attempt.answer_us,
+        train_cpu_s=round(attempt.train.cpu_s, 3),
+        score_cpu_s=round(attempt.scored.cpu_s, 3) if attempt.scored else 0.0,
+        start_s=round(attempt.train.start_s, 4),
+    )

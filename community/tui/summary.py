@@ -1,0 +1,168 @@
+"""What header, leaderboard and slots say of a run, as plain records and coloured lines.
+
+Pure functions of the folded ledger. Text of agents becomes characters of a `Text`, never markup.
+Next: the widgets show it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+
+from rich.text import Text
+
+from community.archive.leaderboard import contributions
+from community.archive.queries import PoolUse, baseline_mean, best_commit
+from community.archive.state import ExperimentState, RunState
+from community.cli.lines import run_time
+from community.plain_text import one_line
+from community.tui.colours import AMBER, GREEN, GREY, RED, status_look
+from community.tui.forum_lines import author_style
+
+BOARD_ROWS = 200
+"""The best so many contributions are listed."""
+TITLE_CHARACTERS = 120
+
+
+def experiment_limit(state: RunState) -> int | None:
+    """Return how many experiments the scenario allows, or None.
+
+    A resumed run may have been given another limit, which no ledger row holds; a limit that is
+    exceeded is therefore not believed.
+    """
+    if state.opened is None:
+        return None
+    try:
+        limit = tomllib.loads(state.opened.scenario).get("stop", {}).get("experiments")
+    except (tomllib.TOMLDecodeError, AttributeError):
+        return None
+    is_limit = isinstance(limit, int) and limit >= state.experiments_admitted
+    return limit if is_limit else None
+
+
+def header_lines(state: RunState, at_us: int, *, is_live: bool) -> tuple[Text, Text]:
+    """Return what run this is and how it goes, in two lines."""
+    opened = state.opened
+    if opened is None:
+        return Text("no run yet", style=GREY), Text()
+    first = Text(no_wrap=True)
+    first.append(one_line(opened.run_id, 40), style="bold")
+    first.append(f"  {one_line(opened.task, 40)}  seed {opened.seed}  {run_time(at_us)}  ")
+    if state.stopped is not None:
+        first.append(f"■ ended: {one_line(state.stopped.why, 30)}", style=AMBER)
+    elif is_live:
+        first.append("● live", style=f"bold {GREEN}")
+    else:
+        first.append("■ not running; `community run --resume` goes on", style=RED)
+    return first, _numbers(state)
+
+
+def _numbers(state: RunState) -> Text:
+    limit = experiment_limit(state)
+    line = Text(no_wrap=True)
+    line.append("experiments ", style=GREY)
+    line.append(f"{state.experiments_done}{f'/{limit}' if limit else ''}")
+    line.append("  baseline ", style=GREY)
+    if state.noise is None:
+        line.append("not measured yet", style=GREY)
+    else:
+        line.append(f"{state.noise.mean:.4f} ± {state.noise.sigma:.4f}")
+    best = best_commit(state)
+    if best is None:
+        return line
+    is_reproduced = best.hypothesis.status == "reproduced"
+    line.append("  best reproduced " if is_reproduced else "  best, not reproduced ", style=GREY)
+    line.append(f"{best.score:.4f}", style=f"bold {GREEN}" if is_reproduced else AMBER)
+    if best.gain_percent is not None:
+        line.append(f" ({best.gain_percent:+.1f} %)")
+    return line
+
+
+def plot_title(state: RunState) -> Text:
+    """Return what the plot shows: metric, unit, direction."""
+    if state.opened is None:
+        return Text("Best so far")
+    opened = state.opened
+    words = f"Best so far: {opened.metric} ({opened.unit}, {opened.direction} is better)"
+    return Text(one_line(words, 120))
+
+
+def board_rows(state: RunState) -> list[tuple[Text, ...]]:
+    """Return the leaderboard's cells: rank, status, score, gain, author, title.
+
+    The gain is over the baseline's mean on the same split, in percent.
+    """
+    rows: list[tuple[Text, ...]] = []
+    for entry in contributions(state)[:BOARD_ROWS]:
+        status = entry.status if entry.outcome == "ok" else "invalid"
+        sign, style = status_look(status)
+        gain = ""
+        reference = baseline_mean(state, entry.split)
+        if entry.baseline_gain is not None and reference:
+            gain = f"{100 * entry.baseline_gain / abs(reference):+.1f} %"
+        rows.append(
+            (
+                Text(str(entry.rank), justify="right"),
+                Text(f"{sign} {status.replace('_', ' ')}", style=style),
+                Text("" if entry.score is None else f"{entry.score:.4f}", justify="right"),
+                Text(gain, justify="right"),
+                _cut(one_line(entry.author, 32), author_style(entry.author, state)),
+                _cut(one_line(entry.title, TITLE_CHARACTERS)),
+            )
+        )
+    return rows
+
+
+def _cut(words: str, style: str = "") -> Text:
+    """Return a cell whose words end in an ellipsis where the column ends."""
+    return Text(words, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def slot_lines(state: RunState, use: PoolUse, at_us: int) -> list[Text]:
+    """Return what runs on each slot, and below what waits.
+
+    Args:
+        state: The run.
+        use: How busy its slots were.
+        at_us: Run time now, in microseconds.
+    """
+    running = {e.attempts[-1].slot: e for e in state.running()}
+    shares = {slot.slot: slot.busy_share for slot in use.slots}
+    names = list(dict.fromkeys([*(state.opened.slots if state.opened else ()), *running]))
+    cells = max((len(name) for name in names), default=0)
+    lines = []
+    for name in names:
+        line = Text(no_wrap=True, end="")
+        line.append(f"{one_line(name, 20):<{min(cells, 20)}} ", style="bold")
+        line.append(f"{shares.get(name, 0.0):>4.0%} ", style=GREY)
+        _append_work(line, state, running.get(name), at_us)
+        lines.append(line)
+    waiting = len(state.pending()) - len(running)
+    last = Text(no_wrap=True, end="", style=GREY)
+    last.append(f"queue {waiting}  busy {use.busy_share:.1%}  training {use.train_share:.1%}")
+    if state.lost_attempts:
+        last.append(f"  lost attempts {state.lost_attempts}", style=AMBER)
+    return [*lines, last]
+
+
+def _append_work(
+    line: Text, state: RunState, experiment: ExperimentState | None, at_us: int
+) -> None:
+    if experiment is None:
+        line.append("idle", style=GREY)
+        return
+    queued = experiment.queued
+    seconds = max(0, at_us - experiment.attempts[-1].started_us) // 1_000_000
+    line.append(f"{one_line(queued.experiment_id, 12)} {seconds:>3} s  ")
+    if queued.purpose == "baseline":
+        line.append("baseline", style=GREY)
+        return
+    name = one_line(queued.requested_by, 32)
+    line.append(name, style=author_style(queued.requested_by, state))
+    verb = {
+        "screen": "tries",
+        "confirm_child": "reproduces",
+        "confirm_parent": "reproduces (parent)",
+    }.get(queued.purpose, queued.purpose)
+    hypothesis = state.hypotheses.get(queued.hypothesis)
+    title = one_line(hypothesis.title, TITLE_CHARACTERS) if hypothesis else ""
+    line.append(f" {verb}: {title}")

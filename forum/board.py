@@ -1,0 +1,123 @@
+"""The Board protocol: how a researcher and the clerk reach one another.
+
+A board moves drafts to the clerk and copies of posts to readers. It decides nothing: who may read
+what is the clerk's routing (and, on MQTT, the broker's permissions as well). Implementations:
+`forum.memory_board` and `forum.mqtt_board`; one contract suite tests both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from forum.ids import AgentName
+from forum.messages import Draft, Notice, Post, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What reached the clerk: the author proved by credential, and bytes not yet believed."""
+
+    author: AgentName
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One event as an observer sees it."""
+
+    name: str
+    """The topic's levels below ``event/``."""
+    payload: bytes
+
+
+class Seat(Protocol):
+    """A researcher's place at the board."""
+
+    @property
+    def interruptions(self) -> int:
+        """How often posts may have been missed (connection lost, feed full) since it was taken.
+
+        When it has grown, catch up from the ledger: the board repeats nothing to readers.
+        """
+        ...
+
+    async def submit(self, draft: Draft) -> Receipt:
+        """Hand `draft` to the clerk and wait for the receipt; safe to repeat with one message id.
+
+        Raises:
+            PostRefusedError: the clerk refused it; the error carries the reason.
+            BoardClosedError: the board closed before a receipt came.
+
+        Cancellation: the draft may or may not have been recorded; repeat it with the same id.
+        """
+        ...
+
+    def posts(self) -> AsyncIterator[Post]:
+        """Yield posts of one's own feed, each once, until the seat is left.
+
+        They come in the order in which the clerk delivered them, which is the ledger's.
+        """
+        ...
+
+    def notices(self) -> AsyncIterator[Notice]:
+        """Yield public notices until the seat is left."""
+        ...
+
+
+class Desk(Protocol):
+    """The clerk's place at the board."""
+
+    def submissions(self) -> AsyncIterator[Submission]:
+        """Yield what authors submit, in order of arrival, until the desk is left.
+
+        Nothing in it is believed yet, and one draft may come several times: dropping repeated
+        message ids, and acknowledging them again, is the clerk's part.
+        """
+        ...
+
+    async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
+        """Send `receipt` to `author` alone."""
+        ...
+
+    async def deliver(self, reader: AgentName, post: Post) -> None:
+        """Put an already thinned copy of `post` on the feed of `reader` alone.
+
+        A reader that is not seated never gets it; it catches up from the ledger.
+        """
+        ...
+
+    async def notify(self, notice: Notice) -> None:
+        """Tell everybody."""
+        ...
+
+    async def observe(self, topic: str, payload: bytes) -> None:
+        """Publish one event for observers (the TUI); agents cannot read it.
+
+        `topic` is one to four levels of letters, digits, ``_`` and ``-``, as in ``post/p17``.
+        """
+        ...
+
+
+class Board(Protocol):
+    """A message store with one seat per agent and one desk."""
+
+    def seat(self, agent: AgentName) -> AbstractAsyncContextManager[Seat]:
+        """Connect as `agent` with its own credential; leaving the block ends its iterators.
+
+        Raises:
+            SeatTakenError: `agent` has a seat already.
+            BoardUnreachableError: nobody answers.
+            LoginRefusedError: the credential is refused.
+        """
+        ...
+
+    def desk(self) -> AbstractAsyncContextManager[Desk]:
+        """Connect as the clerk; leaving the block ends its iterator. Raises as `seat`."""
+        ...
+
+    def observe(self) -> AbstractAsyncContextManager[AsyncIterator[Observed]]:
+        """Connect as an observer and yield events from now on. Raises as `seat`."""
+        ...

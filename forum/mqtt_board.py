@@ -1,0 +1,254 @@
+"""The board over MQTT: any 3.1.1 broker, one connection per seat.
+
+It moves messages and decides nothing; on the embedded broker each participant has a credential of
+its own, so topics are walls, on a shared login they are only an agreement. What an absent reader
+misses it gets from the ledger, not from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from forum.board import Desk, Observed, Seat, Submission
+from forum.codec import decode_notice, decode_post, decode_receipt, encode
+from forum.credentials import BrokerAddress, Credentials
+from forum.errors import MessageRefusedError, SeatTakenError, TopicError
+from forum.ids import AgentName
+from forum.mailbox import Mailbox
+from forum.messages import Draft, Notice, Post, Receipt
+from forum.mqtt_link import MqttLink
+from forum.pending_drafts import PendingDrafts, accepted
+from forum.topics import CLERK, OBSERVER, Topics
+
+FIRST_REPEAT_S: Final = 0.5
+"""A draft without a receipt is submitted again after this long, then at doubling intervals."""
+LONGEST_REPEAT_S: Final = 30.0
+
+
+class MqttBoard:
+    """Seats and one desk on an MQTT broker; see `forum.board.Board`."""
+
+    def __init__(self, host: str, port: int, run_id: str, credentials: Credentials) -> None:
+        """Describe the board; nothing is connected yet.
+
+        Raises:
+            TopicError: `run_id` cannot be part of a topic.
+        """
+        self._address = (host, port)
+        self._topics = Topics(run_id)
+        self._credentials = credentials
+        self._taken: set[str] = set()
+
+    @classmethod
+    def at(cls, url: str, run_id: str) -> MqttBoard:
+        """Use the broker at ``mqtt://[user:password@]host[:port]``, with one login for all.
+
+        Raises:
+            TopicError: `url` or `run_id` is malformed.
+        """
+        address = BrokerAddress.parse(url)
+        credentials = Credentials.of_broker(address.login)
+        return cls(address.host, address.port, run_id, credentials)
+
+    @asynccontextmanager
+    async def seat(self, agent: AgentName) -> AsyncIterator[Seat]:
+        """Connect as `agent`.
+
+        Raises:
+            SeatTakenError: this board object has given that seat away already.
+            BoardUnreachableError: nobody answers at the address.
+            LoginRefusedError: `agent` has no credential, or the broker refuses it.
+            TopicError: `agent` is not a name an agent may bear.
+
+        Cancellation: the connection is closed.
+        """
+        seat = _MqttSeat(agent, self._topics)
+        with self._taking(agent):
+            filters = (
+                self._topics.feed(agent),
+                self._topics.inbox(agent),
+                self._topics.notice(),
+            )
+            link = self._link(agent, filters, seat)
+            async with link:
+                seat.link = link
+                link.ended.add_done_callback(lambda _: seat.leave())
+                try:
+                    yield seat
+                finally:
+                    seat.leave()
+
+    @asynccontextmanager
+    async def desk(self) -> AsyncIterator[Desk]:
+        """Connect as the clerk.
+
+        Raises:
+            SeatTakenError: this board object has given the desk away already.
+            BoardUnreachableError: nobody answers at the address.
+            LoginRefusedError: the broker refuses the clerk's credential.
+
+        Cancellation: the connection is closed.
+        """
+        desk = _MqttDesk(self._topics)
+        with self._taking(CLERK):
+            async with self._link(CLERK, (self._topics.all_submits(),), desk) as link:
+                desk.link = link
+                link.ended.add_done_callback(lambda _: desk.leave())
+                try:
+                    yield desk
+                finally:
+                    desk.leave()
+
+    @asynccontextmanager
+    async def observe(self) -> AsyncIterator[AsyncIterator[Observed]]:
+        """Connect as an observer and watch the events from now on; several may.
+
+        Raises:
+            BoardUnreachableError: nobody answers at the address.
+            LoginRefusedError: the broker refuses the observer's credential.
+
+        Cancellation: the connection is closed.
+        """
+        watcher = _Watcher(self._topics)
+        async with self._link(OBSERVER, (self._topics.all_events(),), watcher) as link:
+            link.ended.add_done_callback(lambda _: watcher.events.close())
+            try:
+                yield watcher.events
+            finally:
+                watcher.events.close()
+
+    def _link(
+        self, participant: str, filters: tuple[str, ...], user: _MqttSeat | _MqttDesk | _Watcher
+    ) -> MqttLink:
+        login = self._credentials.of(participant)
+        return MqttLink(self._address, participant, login, filters, user.receive)
+
+    @contextmanager
+    def _taking(self, participant: str) -> Iterator[None]:
+        if participant in self._taken:
+            raise SeatTakenError(f"{participant!r} is connected already; leave that place first")
+        self._taken.add(participant)
+        try:
+            yield
+        finally:
+            self._taken.discard(participant)
+
+
+class _MqttSeat:
+    link: MqttLink
+
+    def __init__(self, agent: AgentName, topics: Topics) -> None:
+        self._agent = agent
+        self._submit_topic = topics.submit(agent)
+        self._feed = topics.feed(agent)
+        self._inbox = topics.inbox(agent)
+        self._posts: Mailbox[Post] = Mailbox()
+        self._notices: Mailbox[Notice] = Mailbox()
+        self._seen: set[int] = set()
+        self._overflows = 0
+        self._pending = PendingDrafts()
+
+    @property
+    def interruptions(self) -> int:
+        return self.link.connections - 1 + self._overflows
+
+    async def submit(self, draft: Draft) -> Receipt:
+        with self._pending.expecting(draft) as (payload, receipt):
+            pause_s = FIRST_REPEAT_S
+            reconnected = self.link.next_connection
+            await self.link.send(self._submit_topic, payload)
+            # Neither a draft nor its receipt is stored anywhere on the way, so either is lost if
+            # the clerk, or we, are away: repeat after a reconnect, and on a timer.
+            while await self._still_waits(receipt, reconnected, pause_s):
+                pause_s = min(2 * pause_s, LONGEST_REPEAT_S)
+                if reconnected.done():
+                    reconnected, pause_s = self.link.next_connection, FIRST_REPEAT_S
+                if self.link.is_connected:
+                    await self.link.send(self._submit_topic, payload)
+            return accepted(receipt.result())
+
+    def posts(self) -> AsyncIterator[Post]:
+        return self._posts
+
+    def notices(self) -> AsyncIterator[Notice]:
+        return self._notices
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Sort one message in; what is not a message of the clerk's is dropped."""
+        try:
+            if topic == self._feed:
+                self._show(decode_post(payload))
+            elif topic == self._inbox:
+                self._pending.settle(decode_receipt(payload))
+            else:
+                self._notices.put(decode_notice(payload))
+        except MessageRefusedError:
+            # Only the clerk writes here, and only what it encoded: on a broker without
+            # permissions this is a stranger's noise, and no answer is due.
+            return
+
+    def leave(self) -> None:
+        self._pending.close(f"agent {self._agent!r} left its seat, or lost it for good")
+        self._posts.close()
+        self._notices.close()
+
+    async def _still_waits(
+        self, receipt: asyncio.Future[Receipt], reconnected: asyncio.Future[None], pause_s: float
+    ) -> bool:
+        futures = (receipt, reconnected)
+        await asyncio.wait(futures, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        return not receipt.done()
+
+    def _show(self, post: Post) -> None:
+        if post.seq in self._seen:
+            return
+        if self._posts.put(post):
+            self._seen.add(post.seq)
+        else:
+            self._overflows += 1
+
+
+class _MqttDesk:
+    link: MqttLink
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._submitted: Mailbox[Submission] = Mailbox()
+
+    def submissions(self) -> AsyncIterator[Submission]:
+        return self._submitted
+
+    async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
+        await self.link.send(self._topics.inbox(author), encode(receipt))
+
+    async def deliver(self, reader: AgentName, post: Post) -> None:
+        await self.link.send(self._topics.feed(reader), encode(post))
+
+    async def notify(self, notice: Notice) -> None:
+        await self.link.send(self._topics.notice(), encode(notice))
+
+    async def observe(self, topic: str, payload: bytes) -> None:
+        await self.link.send(self._topics.event(topic), payload)
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take a draft in; when the clerk is far behind, drop it: its author repeats it."""
+        try:
+            author = self._topics.parse(topic).owner
+        except TopicError:
+            return
+        self._submitted.put(Submission(AgentName(author), payload))
+
+    def leave(self) -> None:
+        self._submitted.close()
+
+
+class _Watcher:
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self.events: Mailbox[Observed] = Mailbox()
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        self.events.put(Observed(self._topics.parse(topic).owner, payload))

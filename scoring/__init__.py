@@ -1,0 +1,1 @@
+"""The locked scorer: graders, worker process, verdicts, noise, decisions. Knows nothing else."""

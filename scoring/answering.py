@@ -1,0 +1,167 @@
+"""The program in an answering sandbox: loads an artefact and answers token blocks with logits.
+
+It runs alone where nothing else of ours is mounted, so it imports only torch, safetensors and the
+standard library, and those late: the scorer's worker (numpy only) takes its constants from here. It
+holds no target and no formula. What it writes is read by `scoring.pipe_answerer`, which believes
+nothing of it: candidate code lives in this process.
+
+Wire format, little endian, over two pipes. A request is `HEADER` (rows, time) and rows*time bytes,
+one per token. Its reply is the same `HEADER` and rows*time*vocab float32 logits, rows first.
+Requests may be sent ahead; replies keep their order. `HEADER` (0, 0) ends: it is answered by (0,
+0), and the program returns. Any fault ends the process without a word on the pipe.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import struct
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+HEADER = struct.Struct("<II")
+"""Rows and time of a request or reply."""
+END = (0, 0)
+"""The header that ends a conversation, in both directions."""
+ARTEFACT_BYTES = 8 << 20
+"""Largest artefact that is read unless the arguments say otherwise; as in the task's limits."""
+REQUEST_TOKENS = 1 << 16
+"""Largest request that is taken: far above what graders ask, so a broken length cannot allocate."""
+
+
+class AnsweringError(Exception):
+    """The artefact does not fit the model, or the conversation is broken."""
+
+
+def main(arguments: Mapping[str, str | int | float], descriptors: Sequence[int]) -> None:
+    """Build the candidate's model, load the artefact, answer until the end header.
+
+    Args:
+        arguments: ``vocab`` (logits per token), ``block`` (bytes of a block; at most block - 1
+            inputs are asked), ``seed``, ``device`` (torch's name) and optionally
+            ``artefact_bytes``.
+        descriptors: The artefact (a file), the request pipe's read end, the reply pipe's write end.
+
+    Raises:
+        AnsweringError: names, shapes or dtypes differ, or a request or an answer has a wrong shape.
+    """
+    artefact_fd, request_fd, reply_fd = descriptors
+    vocab, longest = int(arguments["vocab"]), int(arguments["block"]) - 1
+    device = str(arguments["device"])
+    cap = int(arguments.get("artefact_bytes", ARTEFACT_BYTES))
+    model = _load_model(_read_artefact(artefact_fd, cap), int(arguments["seed"]), device)
+    _silence()
+    _answer(model, [[0] * longest], vocab, device)  # warm-up: kernels are chosen before the clock
+    while True:
+        rows, time = HEADER.unpack(_read_exactly(request_fd, HEADER.size))
+        if (rows, time) == END:
+            _write_all(reply_fd, HEADER.pack(*END))
+            return
+        if not (rows and 0 < time <= longest and rows * time <= REQUEST_TOKENS):
+            raise AnsweringError(f"request of {rows} x {time} tokens is out of bounds")
+        tokens = _read_exactly(request_fd, rows * time)
+        blocks = [list(tokens[row * time : (row + 1) * time]) for row in range(rows)]
+        logits = _answer(model, blocks, vocab, device)
+        _write_all(reply_fd, HEADER.pack(rows, time))
+        _write_all(reply_fd, logits)
+
+
+def _load_model(artefact: bytes, seed: int, device: str) -> torch.nn.Module:
+    """Build the model of the workspace's ``train.py`` and fill it, strictly."""
+    import numpy as np
+    import torch
+    from safetensors.torch import load
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: TID251 - candidates may draw from the global generator
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    model: torch.nn.Module = importlib.import_module("train").build_model()
+    _fill(model, load(artefact))
+    return model.to(device).eval()
+
+
+def _fill(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Load `tensors` if they are exactly what the model's state dict asks for."""
+    expected = model.state_dict()
+    if set(tensors) != set(expected):
+        odd = sorted(set(tensors) ^ set(expected))[:3]
+        raise AnsweringError(f"artefact and model differ in tensors such as {odd}")
+    for name, own in expected.items():
+        given = tensors[name]
+        if given.shape != own.shape or given.dtype != own.dtype:
+            raise AnsweringError(
+                f"tensor {name!r} is {given.dtype}{tuple(given.shape)}, "
+                f"the model wants {own.dtype}{tuple(own.shape)}"
+            )
+    model.load_state_dict(dict(tensors), strict=True)
+
+
+def _answer(
+    model: torch.nn.Module, blocks: Sequence[Sequence[int]], vocab: int, device: str
+) -> memoryview:
+    """Return the bytes of float32 logits, shape (rows, time, vocab)."""
+    import torch
+
+    tokens = torch.tensor(blocks, dtype=torch.int64, device=device)  # (rows, time)
+    with torch.inference_mode():
+        logits: Any = model(tokens)
+        if tuple(logits.shape) != (*tokens.shape, vocab):
+            raise AnsweringError(f"the model answered {tuple(tokens.shape)} with a wrong shape")
+        plain = logits.to(device="cpu", dtype=torch.float32).contiguous()
+    return memoryview(plain.numpy().astype("<f4", copy=False)).cast("B")
+
+
+def _silence() -> None:
+    """Point stdout and stderr at nothing, so that no log can carry what is asked from here on."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # a sandbox without /dev/null: closed is as quiet
+        os.closerange(1, 3)
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+
+
+def _read_artefact(fd: int, cap: int) -> bytes:
+    """Read the whole file from its start (two programs may share one file offset)."""
+    size = os.fstat(fd).st_size
+    if size > cap:
+        raise AnsweringError(f"artefact has {size} bytes, at most {cap} are read")
+    parts: list[bytes] = []
+    taken = 0
+    while taken < size:
+        part = os.pread(fd, size - taken, taken)
+        if not part:
+            raise AnsweringError(f"artefact ended after {taken} of {size} bytes")
+        parts.append(part)
+        taken += len(part)
+    return b"".join(parts)
+
+
+def _read_exactly(fd: int, count: int) -> bytes:
+    """Read `count` bytes; the asker's early end is an error."""
+    parts = bytearray()
+    while len(parts) < count:
+        part = os.read(fd, count - len(parts))
+        if not part:
+            raise AnsweringError("the request pipe ended")
+        parts += part
+    return bytes(parts)
+
+
+def _write_all(fd: int, content: bytes | memoryview) -> None:
+    """Write everything, however small the pipe."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

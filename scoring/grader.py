@@ -1,0 +1,114 @@
+"""What a task's grader is: it splits data, and turns a candidate's answers into one number.
+
+A task's ``locked/grade.py`` exports ``prepare(source, out)`` (a `Prepare`) and ``GRADER`` (a
+`Grader`). Both run in the scorer's worker process only. A grader never sees descriptors, processes
+or deadlines: it asks through an `Answerer`. Implementation: `scoring.language_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.verdict import Split
+
+Tokens = NDArray[np.uint8]
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a task's data was split into; facts only, no text."""
+
+    hash: str
+    """SHA-256 over (split, relative path, SHA-256 of the file), sorted; scores compare only under
+    one hash."""
+    train_bytes: int
+    dev_bytes: int
+    vault_bytes: int
+    seal_bytes: int
+    hidden: tuple[str, ...]
+    """Paths below the source folder that no sandbox may show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A grader's number for one artefact on one split."""
+
+    value: float
+    positions: int
+    """How many held-out targets were scored."""
+    probes: int
+    """How many blind answers were compared."""
+
+
+class Answerer(Protocol):
+    """One answering sandbox, as a grader sees it."""
+
+    def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
+        """Ask each block of `requests` in order and yield the logits for it.
+
+        Args:
+            requests: uint8, shape (rows, time) each.
+
+        Yields:
+            float32, shape (rows, time, vocab); valid until the next one is taken.
+
+        Raises:
+            InvalidAnswersError: short, late or protocol.
+        """
+        ...
+
+
+class Examination(Protocol):
+    """Held-out data, read and drawn from, ready for any number of scores at the same time."""
+
+    def examine(
+        self, split: Split, blocks: Answerer, blind: Answerer, chance: np.random.Generator
+    ) -> Measured:
+        """Score one artefact on `split`.
+
+        Args:
+            split: Which held-out split.
+            blocks: The sandbox that answers what is scored.
+            blind: A second sandbox with the same artefact that never sees those blocks.
+            chance: Where probes are drawn from; not the source of the scored blocks.
+
+        Raises:
+            InvalidAnswersError: the answers are refused.
+        """
+        ...
+
+
+class Grader(Protocol):
+    """The constants of a way to grade; its repr enters the lock."""
+
+    @property
+    def vocab(self) -> int:
+        """How many logits an answer has for each token."""
+        ...
+
+    def open(self, heldout: Path, run_secret: bytes) -> Examination:
+        """Read the held-out splits of `heldout` into memory and draw what this run asks.
+
+        Raises:
+            CorpusError: a split cannot be used.
+        """
+        ...
+
+
+class Prepare(Protocol):
+    """Splits a source into ``out/train`` (public) and ``out/heldout/<split>`` (private)."""
+
+    def __call__(self, source: Path, out: Path) -> Corpus:
+        """Write both and describe them.
+
+        Raises:
+            CorpusError: the source does not suffice.
+        """
+        ...

@@ -1,0 +1,141 @@
+"""The scorer as the community sees it: start it, hand it pipes, get a Score.
+
+It holds no held-out data and computes nothing; that happens in the worker process behind
+`scoring.worker_process`. A worker that dies costs the scores it was at (``scorer_failed``), and the
+next score starts another one under the same secret, corpus and lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scoring import lock
+from scoring.control import Prepare
+from scoring.errors import ScorerClosedError, ScorerStartError, WorkerLostError
+from scoring.grader import Corpus
+from scoring.verdict import Score, Split
+from scoring.worker_process import WorkerProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Our ends of the two pipes to one answering sandbox."""
+
+    request_fd: int
+    """Write end of the requests' pipe."""
+    reply_fd: int
+    """Read end of the replies' pipe."""
+
+
+class Scorer:
+    """A client of one worker process at a time; made by `Scorer.start`."""
+
+    def __init__(self, prepare: Prepare, worker: WorkerProcess) -> None:
+        self._prepare = prepare
+        self._worker = worker
+        self._starting = asyncio.Lock()
+        self._is_closed = False
+        self.corpus: Corpus = worker.ready.corpus
+        """What the data was split into."""
+        self.manifest: dict[str, str] = worker.ready.manifest
+        """What decides scores, entry by entry."""
+        self.lock_hash: str = lock.lock_hash(self.manifest)
+        """Scores compare only under one such hash."""
+
+    @classmethod
+    async def start(cls, locked: Path, source: Path, public: Path, run_secret: bytes) -> Scorer:
+        """Start a worker and wait until the data is split and read.
+
+        Args:
+            locked: The task's locked folder with ``grade.py``.
+            source: The folder whose text the task splits (nanolm: the standard library's).
+            public: Folder that gets the training data; made if it is missing.
+            run_secret: Decides which held-out bytes count; the same for all scores of a run.
+
+        Raises:
+            CorpusTooSmallError: `source` does not hold enough text.
+            ScorerStartError: the worker or the task's ``grade.py`` fails.
+
+        Cancellation: the worker is killed.
+        """
+        prepare = _preparation(locked, source, public, run_secret)
+        return cls(prepare, await WorkerProcess.start(prepare))
+
+    @property
+    def worker_pid(self) -> int:
+        """Process id of the present worker, for measurements and tests."""
+        return self._worker.pid
+
+    async def score(
+        self, split: Split, blocks: Channel, blind: Channel, deadline_s: float
+    ) -> Score:
+        """Score the artefact behind two answering sandboxes; closes the channels' descriptors.
+
+        Args:
+            split: Which held-out split.
+            blocks: The sandbox that answers what is scored.
+            blind: A second sandbox with the same artefact, asked prefixes only.
+            deadline_s: Seconds from now until waiting ends as ``late``, for both together.
+
+        Raises:
+            LockBrokenError: something that decides scores changed since the run began; the run
+                must stop.
+            ScorerClosedError: after `aclose`.
+
+        Cancellation: the descriptors are closed here; the worker goes on until the sandboxes end or
+        the deadline passes, and its answer is dropped.
+        """
+        started = time.monotonic()
+        descriptors = (blocks.request_fd, blocks.reply_fd, blind.request_fd, blind.reply_fd)
+        try:
+            worker = await self._living_worker()
+            return await worker.ask(split, deadline_s, descriptors)
+        except (WorkerLostError, ScorerStartError):
+            return Score("scorer_failed", None, "scorer", 0, 0, time.monotonic() - started)
+        finally:
+            for descriptor in descriptors:
+                with suppress(OSError):
+                    os.close(descriptor)
+
+    def complaints(self) -> str:
+        """Return the end of what the present worker wrote to stderr, for people."""
+        return self._worker.complaints()
+
+    async def aclose(self) -> None:
+        """End the worker within two seconds; scores under way answer ``scorer_failed``.
+
+        Cancellation: the worker is killed.
+        """
+        self._is_closed = True
+        await self._worker.aclose()
+
+    async def _living_worker(self) -> WorkerProcess:
+        """Return the worker, a new one if the old one died, checked against the first."""
+        async with self._starting:
+            if self._is_closed:
+                raise ScorerClosedError("the scorer is closed; start a new one")
+            if not self._worker.is_alive:
+                await self._worker.aclose()
+                worker = await WorkerProcess.start(self._prepare)
+                try:
+                    lock.compare(self.manifest, worker.ready.manifest)
+                except BaseException:
+                    await worker.aclose()
+                    raise
+                self._worker = worker
+            return self._worker
+
+
+def _preparation(locked: Path, source: Path, public: Path, run_secret: bytes) -> Prepare:
+    """Put absolute paths into the worker's first message: it has no working folder to rely on."""
+    return Prepare(
+        locked=os.path.abspath(locked),
+        source=os.path.abspath(source),
+        public=os.path.abspath(public),
+        run_secret=run_secret.hex(),
+    )

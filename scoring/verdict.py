@@ -1,0 +1,73 @@
+"""What the scorer says of one run: a number with everything that is needed to believe it.
+
+A `Score` is the grader's number; a `Verdict` adds who measured what, where, at which cost. Records
+only; `scoring.decision` says what verdicts mean together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Split = Literal["dev", "vault", "seal"]
+Direction = Literal["lower", "higher"]
+Outcome = Literal["ok", "invalid", "interrupted", "scorer_failed"]
+Status = Literal[
+    "measured",
+    "not_improved",
+    "undecided",
+    "improved",
+    "reproduced",
+    "contested",
+    "retracted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The answer of one score phase."""
+
+    outcome: Outcome
+    """ok, invalid (the candidate's answers were refused) or scorer_failed (ours)."""
+    value: float | None
+    """The metric (nanolm: bits per byte, lower is better); None unless ok."""
+    reason: str
+    """Empty when ok; else one fixed word: short, late, not_finite, range, probe, protocol (see
+    `scoring.errors.Refusal`) or scorer."""
+    positions: int
+    """How many held-out targets were scored."""
+    probes: int
+    """How many blind answers were compared."""
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a run consumed."""
+
+    train_cpu_s: float
+    train_wall_s: float
+    score_cpu_s: float
+    """CPU of both answering sandboxes."""
+    score_wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One run of one tree under one seed on one split."""
+
+    verdict_id: str
+    experiment_id: str
+    commit: str
+    tree_key: str
+    split: Split
+    seed: int
+    outcome: Outcome
+    score: float | None
+    reason: str
+    lock_hash: str
+    corpus_hash: str
+    device_class: str
+    isolation: Literal["full", "partial", "none"]
+    measured_by: Literal["scorer", "model", "candidate"]
+    cost: Cost

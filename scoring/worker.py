@@ -1,0 +1,167 @@
+"""The scorer's worker process: the only one that reads held-out data and computes scores.
+
+Started by `scoring.worker_process` as ``python -I`` with an all but empty environment and one
+control socket. It splits the data, publishes the training part, keeps the rest in memory only, and
+serves any number of scores at the same time, one thread each. It imports numpy, never torch, and
+never code of a candidate. A fault of its own answers ``scorer_failed``, never a bad score.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import itertools
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import cast
+
+from scoring import control, grader
+from scoring.block_draw import generator
+from scoring.control import Ask, Broken, Prepare, Ready, Refused, Scored, TooSmall
+from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
+from scoring.lock import lock_manifest, verify
+from scoring.pipe_answerer import PipeAnswerer
+from scoring.verdict import Outcome, Score
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(descriptor: int) -> None:
+    """Serve the control socket `descriptor` until its other end closes."""
+    sys.dont_write_bytecode = True  # a __pycache__ must not appear in a task's locked folder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the client decides when to end, and says so
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    link = socket.socket(fileno=descriptor)
+    first = control.receive(link)
+    if first is None or not isinstance(first[0], Prepare):
+        return
+    worker = _get_ready(link, first[0])
+    while worker is not None:
+        received = control.receive(link)
+        if received is None:
+            break
+        message, descriptors = received
+        if isinstance(message, Ask):
+            worker.begin(message, descriptors)
+    sys.stderr.flush()
+    os._exit(0)  # threads that still wait for answers have nobody left to tell
+
+
+def _get_ready(link: socket.socket, prepare: Prepare) -> Worker | None:
+    """Split, publish, read; say how it went."""
+    try:
+        worker = Worker(link, prepare)
+    except CorpusTooSmallError as error:
+        control.send(
+            link,
+            TooSmall(error.part, error.size_bytes, error.least_bytes, prepare.source),
+        )
+    except Exception as error:  # anything in a task's grade.py; the client raises it
+        traceback.print_exc()
+        control.send(link, Refused(f"{type(error).__name__}: {error}"))
+    else:
+        control.send(link, Ready(worker.corpus, worker.manifest))
+        return worker
+    return None
+
+
+class Worker:
+    """A loaded grader with its held-out data, and the threads that score."""
+
+    def __init__(self, link: socket.socket, prepare: Prepare) -> None:
+        """Prepare the data in a private folder that is gone when this returns."""
+        self._link = link
+        self._locked = Path(prepare.locked)
+        self._secret = bytes.fromhex(prepare.run_secret)
+        self._numbers = itertools.count()
+        before = lock_manifest(self._locked)
+        module = _load(self._locked / "grade.py")
+        split_data = cast("grader.Prepare", module.prepare)
+        self._grader = cast("grader.Grader", module.GRADER)
+        with tempfile.TemporaryDirectory(prefix="scoring-") as private:  # made with mode 0700
+            self.corpus = split_data(Path(prepare.source), Path(private))
+            self._examination = self._grader.open(Path(private, "heldout"), self._secret)
+            _publish(Path(private, "train"), Path(prepare.public))
+        self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))
+        verify(before, self._locked)
+
+    def begin(self, ask: Ask, descriptors: tuple[int, ...]) -> None:
+        """Answer `ask` in a thread of its own; takes the descriptors over."""
+        number = next(self._numbers)
+        threading.Thread(
+            target=self._serve, args=(ask, descriptors, number), name=f"score-{ask.number}"
+        ).start()
+
+    def _serve(self, ask: Ask, descriptors: tuple[int, ...], number: int) -> None:
+        try:
+            answer: Scored | Broken = Scored(ask.number, self._score(ask, descriptors, number))
+        except LockBrokenError as error:
+            answer = Broken(ask.number, error.name, error.change)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        try:
+            control.send(self._link, answer)
+        except OSError:  # the client is gone; the main thread is about to notice
+            return
+
+    def _score(self, ask: Ask, descriptors: tuple[int, ...], number: int) -> Score:
+        started = time.monotonic()
+
+        def conclude(outcome: Outcome, reason: str, measured: grader.Measured | None) -> Score:
+            value, positions, probes = (
+                (measured.value, measured.positions, measured.probes) if measured else (None, 0, 0)
+            )
+            wall_s = time.monotonic() - started
+            return Score(outcome, value, reason, positions, probes, wall_s)
+
+        try:
+            verify(self.manifest, self._locked)
+            deadline = started + ask.deadline_s
+            vocab = self._grader.vocab
+            blocks = PipeAnswerer(descriptors[0], descriptors[1], vocab, deadline)
+            blind = PipeAnswerer(descriptors[2], descriptors[3], vocab, deadline)
+            chance = generator(self._secret, f"probes/{ask.split}/{number}")
+            measured = self._examination.examine(ask.split, blocks, blind, chance)
+            blocks.finish()
+            blind.finish()
+        except LockBrokenError:
+            raise
+        except InvalidAnswersError as error:
+            return conclude("invalid", error.reason, None)
+        except Exception:
+            traceback.print_exc()
+            return conclude("scorer_failed", "scorer", None)
+        return conclude("ok", "", measured)
+
+
+def _load(path: Path) -> ModuleType:
+    """Import a task's grade.py by its path."""
+    spec = importlib.util.spec_from_file_location("locked_grade", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["locked_grade"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _publish(train: Path, public: Path) -> None:
+    """Copy the training data; a file that is already there and the same is left alone."""
+    public.mkdir(parents=True, exist_ok=True)
+    for path in train.iterdir():
+        target = public / path.name
+        content = path.read_bytes()
+        if target.is_file() and target.read_bytes() == content:
+            continue
+        fresh = target.with_suffix(".new")
+        fresh.write_bytes(content)
+        fresh.replace(target)

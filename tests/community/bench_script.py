@@ -1,0 +1,194 @@
+"""A bench whose experiments take no time: the score of a tree is ``4 - RATE``, crashes on request.
+
+It stands for executor and score phase alone; scheduler, admission, lab, clerk, board, ledger and
+repository in these tests are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from agents.roles import load_role
+from community.admission import Admission
+from community.chronicle import Chronicle
+from community.clerk import Clerk
+from community.institution import Institution
+from community.lab import AgentLab
+from community.queueing import Queue
+from community.run_folder import RunFolder
+from community.scenario import Scenario
+from community.scheduler import Bench, Scheduler
+from community.score_phase import Scored
+from community.topology import build_topology
+from forum.ids import AgentName
+from forum.memory_board import MemoryBoard
+from forum.messages import Draft, Hypothesis, Prediction
+from scoring.verdict import Score
+from trainer.devices import Slot
+from trainer.experiment import Budget, Job, TrainResult
+from trainer.gpu_pool import GpuPool, Lease
+from trainer.repository import Repository
+from trainer.task import Task
+
+
+class ScriptedExecutor:
+    """Trains nothing: hands the tree on as the artefact; RATE = 13.0 crashes."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.lose_next = 0
+
+    async def train(self, job: Job, lease: Lease) -> TrainResult:
+        """Train as the class says, once the gate is open."""
+        self.started.append(job.job_id)
+        await self.gate.wait()
+        text = (job.workspace / "train.py").read_text()
+        outcome: Any = "invalid" if rate_of(text) == 13.0 else "ok"
+        if self.lose_next:
+            self.lose_next -= 1
+            outcome = "interrupted"
+        artefact = job.folder / "artefact.safetensors"
+        artefact.write_text(text)
+        return TrainResult(
+            outcome, "" if outcome == "ok" else "crash", "", 1.0, 1.0, 0.01,
+            artefact if outcome == "ok" else None, "full",
+        )  # fmt: skip
+
+
+class ScriptedScorePhase:
+    """Scores ``4 - RATE`` on dev; on vault trees with WIDTH = 5 turn out no better than 3.0."""
+
+    async def score(self, artefact: Path, workspace: Path, split: Any, lease: Lease) -> Scored:
+        """Score as the class says."""
+        text = artefact.read_text()
+        value = 3.0 if split == "vault" and "WIDTH = 5" in text else 4.0 - rate_of(text)
+        return Scored(Score("ok", value, "", 1, 1, 0.0), 0.1)
+
+
+def rate_of(text: str) -> float:
+    """Return RATE in a tree's text."""
+    found = re.search(r"RATE = ([\d.]+)", text)
+    assert found is not None
+    return float(found[1])
+
+
+def task_of(start: dict[str, bytes], folder: Path) -> Task:
+    """Return a task over `start` with ``train.py`` editable."""
+    return Task(
+        name="script", folder=folder, kind="model", metric="val", unit="u", direction="lower",
+        editable=("train.py",), tree_bytes=40_960, patch_bytes=40_960, patch_files=4,
+        budget=Budget("cpu_seconds", 1.0), artefact_bytes=1 << 20, memory_bytes=1 << 30,
+        block=129, vocab=256, brief="", start=start, knobs_toml=None, knobs_path=None,
+    )  # fmt: skip
+
+
+def scenario_of(experiments: int | None = None, **lab: Any) -> Scenario:
+    """Return a scenario of ada and bob (explorers) and cleo (reproducer)."""
+    return Scenario.model_validate(
+        {
+            "run": {"task": "nanolm"},
+            "stop": {"experiments": experiments},
+            "lab": lab,
+            "agents": [
+                {"name": "ada", "role": "explorer", "mind": "policy:random"},
+                {"name": "bob", "role": "explorer", "mind": "policy:random"},
+                {"name": "cleo", "role": "reproducer", "mind": "policy:verify"},
+            ],
+        }
+    )
+
+
+class House:
+    """An institution with its labs and a way to post, for one test."""
+
+    def __init__(self, institution: Institution, board: MemoryBoard, bench: Bench) -> None:
+        self.institution = institution
+        self.chronicle = institution.chronicle
+        self.executor: Any = bench.executor
+        self._board = board
+
+    def lab(self, agent: str) -> AgentLab:
+        """Return the lab as `agent` sees it."""
+        return AgentLab(self.institution, agent)
+
+    async def post(self, author: str, commit: str) -> str:
+        """Post a hypothesis on `commit`; returns its post id."""
+        body = Hypothesis(
+            title=commit[:7], parents=(commit,), prediction=Prediction(gain=0.1, confidence=0.5),
+            commit=commit,
+        )  # fmt: skip
+        async with self._board.seat(AgentName(author)) as seat:
+            receipt = await seat.submit(Draft(message_id=f"h-{commit}", body=body))
+        assert receipt.post_id is not None
+        return receipt.post_id
+
+    async def propose(self, author: str, rate: float, width: int = 4, parent: str = "") -> str:
+        """Prepare and post a tree; returns the post id."""
+        from agents.lab import Proposal
+
+        opened = self.chronicle.state.opened
+        assert opened is not None
+        text = f"RATE = {rate}\n# knob\nWIDTH = {width}\n"
+        proposal = Proposal((parent or opened.baseline_commit,), {"train.py": text}, f"{rate}")
+        prepared = await self.lab(author).prepare(proposal)
+        return await self.post(author, prepared.commit)
+
+    def commit_of(self, post_id: str) -> str:
+        """Return the commit of a hypothesis."""
+        return self.chronicle.state.hypotheses[post_id].commit
+
+
+@asynccontextmanager
+async def house(
+    chronicle: Chronicle,
+    repository: Repository,
+    folder: Path,
+    scenario: Scenario,
+    *,
+    slots: int = 2,
+    is_serving: bool = True,
+) -> AsyncIterator[House]:
+    """Run an institution on the scripted bench until the block ends."""
+    opened = chronicle.state.opened
+    assert opened is not None
+    bench = Bench(
+        task=task_of(repository.read(opened.baseline_commit), folder),
+        budget=Budget("cpu_seconds", 1.0),
+        repository=repository,
+        folder=RunFolder(folder),
+        pool=GpuPool(tuple(Slot(f"cpu{n}", "cpu", frozenset({n})) for n in range(slots))),
+        executor=ScriptedExecutor(),  # type: ignore[arg-type]
+        score_phase=ScriptedScorePhase(),
+        lock_hash="lock",
+        corpus_hash="corpus",
+        device_class="cpu",
+        epoch_s=0,
+    )
+    members = scenario.members()
+    names = [member.name for member in members]
+    board = MemoryBoard()
+    async with board.desk() as desk, asyncio.TaskGroup() as group:
+        topology = build_topology(names, scenario.topology, 1)
+        clerk = Clerk(chronicle, desk, topology, repository)
+        admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+        queue = Queue(lambda: 0.0, lambda name: institution.regard(name))
+        scheduler = Scheduler(chronicle, queue, bench)
+        institution = Institution(
+            scenario, chronicle, scheduler, admission, bench, clerk,
+            {member.name: load_role(member.role) for member in members}, group,
+        )  # fmt: skip
+        tasks = [group.create_task(clerk.serve())]
+        if is_serving:
+            tasks.append(group.create_task(scheduler.serve()))
+        try:
+            yield House(institution, board, bench)
+        finally:
+            for task in tasks:
+                task.cancel()

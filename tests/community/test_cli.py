@@ -1,0 +1,256 @@
+"""The command line: bad input is told in one message, good input does what its help says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive_script import rows
+from cli_calls import MINE, community, told
+
+from community.archive.ledger import Ledger
+from community.run_folder import RunFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(MINE)
+
+
+def recorded_run(path: Path) -> RunFolder:
+    """Write the archive tests' story as a run's folder."""
+    folder = RunFolder.create(path.parent, path.name)
+    ledger = Ledger.create(folder.ledger)
+    for row in rows():
+        ledger.append(row.at_us, row.event)
+    ledger.close()
+    return folder
+
+
+# -- bad input ---------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_told_with_line_and_nearest_key(tmp_path: Path) -> None:
+    """`run` refuses a mistyped key before anything is made."""
+    (tmp_path / "bad.toml").write_text(MINE.replace("seed", "sed"))
+    assert 'bad.toml:1: run.sed: unknown key (did you mean "seed"?)' in told(
+        community("run", "bad.toml")
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_impossible_pair_is_told(tmp_path: Path) -> None:
+    """A topology that does not fit the number of agents is refused."""
+    (tmp_path / "bad.toml").write_text(
+        'topology = { family = "small_world", k = 4, p = 0.1 }\n' + MINE
+    )
+    assert "k = 4 does not fit 1 agents" in told(community("scenario", "check", "bad.toml"))
+
+
+def test_a_missing_task_lists_the_known_ones(tmp_path: Path) -> None:
+    """A task that does not exist is answered with those that do."""
+    (tmp_path / "bad.toml").write_text(MINE.replace("nanolm", "nanoln"))
+    assert 'did you mean "nanolm"' in told(community("run", "bad.toml"))
+
+
+def test_a_missing_scenario_lists_the_shipped_ones() -> None:
+    """An unknown name is answered with the nearest shipped scenario."""
+    assert 'did you mean "quickstart"' in told(community("run", "quikstart"))
+
+
+def test_run_without_a_scenario_says_what_to_type() -> None:
+    """The bare command gives an example."""
+    assert "community run quickstart" in " ".join(told(community("run")).split())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_run_folder_is_told(tmp_path: Path) -> None:
+    """A folder without the right to write is refused with advice."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    assert "--run-dir" in told(community("run", "mine.toml", "--run-dir", str(closed / "x")))
+
+
+def test_a_run_folder_below_a_file_is_told(tmp_path: Path) -> None:
+    """A place where no folder can be made is refused with advice, for root as well."""
+    where = tmp_path / "mine.toml" / "x"
+    assert "--run-dir" in told(community("run", "mine.toml", "--run-dir", str(where)))
+
+
+def test_a_run_folder_that_is_taken_is_not_written_over(tmp_path: Path) -> None:
+    """An existing folder with content is left alone."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("precious")
+    message = told(community("run", "mine.toml", "--run-dir", "taken"))
+    assert "exists already" in message
+    assert [p.name for p in (tmp_path / "taken").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("command", ["show", "report", "export", "watch"])
+def test_an_unknown_run_is_told(command: str) -> None:
+    """Every command that looks at a run says when there is none."""
+    assert "there is no run nowhere" in told(community(command, "nowhere"))
+
+
+def test_nothing_to_resume_is_told() -> None:
+    """`--resume` without any run says so."""
+    assert "there is no run latest" in told(community("run", "--resume"))
+
+
+# -- looking at runs ---------------------------------------------------------------------------
+
+
+def test_show_json_has_the_promised_fields(tmp_path: Path) -> None:
+    """Scripts can rely on baseline, best, experiments and the pool's busy share."""
+    recorded_run(tmp_path / "runs" / "r1")
+    result = community("show", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert document["baseline"]["mean"] == pytest.approx(3.1)
+    assert document["baseline"]["sigma"] == pytest.approx(0.1)
+    assert document["best"]["score"] == pytest.approx(2.7)
+    assert document["best"]["status"] == "reproduced"
+    assert document["best"]["commit"] == "c" * 40
+    assert document["experiments"] == 5
+    assert 0 < document["pool"]["busy_share"] <= 1
+
+
+def test_show_prints_a_leaderboard_for_people(tmp_path: Path) -> None:
+    """The table names the best contribution first."""
+    recorded_run(tmp_path / "runs" / "r1")
+    result = community("show", "r1")
+    assert result.exit_code == 0, result.output
+    assert "reproduced" in result.output
+    assert result.output.index("turn p1") < result.output.index("turn p2")
+
+
+def test_show_of_a_run_that_never_began_is_told(tmp_path: Path) -> None:
+    """A ledger without rows is no fault of ours and says what to do."""
+    folder = RunFolder.create(tmp_path / "runs", "blank")
+    Ledger.create(folder.ledger).close()
+    assert "never began" in told(community("show", "blank"))
+
+
+# -- this machine ------------------------------------------------------------------------------
+
+
+def test_scenario_check_describes_a_good_file() -> None:
+    """Who takes part, who hears whom and when it ends are said; the exit code is 0."""
+    result = community("scenario", "check", "quickstart")
+    assert result.exit_code == 0, result.output
+    assert "ada: explorer, policy:social; hears " in result.output
+    assert "ends: experiments = 48" in result.output
+
+
+def test_tasks_lists_nanolm_with_its_metric() -> None:
+    """The shipped task is listed with metric and budget."""
+    result = community("tasks")
+    assert result.exit_code == 0, result.output
+    assert "val_bpb, bits per byte, lower is better" in result.output
+
+
+def test_doctor_says_what_it_saw_and_its_code_says_whether_that_is_enough() -> None:
+    """Every check has a line; the exit code is 1 if, and only if, one of them failed."""
+    result = community("doctor")
+    is_failed = any(line.startswith("fail ") for line in result.output.splitlines())
+    assert result.exit_code == int(is_failed), result.output
+    assert ("can run here:  community run quickstart" in result.output) != is_failed
+    for name in (
+        "python",
+        "torch",
+        "memory",
+        "disk",
+        "sandbox",
+        "held-out text",
+        "git",
+        "loopback",
+    ):
+        assert name in result.output
+
+
+def test_doctor_fails_with_advice_where_something_needed_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Too little memory is a failure with exit code 1 and something to do."""
+    monkeypatch.setattr("community.doctor.LEAST_MEMORY_BYTES", 1 << 60)
+    result = community("doctor")
+    assert result.exit_code == 1
+    assert "close other programs" in " ".join(result.output.split())
+
+
+# -- the process as people start it ------------------------------------------------------------
+
+
+def python(code: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh interpreter that sees the checkout."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+def test_help_teaches_and_starts_quickly_without_heavy_imports() -> None:
+    """`community --help` shows examples and loads none of the slow libraries."""
+    done = python(
+        "import sys; sys.argv = ['community', '--help']\n"
+        "from community.cli import main\n"
+        "try: main()\n"
+        "finally: print(sorted({'torch', 'amqtt', 'aiomqtt', 'optuna', 'matplotlib', 'textual',"
+        " 'networkx', 'sqlite_utils'} & set(sys.modules)))"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "community run quickstart" in done.stdout
+    assert done.stdout.rstrip().endswith("[]")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_real_process_cleanly(number: signal.Signals, code: int) -> None:
+    """SIGINT and SIGTERM cancel the run, which may clean up, and end with the usual codes."""
+    done = python(
+        "import asyncio, os, signal, sys, community.run\n"
+        "async def run_community(*_, **__):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    try: await asyncio.Event().wait()\n"
+        "    finally: print('cleaned up')\n"
+        "community.run.run_community = run_community\n"
+        "sys.argv = ['community', 'run', 'mine.toml']\n"
+        "from community.cli import main\n"
+        "main()"
+    )
+    assert done.returncode == code, done.stderr
+    assert "cleaned up" in done.stdout
+    assert "community run --resume" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_panel_shows_baseline_best_slots_and_forum() -> None:
+    """The picture for terminals names what a person wants to know, and agents' words stay words."""
+    from rich.console import Console
+
+    from community.cli.progress import PanelProgress
+    from community.scenario import StopSection
+
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    panel = PanelProgress(console, "quickstart-1", StopSection(experiments=5))
+    for row in rows()[:-12]:
+        panel.on_row(row)
+    console.print(panel.frame(asyncio.get_running_loop().time()))
+    text = console.export_text()
+    console.file.close()
+    for expected in ("quickstart-1", "baseline 3.1000 ± 0.1000", "reproduced best 2.7000", "cpu0"):
+        assert expected in text
+    assert "p1: support, expects +0.700" in text

@@ -1,0 +1,271 @@
+"""From a proposal to its status: screens, confirmations, the lab's own, limits, restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from archive_script import queued, verdict
+from bench_script import House, house, scenario_of
+
+from agents.errors import NotVisibleError, ProposalRefusedError
+from agents.lab import Proposal
+from community.chronicle import Chronicle
+from trainer.repository import Repository
+
+SAME = "# comments change nothing\nRATE = 1.0\nWIDTH = 4\n"
+
+
+def calibrated(chronicle: Chronicle) -> Chronicle:
+    """Give the baseline three runs at 3.0."""
+    opened = chronicle.state.opened
+    assert opened is not None
+    for number in (1, 2, 3):
+        run = queued(
+            f"b000{number}", "baseline", opened.baseline_commit, opened.baseline_tree_key,
+            measurement=number,
+        )  # fmt: skip
+        chronicle.record(run, verdict(run, 3.0))
+    return chronicle
+
+
+async def screened(home: House, author: str, rate: float, width: int = 4) -> str:
+    """Propose and screen a tree; returns the post id."""
+    post_id = await home.propose(author, rate, width)
+    await home.lab(author).run(home.commit_of(post_id), post_id)
+    return post_id
+
+
+async def test_a_gain_beyond_the_noise_is_improved(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A screen is told to its proposer with score, status and gain over the parent's mean."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        post_id = await home.propose("ada", 1.5)
+        outcome = await home.lab("ada").run(home.commit_of(post_id), post_id)
+    assert (outcome.outcome, outcome.status, outcome.score) == ("ok", "improved", 2.5)
+    assert outcome.gain == pytest.approx(0.5)
+    assert chronicle.state.hypotheses[post_id].status == "improved"
+
+
+async def test_a_gain_inside_the_noise_is_not(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """The ladder's lower steps: 0.04 is undecided, 0.01 is not improved (threshold 0.054)."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        near = await screened(home, "ada", 1.04)
+        far = await screened(home, "ada", 1.01)
+    assert chronicle.state.hypotheses[near].status == "undecided"
+    assert chronicle.state.hypotheses[far].status == "not_improved"
+
+
+async def test_a_crash_is_invalid_and_the_community_goes_on(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A crashing tree gets an invalid verdict; the next experiment runs."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        crashed = await home.propose("ada", 13.0)
+        outcome = await home.lab("ada").run(home.commit_of(crashed), crashed)
+        better = await screened(home, "bob", 1.5)
+    assert (outcome.outcome, outcome.reason, outcome.score) == ("invalid", "crash", None)
+    assert chronicle.state.hypotheses[crashed].status == "not_improved"
+    assert chronicle.state.hypotheses[better].status == "improved"
+
+
+async def test_a_reproducer_confirms_on_fresh_seeds_of_vault(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Three interleaved pairs with distinct seeds make a claim reproduced and move the frontier."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        post_id = await screened(home, "ada", 1.5)
+        outcome = await home.lab("cleo").reproduce(post_id)
+    state = chronicle.state
+    runs = [e.queued for e in state.experiments.values() if e.queued.purpose.startswith("confirm")]
+    assert outcome.status == "reproduced"
+    assert [(run.pair, run.purpose) for run in runs] == [
+        (1, "confirm_parent"), (1, "confirm_child"),
+        (2, "confirm_child"), (2, "confirm_parent"),
+        (3, "confirm_parent"), (3, "confirm_child"),
+    ]  # fmt: skip
+    assert {run.split for run in runs} == {"vault"}
+    assert len({run.seed for run in runs}) == 6
+    assert {run.charged_to for run in runs} == {"cleo"}
+    assert state.frontier[-1][1].commit == state.hypotheses[post_id].commit
+
+
+async def test_a_claim_that_fails_on_vault_stops_early(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Without any gain in the first pair the confirmation ends, and what it held is free again."""
+    scenario = scenario_of(experiments=7)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        post_id = await screened(home, "ada", 1.5, width=5)
+        outcome = await home.lab("cleo").reproduce(post_id)
+        remaining = await home.lab("cleo").remaining_experiments()
+    assert outcome.status == "not_improved"
+    assert remaining == 7 - 1 - 2
+    assert not chronicle.state.frontier
+
+
+async def test_nobody_confirms_his_own_claim(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """The proposer's request is refused, and nothing is run for it."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        post_id = await screened(home, "ada", 1.5)
+        outcome = await home.lab("ada").reproduce(post_id)
+    assert (outcome.outcome, "own claim" in outcome.reason) == ("refused", True)
+    assert len(chronicle.state.experiments) == 4
+
+
+async def test_the_lab_confirms_where_nobody_can(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Among isolated agents the lab takes the claim, charges its proposer and tells him."""
+    scenario = scenario_of().model_copy(
+        update={"topology": scenario_of().topology.model_copy(update={"family": "isolated"})}
+    )
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        lab_task = asyncio.create_task(home.institution.reproduce_unclaimed())
+        post_id = await screened(home, "ada", 1.5)
+        await chronicle.wait_until(
+            lambda state: any(post.posted.author == "lab" for post in state.posts.values())
+        )
+        lab_task.cancel()
+    state = chronicle.state
+    claim = state.hypotheses[post_id]
+    assert (claim.status, claim.reproduced_by) == ("reproduced", "lab")
+    assert state.spend["ada"].experiments == 7
+    assert set(state.delivered) == {"ada"}
+
+
+async def test_a_claim_is_left_to_a_patient_reproducer(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """While somebody can still take a claim, the lab leaves it alone."""
+    scenario = scenario_of(reproduce_after=1e6)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        lab_task = asyncio.create_task(home.institution.reproduce_unclaimed())
+        post_id = await screened(home, "ada", 1.5)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert chronicle.state.hypotheses[post_id].reproduction_by is None
+        lab_task.cancel()
+
+
+async def test_the_same_tree_is_measured_once(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A tree that differs in comments alone is known: the recorded outcome comes back at once."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        await screened(home, "ada", 1.5)
+        text = "# another comment\nRATE = 1.5\n# other\nWIDTH = 4\n"
+        assert chronicle.state.opened is not None
+        parent = chronicle.state.opened.baseline_commit
+        prepared = await home.lab("bob").prepare(Proposal((parent,), {"train.py": text}, "mine"))
+    assert prepared.known is not None
+    assert prepared.known.score == 2.5
+    assert chronicle.state.experiments_admitted == 1
+
+
+async def test_a_hidden_commit_cannot_be_read_or_built_on(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """What no post carried to an agent does not exist for it, also in the lab."""
+    scenario = scenario_of().model_copy(
+        update={"topology": scenario_of().topology.model_copy(update={"family": "isolated"})}
+    )
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        post_id = await screened(home, "ada", 1.5)
+        hidden = home.commit_of(post_id)
+        bob = home.lab("bob")
+        with pytest.raises(NotVisibleError):
+            await bob.read_tree(hidden)
+        with pytest.raises(NotVisibleError):
+            await bob.prepare(Proposal((hidden,), {"train.py": "RATE = 2.0\n"}, "steal"))
+        tree_key = chronicle.state.hypotheses[post_id].tree_key
+        verdict_id = chronicle.state.verdicts_by_tree[tree_key, "dev"][0].verdict_id
+        assert await bob.verdict(verdict_id) is None
+        assert (await bob.reproduce(post_id)).outcome == "refused"
+        assert [post.author for post in await bob.catch_up(0)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("../evil.py", "x = 1\n"), ("grade.py", "x = 1\n"), ("train.py", SAME)],
+    ids=["escape", "not editable", "no change"],
+)
+async def test_a_bad_proposal_is_refused_with_a_reason(
+    path: str, text: str, chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """The patch policy refuses before anything is committed, and the ledger keeps the reason."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        assert chronicle.state.opened is not None
+        parent = chronicle.state.opened.baseline_commit
+        with pytest.raises(ProposalRefusedError):
+            await home.lab("ada").prepare(Proposal((parent,), {path: text}, "bad"))
+    assert chronicle.state.refusals[-1][1].what == "proposal"
+    assert not chronicle.state.proposals
+
+
+async def test_the_last_experiments_are_kept_for_the_leading_claim(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """With six left and an open claim a screen waits until the claim is confirmed."""
+    scenario = scenario_of(experiments=7)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        claim = await screened(home, "ada", 1.5)
+        other = await home.propose("bob", 1.7)
+        waiting = asyncio.create_task(home.lab("bob").run(home.commit_of(other), other))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not chronicle.state.hypotheses[other].experiments
+        assert (await home.lab("cleo").reproduce(claim)).status == "reproduced"
+        assert await home.institution.until_over() == "experiments"
+        waiting.cancel()
+    assert chronicle.state.experiments_admitted == 7
+
+
+async def test_a_lost_attempt_is_tried_again_and_counts_once(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """An interrupted attempt is followed by a second one; the experiment has one verdict."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        home.executor.lose_next = 1
+        post_id = await screened(home, "ada", 1.5)
+    (name,) = chronicle.state.hypotheses[post_id].experiments
+    experiment = chronicle.state.experiments[name]
+    assert [a.ended.outcome for a in experiment.attempts if a.ended] == ["interrupted", "ok"]
+    assert chronicle.state.experiments_admitted == 1
+
+
+async def test_a_restart_takes_up_screens_and_confirmations(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """What was queued when the first life ended comes to its verdict in the second."""
+    scenario = scenario_of(experiments=20)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        claim = await screened(home, "ada", 1.5)
+        home.executor.gate.clear()
+        task = asyncio.create_task(home.lab("cleo").reproduce(claim))
+        other = await home.propose("bob", 1.7)
+        run = asyncio.create_task(home.lab("bob").run(home.commit_of(other), other))
+        await chronicle.wait_until(lambda state: state.experiments_admitted == 4)
+        task.cancel()
+        run.cancel()
+        for task in asyncio.all_tasks():
+            if task.get_name().startswith(("follow", "confirm")):
+                task.cancel()
+    async with house(chronicle, repository, tmp_path, scenario) as home:
+        home.institution.resume()
+        await chronicle.wait_until(
+            lambda state: not state.pending() and state.experiments_admitted == 8
+        )
+        await chronicle.wait_until(lambda s: s.hypotheses[claim].status == "reproduced")
+    state = chronicle.state
+    assert state.hypotheses[other].status == "improved"
+    assert state.experiments_done == state.experiments_admitted == 8
+    judged = Counter(verdict.experiment_id for verdict in state.verdicts.values())
+    assert judged == Counter(list(state.experiments))

@@ -1,0 +1,83 @@
+"""The queue discipline: classes first, then fair share, then age."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from archive_script import queued
+
+from community.queueing import HALF_LIFE_S, Queue, Regard, Usage, Waiting
+
+
+@pytest.fixture
+def regards() -> dict[str, Regard]:
+    """Give what reviewers think, by hypothesis; filled by the test."""
+    return {}
+
+
+@pytest.fixture
+def queue(regards: dict[str, Regard]) -> Queue:
+    """Give an empty queue at run time 0."""
+    return Queue(lambda: 0.0, lambda hypothesis: regards.get(hypothesis, "unreviewed"))
+
+
+def put(queue: Queue, name: str, who: str, purpose: str = "screen", hypothesis: str = "p1") -> None:
+    """Queue an experiment."""
+    experiment = queued(name, purpose, "c", "t", charged_to=who, hypothesis=hypothesis)
+    queue.put(Waiting(experiment, attempt=1))
+
+
+def picked(queue: Queue) -> list[str]:
+    """Empty the queue; return the names in the order of picking."""
+    names = []
+    while (waiting := queue.pick()) is not None:
+        names.append(waiting.experiment.experiment_id)
+    return names
+
+
+def test_confirmations_go_before_screens(queue: Queue) -> None:
+    """A confirmation that came last is picked first."""
+    put(queue, "e1", "ada")
+    put(queue, "e2", "bob", purpose="confirm_child")
+    assert picked(queue) == ["e2", "e1"]
+
+
+def test_supported_goes_before_unreviewed_before_rejected(
+    queue: Queue, regards: dict[str, Regard]
+) -> None:
+    """Reviews order screens, whoever came first."""
+    regards.update({"p3": "supported", "p1": "rejected"})
+    for name, hypothesis in (("e1", "p1"), ("e2", "p2"), ("e3", "p3")):
+        put(queue, name, "ada", hypothesis=hypothesis)
+    assert picked(queue) == ["e3", "e2", "e1"]
+
+
+def test_who_used_least_goes_first(queue: Queue) -> None:
+    """A researcher who has had the pool waits behind one who has not."""
+    queue.usage.charge("ada", 30.0, 0.0)
+    put(queue, "e1", "ada")
+    put(queue, "e2", "bob")
+    put(queue, "e3", "ada")
+    assert picked(queue) == ["e2", "e1", "e3"]
+
+
+def test_old_use_counts_for_less() -> None:
+    """One half-life halves what was used."""
+    usage = Usage()
+    usage.charge("ada", 10.0, 0.0)
+    assert usage.of("ada", HALF_LIFE_S) == pytest.approx(5.0)
+    assert usage.of("bob", HALF_LIFE_S) == 0.0
+
+
+async def test_ready_waits_for_the_first_experiment(queue: Queue) -> None:
+    """An emptied queue is not ready until something is put in."""
+    put(queue, "e1", "ada")
+    await queue.ready()
+    assert picked(queue) == ["e1"]
+    waiting = asyncio.create_task(queue.ready())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    put(queue, "e2", "ada")
+    await waiting

@@ -1,0 +1,85 @@
+"""Restarts in the middle of a confirmation: the second life decides exactly as one life would."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from archive_script import queued, verdict
+from bench_script import House, house, scenario_of
+
+from community.chronicle import Chronicle
+from community.clerk import Clerk
+from trainer.repository import Repository
+
+LIMIT = 20
+
+
+async def _turns(count: int = 50) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def _improved(home: House) -> str:
+    """Have ada's gain of 0.5 screened, over a baseline of one run; returns the post id."""
+    opened = home.chronicle.state.opened
+    assert opened is not None
+    baseline = queued("b0001", "baseline", opened.baseline_commit, opened.baseline_tree_key)
+    home.chronicle.record(baseline, verdict(baseline, 3.0))
+    post_id = await home.propose("ada", 1.5)
+    await home.lab("ada").run(home.commit_of(post_id), post_id)
+    return post_id
+
+
+async def test_a_restart_in_the_last_pair_waits_for_that_pair(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Pairs that are in decide nothing before their turn, and what is held back stays exact."""
+    scenario = scenario_of(experiments=LIMIT)
+    async with house(chronicle, repository, tmp_path, scenario) as home:
+        claim = await _improved(home)
+        first_five = 5  # a screen and two pairs
+        reproduction = asyncio.create_task(home.lab("cleo").reproduce(claim))
+        await chronicle.wait_until(lambda state: state.experiments_done == first_five)
+        home.executor.gate.clear()
+        await chronicle.wait_until(lambda state: state.experiments_admitted == 7)
+        await _turns()
+        home.institution.leave()
+        reproduction.cancel()
+    assert chronicle.state.experiments_done == first_five
+    async with house(chronicle, repository, tmp_path, scenario) as home:
+        home.executor.gate.clear()
+        home.institution.resume()
+        await _turns()
+        assert chronicle.state.hypotheses[claim].status == "improved"
+        assert chronicle.state.hypotheses[claim].reproduction_by == "cleo"
+        home.executor.gate.set()
+        await chronicle.wait_until(lambda state: state.hypotheses[claim].status == "reproduced")
+        remaining = home.institution.admission.remaining(chronicle.state)
+    assert len(chronicle.state.hypotheses[claim].confirmations[0].verdicts) == 6
+    assert remaining == LIMIT - chronicle.state.experiments_admitted == LIMIT - 7
+
+
+async def test_a_restart_publishes_what_the_lab_had_found(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the lab's decision and its post: the second life posts it, once."""
+
+    async def killed(*_: object, **__: object) -> None:
+        return None
+
+    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+        claim = await _improved(home)
+        with monkeypatch.context() as patched:
+            patched.setattr(Clerk, "post_for_lab", killed)
+            assert home.institution.reproduce(claim, "lab") == ""
+            await chronicle.wait_until(lambda state: state.hypotheses[claim].status == "reproduced")
+            await _turns()
+        home.institution.leave()
+    for _ in range(2):
+        async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+            home.institution.resume()
+            await _turns()
+    said = [r.posted for r in chronicle.state.posts.values() if r.posted.author == "lab"]
+    assert [post.thread for post in said] == [claim]

@@ -1,0 +1,97 @@
+"""What `community show` prints: the JSON record and the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+
+import pytest
+from archive_script import CHILD, hypothesis, opened, proposed, queued, rows, verdict
+from rich.console import Console
+
+from community import events as ev
+from community.archive.ledger import ledger_hash
+from community.archive.state import RunState
+from community.plain_text import one_line
+from community.show import Shown, leaderboard_text, rendered, shown
+
+
+@pytest.fixture
+def record() -> Shown:
+    """The record of the scripted run."""
+    return shown(RunState.from_rows(rows()), ledger_hash(rows()))
+
+
+def test_json_has_the_keys_that_scripts_read(record: Shown) -> None:
+    """Names and values that benchmarks and users rely on."""
+    said = json.loads(record.as_json())
+    assert said["run_id"] == "r1"
+    assert (said["task"], said["seed"], said["stop"]) == ("nanolm", 7, "experiments")
+    assert said["baseline"]["mean"] == 3.1
+    assert said["baseline"]["sigma"] == 0.1
+    assert said["baseline"]["n"] == 2
+    assert said["baseline"]["vault_mean"] == 3.3
+    best = said["best"]
+    assert (best["score"], best["status"], best["commit"]) == (2.7, "reproduced", CHILD)
+    assert (best["hypothesis"], best["author"], best["split"]) == ("p1", "ada", "vault")
+    assert best["gain_percent"] == pytest.approx(100 * 0.6 / 3.3)
+    assert (said["experiments"], said["lost_attempts"]) == (5, 1)
+    assert said["pool"]["busy_share"] == pytest.approx(60 / 160)
+    assert 0 < said["pool"]["train_share"] < said["pool"]["busy_share"]
+    assert said["spend"]["device_seconds"] == 47.0
+    assert said["spend"]["by_agent"] == {"ada": 16.0, "ben": 31.0, "lab": 16.0}
+    assert [entry["hypothesis"] for entry in said["leaderboard"]] == ["p1", "p2", "p3"]
+    assert [agent["agent"] for agent in said["agents"]] == ["ada", "ben"]
+    assert said["ledger_hash"] == ledger_hash(rows())
+
+
+def test_every_prefix_of_a_run_can_be_shown() -> None:
+    """A run that just began, or was killed anywhere, has a record with all the keys."""
+    told = rows()
+    keys = {field.name for field in dataclasses.fields(Shown)}
+    for end in range(1, len(told) + 1):
+        record = shown(RunState.from_rows(told[:end]), "")
+        assert set(json.loads(record.as_json())) == keys
+        assert leaderboard_text(record)
+    with pytest.raises(ValueError, match="never opened"):
+        shown(RunState(), "")
+
+
+def test_text_names_baseline_best_and_contributions(record: Shown) -> None:
+    """The plain leaderboard says what counts, one line each."""
+    text = leaderboard_text(record)
+    assert "baseline: 3.1000 bits per byte ± 0.1000 between seeds (n = 2)" in text
+    assert "best: 2.7000 on vault, +18.2 % better, reproduced, ccccccc by ada: turn p1" in text
+    assert "5 of 5 admitted are done, 1 attempts lost" in text
+    assert "stopped: experiments" in text
+    assert "  1  reproduced     2.7000  ccccccc  ada          turn p1" in text.splitlines()
+    assert len(leaderboard_text(record, top=1).splitlines()) == len(text.splitlines()) - 2
+
+
+def test_rich_tables_show_agents_words_as_plain_text() -> None:
+    """Markup and escape codes in a title are neither obeyed nor passed on."""
+    hostile = hypothesis("p1", "ada", CHILD, 0.4)
+    hostile.body["title"] = "[red]boo[/red]\x1b[2J\u202egnp.\nnew line"
+    one = queued("e0001", "screen", CHILD, "t-child")
+    events: list[tuple[int, ev.Event]] = [
+        (0, opened()),
+        (0, ev.AgentJoined("ada", "explorer", "policy:random", ())),
+        (1, proposed(CHILD, "t-child", "ada")),
+        (1, hostile),
+        (2, one),
+        (3, verdict(one, 2.5)),
+    ]
+    record = shown(RunState.from_rows(rows(events)), "")
+    assert record.leaderboard[0].title == "[red]boo[/red] [2J gnp. new line"
+    out = io.StringIO()
+    Console(file=out, width=200, force_terminal=False).print(rendered(record))
+    assert "[red]boo[/red] [2J gnp. new line" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_one_line_is_bounded_and_printable() -> None:
+    """Whatever comes in, one line of at most the limit comes out."""
+    assert one_line("a\tb\r\nc\x00d\u200be\ud800") == "a b c d e"
+    assert one_line("x" * 50, 10) == "x" * 9 + "…"
+    assert len(one_line(" \n" * 10_000 + "y", 10)) <= 10

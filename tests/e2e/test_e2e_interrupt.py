@@ -1,0 +1,113 @@
+"""Ends that come in the middle: Ctrl-C, SIGTERM, a wall limit, a second writer. Nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import scenario_text
+from e2e_life import Life, call, recorded, state_of, survivors
+
+from community.events import AttemptStarted, Row, RunStopped
+
+AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
+
+
+def _scenario(where: Path, task: Path, **sections: dict[str, object]) -> str:
+    sections = {"stop": {"experiments": 6}, "board": {"broker": "embedded"}, **sections}
+    (where / "mine.toml").write_text(scenario_text(task, AGENTS, **sections))
+    return "mine.toml"
+
+
+def _is_screen_running(row: Row) -> bool:
+    return isinstance(row.event, AttemptStarted) and row.event.experiment_id.startswith("e")
+
+
+def _signal(life: Life, number: int) -> float:
+    """Send a signal to the whole group, as a terminal does; returns seconds until the end."""
+    began = time.monotonic()
+    os.killpg(life.process.pid, number)
+    life.finish(20)
+    return time.monotonic() - began
+
+
+def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
+    """130, a ledger that says so, no process left; a second life finishes the rest."""
+    life = Life.begin(_scenario(tmp_path, small), cwd=tmp_path)
+    assert life.await_row(_is_screen_running, 60) is not None
+    busy = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
+    assert busy.returncode == 2, busy.stdout
+    assert "is in use" in busy.stdout
+    assert _signal(life, signal.SIGINT) < 5
+    assert life.process.returncode == 130, life.text
+    assert "Traceback" not in life.text
+    assert survivors(within_s=0.5) == []
+    last = recorded(life.folder)[-1].event
+    assert last == RunStopped("interrupted")
+    resumed = Life.begin("--resume", cwd=tmp_path)
+    assert resumed.finish(90) == 0, resumed.text[-4000:]
+    state = state_of(life.folder)
+    assert state.stop_reason == "experiments"
+    assert state.experiments_done == state.experiments_admitted == 6
+    interrupted = [
+        attempt
+        for experiment in state.experiments.values()
+        for attempt in experiment.attempts
+        if attempt.ended is not None and attempt.ended.outcome == "interrupted"
+    ]
+    assert interrupted, "what ran at the interruption is shown"
+    assert all(attempt.charge_s > 0 for attempt in interrupted)
+    assert state.lost_attempts == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_during_the_start_ends_it_as_cleanly(
+    tmp_path: Path, small: Path, number: signal.Signals
+) -> None:
+    """While the warm parent and the scorer start: the signal's code, no traceback, no process."""
+    life = Life.begin(_scenario(tmp_path, small), cwd=tmp_path)
+    while not (life.folder / "ledger.db").exists():
+        life.pause(0.01)
+        assert life.process.poll() is None, life.text
+    life.pause(0.5)
+    assert _signal(life, number) < 5
+    assert life.process.returncode == 128 + number, life.text
+    assert "Traceback" not in life.text
+    assert survivors(within_s=0.5) == []
+
+
+def test_processes_of_the_run_that_die_alone_are_replaced(tmp_path: Path, small: Path) -> None:
+    """Scorer's worker, warm parent, broker: each killed once, and the run still finishes."""
+    life = Life.begin(_scenario(tmp_path, small), cwd=tmp_path)
+    seq = 0
+    for program in ("scoring.worker", "trainer.zygote", "forum.broker_process"):
+        row = life.await_row(_is_screen_running, 60, after_seq=seq)
+        assert row is not None, life.text[-3000:]
+        seq = row.seq
+        children = psutil.Process(life.process.pid).children()
+        (victim,) = (child for child in children if program in " ".join(child.cmdline()))
+        victim.kill()
+    assert life.finish(90) == 0, life.text[-3000:]
+    state = state_of(life.folder)
+    assert state.stop_reason == "experiments"
+    assert state.experiments_done == state.experiments_admitted >= 4
+
+
+def test_a_wall_limit_ends_a_run_whose_experiments_are_under_way(
+    tmp_path: Path, small: Path
+) -> None:
+    """The limit holds although experiments run: they are cut off, recorded, and nobody waits."""
+    slow = {"budget": {"kind": "cpu_seconds", "amount": 3}, "stop": {"wall_s": 9}}
+    life = Life.begin(_scenario(tmp_path, small, **slow), cwd=tmp_path)
+    assert life.finish(60) == 0, life.text[-4000:]
+    rows = recorded(life.folder)
+    assert rows[-1].event == RunStopped("wall_s")
+    state = state_of(life.folder)
+    attempts = [a for e in state.experiments.values() if not e.is_baseline for a in e.attempts]
+    assert all(attempt.ended is not None for attempt in attempts)
+    began_us = max((attempt.started_us for attempt in attempts), default=rows[-1].at_us)
+    assert rows[-1].at_us - max(9_000_000, began_us) < 5_000_000

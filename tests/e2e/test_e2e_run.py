@@ -1,0 +1,174 @@
+"""A whole run through the public face: what it leaves, what is shown of it, who heard whom."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import scenario_text
+from e2e_life import Life, call, recorded, state_of
+
+from community.archive.export import results_tsv
+from community.archive.state import RunState
+from community.events import AgentJoined, Posted
+from trainer.repository import Repository
+
+AGENTS = ("ada explorer social", "grace exploiter greedy", "alan explorer random",
+          "marie reproducer verify")  # fmt: skip
+EXPERIMENTS = 10
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that came to its end."""
+
+    folder: Path
+    state: RunState
+    text: str
+    task: Path
+
+
+def _finish(where: Path, task: Path, family: str, broker: str) -> Finished:
+    text = scenario_text(
+        task,
+        AGENTS,
+        stop={"experiments": EXPERIMENTS},
+        topology={"family": family},
+        board={"broker": broker},
+    )
+    (where / "mine.toml").write_text(text)
+    life = Life.begin("mine.toml", cwd=where)
+    assert life.finish(120) == 0, life.text[-4000:]
+    return Finished(life.folder, state_of(life.folder), life.text, task)
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Finished:
+    """Give a finished run on a ring, talking over MQTT."""
+    return _finish(tmp_path_factory.mktemp("ring"), small, "ring", "embedded")
+
+
+@pytest.fixture(scope="module")
+def isolated(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Finished:
+    """Give a finished run of the same seed in which nobody hears anybody."""
+    return _finish(tmp_path_factory.mktemp("isolated"), small, "isolated", "memory")
+
+
+def test_a_run_ends_by_its_limit_with_every_experiment_measured(ring: Finished) -> None:
+    """As many experiments as asked for, each with a verdict, and the stop on record."""
+    assert ring.state.stop_reason == "experiments"
+    assert ring.state.experiments_admitted == EXPERIMENTS == ring.state.experiments_done
+    assert ring.state.pending() == []
+    assert {v.outcome for v in ring.state.verdicts.values()} == {"ok"}
+    assert {v.isolation for v in ring.state.verdicts.values()} == {"full"}
+    assert any(h.status == "reproduced" for h in ring.state.hypotheses.values()), ring.text
+
+
+def test_a_run_leaves_what_the_folder_promises(ring: Finished) -> None:
+    """Logs and artefacts of every job, the table, the report."""
+    for experiment in ring.state.experiments.values():
+        job = ring.folder / "jobs" / f"{experiment.queued.experiment_id}-1"
+        assert "bits/byte" in (job / "log.txt").read_text()
+        assert (job / "artefact.safetensors").stat().st_size > 1000
+    table = (ring.folder / "results.tsv").read_text()
+    assert table == results_tsv(ring.state)
+    lines = table.splitlines()
+    assert lines[0] == "commit\tval_bpb\tmemory_gb\tstatus\tdescription"
+    assert lines[1].endswith("\tkeep\tbaseline")
+    page = (ring.folder / "report" / "index.html").read_text()
+    assert "<svg" in page or "data:image/" in page
+
+
+def test_a_run_leaves_a_lineage_that_git_reads(ring: Finished) -> None:
+    """The repository is sound, and every proposal is in the graph below its parents."""
+    git = ["git", f"--git-dir={ring.folder / 'repo.git'}", "-c", "safe.directory=*"]
+
+    def say(*arguments: str) -> str:
+        done = subprocess.run([*git, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "missing" not in say("fsck", "--full", "--strict")
+    graph = say("log", "--graph", "--all", "--oneline", "--no-abbrev-commit")
+    assert graph.count("\n") >= 1 + len(ring.state.hypotheses)
+    for claim in ring.state.hypotheses.values():
+        assert claim.commit in graph
+        parents = say("rev-parse", f"{claim.commit}^@").split()
+        assert tuple(parents) == claim.parents
+    best = say("rev-parse", "best").strip()
+    assert best == ring.state.frontier[-1][1].commit
+
+
+def test_show_tells_a_script_what_it_needs(ring: Finished) -> None:
+    """`community show --json` names baseline, best, experiments and the pool's use."""
+    done = call("show", str(ring.folder), "--json", cwd=ring.folder)
+    assert done.returncode == 0, done.stdout
+    record = json.loads(done.stdout)
+    state = ring.state
+    assert state.noise is not None
+    assert record["baseline"]["mean"] == state.noise.mean
+    assert record["baseline"]["sigma"] == state.noise.sigma > 0
+    assert record["best"]["score"] == state.frontier[-1][1].score
+    assert record["best"]["status"] == "reproduced"
+    assert record["best"]["commit"] == state.frontier[-1][1].commit
+    assert record["experiments"] == EXPERIMENTS
+    assert 0.2 < record["pool"]["busy_share"] <= 1
+
+
+def test_the_exported_patch_applies_to_the_start_tree(ring: Finished, tmp_path: Path) -> None:
+    """`git apply best.patch` in a copy of start/ gives the best commit's tree."""
+    out, tree = tmp_path / "out", tmp_path / "tree"
+    done = call("export", str(ring.folder), "--out", str(out), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    tree.mkdir()
+    (tree / "train.py").write_bytes((ring.task / "start" / "train.py").read_bytes())
+    subprocess.run(["git", "apply", str(out / "best.patch")], cwd=tree, check=True)
+    repository = Repository.open(ring.folder / "repo.git", writer=False)
+    best = repository.read(ring.state.frontier[-1][1].commit)
+    assert {"train.py": (tree / "train.py").read_bytes()} == best
+
+
+def test_posts_reach_neighbours_and_nobody_else(ring: Finished) -> None:
+    """On the ring a post goes to its author and to those who hear the author."""
+    hears = {r.event.agent: r.event.hears for r in recorded(ring.folder)
+             if isinstance(r.event, AgentJoined)}  # fmt: skip
+    assert all(len(neighbours) == 2 for neighbours in hears.values())
+    posts = [r.event for r in recorded(ring.folder) if isinstance(r.event, Posted)]
+    assert {p.author for p in posts} >= {"ada", "grace", "alan"}
+    for post in posts:
+        if post.author != "lab":
+            listeners = {name for name, heard in hears.items() if post.author in heard}
+            assert set(post.readers) == listeners | {post.author}
+
+
+def test_isolated_agents_receive_their_own_posts_and_the_labs_answer(isolated: Finished) -> None:
+    """Without edges nothing reaches anybody but its author; the lab answers the proposer alone."""
+    state = isolated.state
+    assert len(state.posts) >= EXPERIMENTS // 2
+    for record in state.posts.values():
+        post = record.posted
+        if post.author == "lab":
+            assert set(post.readers) == {state.hypotheses[post.thread or ""].author}
+        else:
+            assert set(post.readers) == {post.author}
+    for agent in ("ada", "grace", "alan", "marie"):
+        assert state.readable(agent) <= {
+            *(c for c, p in state.proposals.items() if p.author == agent),
+            state.opened.baseline_commit if state.opened else "",
+        }
+
+
+def test_a_seed_repeats_its_baseline_to_the_last_digit(ring: Finished, isolated: Finished) -> None:
+    """With a budget of steps, two runs of one seed measure the same numbers."""
+    assert ring.state.noise is not None
+    assert isolated.state.noise is not None
+    assert ring.state.opened is not None
+    key = ring.state.opened.baseline_tree_key
+
+    def by_seed(state: RunState) -> dict[int, float | None]:
+        return {v.seed: v.score for v in state.verdicts_by_tree[key, "dev"]}
+
+    assert by_seed(ring.state) == by_seed(isolated.state)
+    assert ring.state.noise.sigma == pytest.approx(isolated.state.noise.sigma, rel=1e-12)

@@ -1,0 +1,145 @@
+"""Topics: built and parsed alike, and each participant kept to its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from forum.errors import TopicError
+from forum.topics import Topic, Topics, agent_name
+
+TOPICS = Topics("r1")
+BUILT = {
+    "rc/r1/submit/ada": Topic("submit", "ada"),
+    "rc/r1/feed/ada": Topic("feed", "ada"),
+    "rc/r1/inbox/ada": Topic("inbox", "ada"),
+    "rc/r1/presence/ada": Topic("presence", "ada"),
+    "rc/r1/lab/ada/request": Topic("lab_request", "ada"),
+    "rc/r1/lab/ada/reply": Topic("lab_reply", "ada"),
+    "rc/r1/notice": Topic("notice", ""),
+    "rc/r1/event/post/p1": Topic("event", "post/p1"),
+}
+STRANGE = [
+    "",
+    "#",
+    "rc/#",
+    "rc/r1",
+    "rc/r1/",
+    "rc/r1/#",
+    "rc/r1/feed",
+    "rc/r1/feed/",
+    "rc/r1/feed/+",
+    "rc/r1/feed/Ada",
+    "rc/r1/feed/ada/x",
+    "rc/r1/submit/clerk",
+    "rc/r1/event",
+    "rc/r1/event/#",
+    "rc/r1/event//x",
+    "rc/r1/notice/x",
+    "rc/r1/lab/ada",
+    "rc/r1/lab/ada/other",
+    "rc/r2/feed/ada",
+    "xrc/r1/feed/ada",
+    "rc/r1/feed/ada\n",
+    "$SYS/broker",
+]
+
+
+def test_built_topics_parse_back() -> None:
+    """Every builder's topic is taken apart into its kind and owner."""
+    built = [
+        TOPICS.submit("ada"),
+        TOPICS.feed("ada"),
+        TOPICS.inbox("ada"),
+        TOPICS.presence("ada"),
+        TOPICS.lab_request("ada"),
+        TOPICS.lab_reply("ada"),
+        TOPICS.notice(),
+        TOPICS.event("post/p1"),
+    ]
+    assert built == list(BUILT)
+    assert [TOPICS.parse(topic) for topic in built] == list(BUILT.values())
+
+
+@pytest.mark.parametrize("topic", STRANGE)
+def test_strange_topics_are_nobodys(topic: str) -> None:
+    """Wildcards, other runs and malformed topics do not parse and nobody may publish there."""
+    with pytest.raises(TopicError):
+        TOPICS.parse(topic)
+    for user in ("ada", "clerk", "observer", "lab", ""):
+        assert not TOPICS.may_publish(user, topic)
+
+
+def test_an_agent_writes_its_own_three_topics_only() -> None:
+    """An agent publishes drafts, presence and lab requests under its own name."""
+    mine = {topic for topic in BUILT if TOPICS.may_publish("ada", topic)}
+    assert mine == {"rc/r1/submit/ada", "rc/r1/presence/ada", "rc/r1/lab/ada/request"}
+    assert not any(TOPICS.may_publish("bob", topic) for topic in BUILT)
+    assert not any(TOPICS.may_publish("ad", topic) for topic in BUILT)
+
+
+def test_the_clerk_writes_what_agents_read_and_no_drafts() -> None:
+    """The clerk cannot post in an author's name."""
+    written = {topic for topic in BUILT if TOPICS.may_publish("clerk", topic)}
+    assert written == set(BUILT) - {
+        "rc/r1/submit/ada",
+        "rc/r1/presence/ada",
+        "rc/r1/lab/ada/request",
+    }
+
+
+def test_observers_write_nothing() -> None:
+    """Observers only watch."""
+    assert not any(TOPICS.may_publish("observer", topic) for topic in BUILT)
+
+
+def test_an_agent_reads_its_own_four_topics_only() -> None:
+    """An agent's feed, inbox and lab replies, and notices; no filter that covers more."""
+    mine = {topic for topic in BUILT if TOPICS.may_subscribe("ada", topic)}
+    assert mine == {"rc/r1/feed/ada", "rc/r1/inbox/ada", "rc/r1/notice", "rc/r1/lab/ada/reply"}
+    assert {t for t in BUILT if TOPICS.may_subscribe("bob", t)} == {"rc/r1/notice"}
+    for wide in ("#", "+/#", "rc/#", "rc/r1/#", "rc/+/feed/ada", "rc/r1/feed/+", "rc/r1/feed/#"):
+        assert not TOPICS.may_subscribe("ada", wide)
+    for wide in ("rc/r1/+/ada", "rc/r1/feed/ada/#", "rc/r1/notice/#", "$share/g/rc/r1/feed/ada"):
+        assert not TOPICS.may_subscribe("ada", wide)
+
+
+def test_the_clerk_reads_submissions_and_requests() -> None:
+    """The clerk's filters, and nothing wider."""
+    for allowed in ("rc/r1/submit/+", "rc/r1/submit/ada", "rc/r1/lab/+/request"):
+        assert TOPICS.may_subscribe("clerk", allowed)
+    for wide in ("#", "rc/r1/#", "rc/r1/+/+", "rc/r1/submit/#", "rc/r1/feed/ada", "rc/r2/submit/+"):
+        assert not TOPICS.may_subscribe("clerk", wide)
+
+
+def test_observers_read_events_only() -> None:
+    """The whole of event/, and nothing beside it."""
+    for allowed in (
+        "rc/r1/event/#",
+        "rc/r1/event/post/p1",
+        "rc/r1/event/+/x",
+        "rc/r1/event/post/#",
+    ):
+        assert TOPICS.may_subscribe("observer", allowed)
+    for other in ("#", "rc/r1/#", "rc/r1/+/post", "rc/r1/event", "rc/r1/feed/ada", "rc/r2/event/#"):
+        assert not TOPICS.may_subscribe("observer", other)
+
+
+def test_unknown_and_reserved_users_have_no_rights() -> None:
+    """A name that is no agent's reads and writes nothing."""
+    for user in ("", "lab", "Ada", "+", "#", "ada/x"):
+        assert not any(TOPICS.may_publish(user, topic) for topic in BUILT)
+        assert not any(TOPICS.may_subscribe(user, topic) for topic in BUILT)
+
+
+@pytest.mark.parametrize("name", ["clerk", "observer", "lab", "", "A", "a b", "a/b", "a" * 33, "+"])
+def test_bad_agent_names_are_refused(name: str) -> None:
+    """Names that are reserved or could steer a topic are refused with the rule."""
+    with pytest.raises(TopicError, match="agent name"):
+        agent_name(name)
+
+
+@pytest.mark.parametrize("run_id", ["", "a/b", "+", "#", ".x", "a" * 65, "a\n"])
+def test_bad_run_ids_are_refused(run_id: str) -> None:
+    """A run id is one level of a topic."""
+    with pytest.raises(TopicError, match="run id"):
+        Topics(run_id)

@@ -1,0 +1,1 @@
+"""How one experiment runs: tasks, git, devices, sandbox, executors. Knows no board, no scores."""

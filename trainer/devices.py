@@ -1,0 +1,212 @@
+"""Which devices this machine has, cut into slots, and the class their timings belong to.
+
+Found without torch, since CUDA must never be initialised in the community's own process: GPUs
+through ``nvidia-smi``, processors through the scheduler's affinity. Slots go to `trainer.gpu_pool`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trainer.errors import DeviceError
+
+DeviceKind = Literal["auto", "cpu", "cuda"]
+
+_QUERY_S = 10.0
+"""nvidia-smi answers in well under a second, but may need several where a driver wakes up."""
+_MOST_SLOTS = 1024
+_CPU_INFO = Path("/proc/cpuinfo")
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_INSTRUCTION_SETS = ("avx512f", "avx2", "avx", "sve", "asimd")
+"""Best first: torch picks its kernels, and so its speed, by the first one present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A part of a device that runs one job at a time."""
+
+    name: str
+    """For people and the ledger: ``cpu0``, ``cuda0``."""
+    device: str
+    """torch's name of the device inside the sandbox: ``cpu`` or ``cuda:0``."""
+    cpus: frozenset[int]
+    """Processors a job on this slot is pinned to."""
+    cuda_index: int | None = None
+    """Index of the CUDA device on the host in PCI order, or None for a processor slot."""
+    model: str = ""
+    """The GPU's model name; empty for a processor slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One CUDA device of the host, as nvidia-smi lists it."""
+
+    index: int
+    """In PCI order; whoever starts a process on it sets CUDA_DEVICE_ORDER=PCI_BUS_ID."""
+    model: str
+    uuid: str
+
+
+def find_slots(
+    slots: Literal["auto"] | int = "auto", *, device: DeviceKind = "auto"
+) -> tuple[Slot, ...]:
+    """Cut this machine's devices into slots, one job each.
+
+    Args:
+        slots: ``auto`` for one per GPU, or else one per usable processor; or how many. More slots
+            than processors share them in turn (`shared_cpus` names those); a GPU is never shared.
+        device: ``auto`` takes GPUs where there are any that the installed torch can use.
+
+    Raises:
+        DeviceError: GPUs are asked for and too few are usable, or `slots` is out of range.
+    """
+    if isinstance(slots, bool) or (isinstance(slots, int) and not 1 <= slots <= _MOST_SLOTS):
+        raise DeviceError(f"pool of {slots} slots: give 'auto' or a number from 1 to {_MOST_SLOTS}")
+    gpus = () if device == "cpu" else find_gpus()
+    if gpus or device == "cuda":
+        return _cuda_slots(gpus, slots)
+    cpus = usable_cpus()
+    count = len(cpus) if slots == "auto" else slots
+    return tuple(
+        Slot(name=f"cpu{i}", device="cpu", cpus=frozenset({cpus[i % len(cpus)]}))
+        for i in range(count)
+    )
+
+
+def usable_cpus() -> tuple[int, ...]:
+    """Return the processors this process may use: its affinity, cut to its cgroup's quota."""
+    cpus = sorted(os.sched_getaffinity(0))
+    quota = _cpu_quota()
+    return tuple(cpus if quota is None else cpus[: max(1, math.floor(quota))])
+
+
+def shared_cpus(slots: Sequence[Slot]) -> tuple[int, ...]:
+    """Return the processors that more than one of `slots` is pinned to; jobs there run slower."""
+    counts = Counter(cpu for slot in slots for cpu in slot.cpus)
+    return tuple(sorted(cpu for cpu, count in counts.items() if count > 1))
+
+
+def find_gpus() -> tuple[Gpu, ...]:
+    """Return the GPUs that the installed torch can use and CUDA_VISIBLE_DEVICES leaves visible."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    tool = shutil.which("nvidia-smi")
+    if tool is None or "+cpu" in _torch_version() or (visible is not None and not visible.strip()):
+        return ()
+    try:
+        answer = subprocess.run(
+            [tool, "--query-gpu=index,uuid,name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_QUERY_S,
+            check=False,  # one lost GPU among many makes it fail, and still lists the others
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()  # a driver without its device: the machine has no usable GPU
+    rows = re.findall(r"^\s*(\d+)\s*,\s*(GPU-[\w-]+)\s*,\s*(.*?)\s*$", answer, re.MULTILINE)
+    gpus = tuple(Gpu(int(index), model, uuid) for index, uuid, model in rows)
+    return gpus if visible is None else _visible(gpus, visible)
+
+
+def device_class(slots: Sequence[Slot]) -> str:
+    """Return in one line what timings depend on; scores of different classes do not compare.
+
+    For example ``AMD EPYC, avx512f, torch 2.13.0+cpu, 1 thread, 2 slots``.
+
+    Args:
+        slots: all slots of the pool; how many run beside one another is part of the class.
+
+    Raises:
+        DeviceError: there are no slots.
+    """
+    if not slots:
+        raise DeviceError("no slots: a pool needs at least one; see find_slots")
+    models = sorted({slot.model for slot in slots if slot.model})
+    if models:
+        parts = [" + ".join(models)]
+    else:
+        model, instructions = _processor()
+        parts = [model, instructions]
+    parts.append(f"torch {_torch_version()}")
+    if not models:
+        threads = max(len(slot.cpus) for slot in slots)
+        parts.append("1 thread" if threads == 1 else f"{threads} threads")
+    parts.append("1 slot" if len(slots) == 1 else f"{len(slots)} slots")
+    return ", ".join(parts)
+
+
+def _cuda_slots(gpus: Sequence[Gpu], slots: Literal["auto"] | int) -> tuple[Slot, ...]:
+    """One slot per GPU, the processors dealt out evenly among them."""
+    count = len(gpus) if slots == "auto" else slots
+    if count > len(gpus) or count == 0:
+        raise DeviceError(
+            f"{max(count, 1)} CUDA slots asked for, {len(gpus)} usable GPUs found: ask for fewer,"
+            " check CUDA_VISIBLE_DEVICES and nvidia-smi, install a CUDA build of torch, or use cpu"
+        )
+    cpus = usable_cpus()
+    return tuple(
+        Slot(
+            name=f"cuda{gpu.index}",
+            device="cuda:0",
+            cpus=frozenset(cpus[i::count] or cpus),
+            cuda_index=gpu.index,
+            model=gpu.model,
+        )
+        for i, gpu in enumerate(gpus[:count])
+    )
+
+
+def _visible(gpus: Sequence[Gpu], visible: str) -> tuple[Gpu, ...]:
+    """Apply CUDA_VISIBLE_DEVICES as CUDA does: in its order, up to the first name it lacks."""
+    chosen: list[Gpu] = []
+    for word in (part.strip() for part in visible.split(",")):
+        found = [
+            gpu
+            for gpu in gpus
+            if word == str(gpu.index) or (word.startswith("GPU-") and gpu.uuid.startswith(word))
+        ]
+        if len(found) != 1 or found[0] in chosen:
+            break
+        chosen.append(found[0])
+    return tuple(chosen)
+
+
+def _processor() -> tuple[str, str]:
+    """Return the processor's model name and its best instruction set, ``none`` without vectors."""
+    try:
+        text = _CPU_INFO.read_text(errors="replace")
+    except OSError:
+        text = ""
+    model = re.search(r"^model name\s*:\s*(.+?)\s*$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    present = set(flags.group(1).split()) if flags else set()
+    best = next((name for name in _INSTRUCTION_SETS if name in present), "none")
+    return (model.group(1) if model else platform.machine() or "unknown processor"), best
+
+
+def _cpu_quota() -> float | None:
+    """Return how many processors the cgroup grants, or None without a limit (or without v2)."""
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _torch_version() -> str:
+    """Return torch's version from its metadata; importing it would take seconds."""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,79 @@
+"""The Executor protocol: run a job's train phase, or any program, in a sandbox on a leased slot.
+
+Executors know nothing of scores. `Program` is how the score phase is run by a package that does not
+know what it computes: a file, arguments, descriptors. Implementations: `trainer.local_executor`
+(warm parent and sandbox). One contract suite tests each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from trainer.experiment import Isolation, Job, TrainResult
+from trainer.gpu_pool import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A Python file with a function ``main(arguments, descriptors)`` to run in a sandbox."""
+
+    path: Path
+    """Read by the child after the fork, never by the warm parent."""
+    workspace: Path
+    """The candidate's tree, mounted read-only; also the working folder and on `sys.path`."""
+    arguments: Mapping[str, str | int | float] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+    """Open descriptors, passed in this order; the executor closes its copies once passed."""
+    memory_bytes: int = 2 << 30
+    cpu_s: float = 60.0
+    """CPU seconds after which it is killed."""
+    wall_s: float = 120.0
+
+
+class RunningProgram(Protocol):
+    """A program that runs in a sandbox until its context ends."""
+
+    @property
+    def isolation(self) -> Isolation:
+        """How well it is isolated."""
+        ...
+
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, taken from outside."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether its process still runs."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs candidate code; never inside our own process."""
+
+    async def train(self, job: Job, lease: Lease) -> TrainResult:
+        """Run the train phase of `job` on the slot of `lease`.
+
+        Never raises for what candidate code does: that is `outcome="invalid"`.
+
+        Raises:
+            ExecutorError: the executor itself is broken (no warm parent can be started).
+
+        Cancellation: the sandbox and all its processes are killed before it returns.
+        """
+        ...
+
+    def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[RunningProgram]:
+        """Run `program` beside the caller until the block exits; then kill it.
+
+        Raises:
+            ExecutorError: the executor itself is broken.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End the warm parent and everything it started, within two seconds."""
+        ...

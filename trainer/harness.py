@@ -1,0 +1,186 @@
+"""The train phase inside the sandbox: seeds, hand-over, the candidate, the artefact.
+
+Runs in the same process as candidate code, so nothing here is trusted: the clock that counts, the
+caps and the verdict are outside. What it leaves is the state dict as safetensors bytes on a pipe,
+never a pickle. Next: `trainer.train_phase` receives them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import select
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy
+import safetensors.torch
+import torch
+
+from trainer.launch import EXIT_ARTEFACT, EXIT_CRASH, EXIT_MEMORY, TrainOrder
+
+_MARGIN_SHARE = 0.005
+_MARGIN_S = 0.010
+_COPY_S_PER_BYTE = 6e-9
+"""What cloning, packing and piping a state dict costs; measured 2-4 ns per byte, idle machine."""
+_MEMORY_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+class Run:
+    """What `train(model, run)` gets: data, seed, device, and its own view of the budget.
+
+    Attributes:
+        tokens: uint8, shape (bytes,), the training data.
+        seed: drawn by the lab; torch, numpy and random are already seeded with it.
+        device: torch's name of the leased device.
+    """
+
+    def __init__(self, order: TrainOrder, tokens: torch.Tensor, reserve_s: float = 0.0) -> None:
+        self.tokens = tokens
+        self.seed = order.seed
+        self.device = order.device
+        self._amount = order.budget_amount
+        self._kind = order.budget_kind
+        self._clock: Callable[[], float] = (
+            time.monotonic if order.budget_kind == "device_seconds" else time.process_time
+        )
+        self._start = self._clock()
+        self._steps = 0
+        self.reserve_s = reserve_s
+        """Kept back for handing over the artefact, in seconds of the budget."""
+
+    def remaining(self) -> float:
+        """What is left of the budget: seconds of its clock, or steps; never below 0."""
+        return max(0.0, self._amount - self._spent())
+
+    def progress(self) -> float:
+        """The share of the budget that is spent, in [0, 1]."""
+        return min(1.0, self._spent() / self._amount)
+
+    def steps(self) -> Iterator[float]:
+        """Progress in [0, 1), once per optimiser step, until the budget ends.
+
+        With a budget of seconds it ends early by the longest recent step and a little more, so
+        that the artefact arrives in time. With a budget of steps it yields exactly that many.
+        """
+        return self._counted_steps() if self._kind == "steps" else self._timed_steps()
+
+    def _counted_steps(self) -> Iterator[float]:
+        while self._steps < self._amount:
+            self._steps += 1
+            yield (self._steps - 1) / self._amount
+
+    def _timed_steps(self) -> Iterator[float]:
+        recent: deque[float] = deque(maxlen=8)
+        fixed_s = _MARGIN_SHARE * self._amount + _MARGIN_S + self.reserve_s
+        begin = self._spent()
+        while begin + max(recent, default=0.0) + fixed_s < self._amount:
+            yield begin / self._amount
+            if self.device != "cpu":
+                torch.cuda.synchronize()
+            end = self._spent()
+            recent.append(end - begin)
+            begin = end
+
+    def _spent(self) -> float:
+        return float(self._steps) if self._kind == "steps" else self._clock() - self._start
+
+
+class TrainPhase:
+    """One train phase; `prepare` is ours to answer for, `run` the candidate's."""
+
+    def __init__(self, order: TrainOrder, data: str | None, mark: int, artefact: int) -> None:
+        self._order = order
+        self._data = data
+        self._mark = mark
+        self._artefact = artefact
+        self._tokens = torch.empty(0, dtype=torch.uint8)
+
+    def prepare(self) -> None:
+        """Load the training data and seed every source of chance; costs the candidate nothing."""
+        if self._data is not None:
+            body = bytearray((Path(self._data) / "train.bin").read_bytes())
+            if body:
+                self._tokens = torch.frombuffer(body, dtype=torch.uint8)
+        seed = self._order.seed
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)  # noqa: TID251 - candidates use the global one
+        torch.manual_seed(seed)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+    def run(self) -> int:
+        """Hand over, train, stream the artefact; the exit code of a failure.
+
+        After success it waits to be killed, so that the clock stands still when it is read.
+        """
+        hand_over(self._mark)
+        try:
+            model = self._trained_model()
+        except BaseException as error:  # whatever it raises is the candidate's
+            return _report(error, EXIT_CRASH)
+        try:
+            payload = _pack(model)
+        except BaseException as error:
+            return _report(error, EXIT_ARTEFACT)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _stream(self._artefact, payload)
+        return _wait_for_the_end()
+
+    def _trained_model(self) -> torch.nn.Module:
+        """Call the candidate's two functions."""
+        run = Run(self._order, self._tokens)
+        module: Any = importlib.import_module("train")
+        model: torch.nn.Module = module.build_model()
+        run.reserve_s = _COPY_S_PER_BYTE * sum(
+            tensor.numel() * tensor.element_size() for tensor in model.state_dict().values()
+        )
+        module.train(model, run)
+        return model
+
+
+def hand_over(mark: int) -> None:
+    """Tell the CPU seconds of this process so far; what it uses from here on is the candidate's."""
+    os.write(mark, json.dumps({"cpu_s": time.process_time()}).encode() + b"\n")
+    os.close(mark)
+
+
+def _pack(model: torch.nn.Module) -> bytes:
+    """The state dict as safetensors; every tensor is cloned, so that none share memory."""
+    state = {
+        name: tensor.detach().to("cpu").clone().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    return safetensors.torch.save(state)
+
+
+def _report(error: BaseException, otherwise: int) -> int:
+    """Print the traceback into the log; the exit code for memory, or `otherwise`."""
+    traceback.print_exception(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in text for words in _MEMORY_MESSAGES):
+        return EXIT_MEMORY
+    return otherwise
+
+
+def _stream(descriptor: int, payload: bytes) -> None:
+    """Write everything and close, which ends the stream."""
+    view = memoryview(payload)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.close(descriptor)
+
+
+def _wait_for_the_end() -> NoReturn:
+    """Sleep until the executor kills this process."""
+    while True:
+        select.select([], [], [])

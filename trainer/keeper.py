@@ -1,0 +1,155 @@
+"""The keeper: the process between the warm parent and the sandboxed one.
+
+It leaves the host's namespaces, forks the process that runs candidate code, and waits outside its
+PID namespace to tell how it ended (its status pipe is out of the candidate's reach). It runs no
+candidate code. When it dies its child dies, and it dies with the warm parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+
+from trainer import harness, hosting
+from trainer.launch import ARTEFACT, LOG, MARK, ORDER, STATUS, Launch, TrainOrder, from_descriptor
+from trainer.sandbox import namespaces
+from trainer.sandbox.entry import enter
+from trainer.sandbox.kernel import die_with_parent
+
+
+def run(descriptors: Sequence[int], parent: int) -> NoReturn:
+    """Carry out one request; never returns.
+
+    Args:
+        descriptors: as `trainer.launch` orders them.
+        parent: process id of the warm parent that forked this one.
+    """
+    status, mark = descriptors[STATUS], descriptors[MARK]
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.setsid()  # a signal to the own process group must not reach the warm parent
+        die_with_parent(signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(0)
+        launch = from_descriptor(descriptors[ORDER])
+        if launch.walls.isolation == "full":
+            namespaces.leave()
+            die_with_parent(signal.SIGKILL)  # new credentials have cleared it
+        leash, held = os.pipe()
+        child = os.fork()
+    except BaseException as error:
+        report_fault(mark, error)
+        os._exit(1)
+    if child == 0:
+        os.close(held)
+        _be_child(launch, descriptors, leash)
+    _keep(child, status, held)
+
+
+def _keep(child: int, status: int, held: int) -> NoReturn:
+    """Tell the child's id, wait, tell its end. `held` stays open as long as this process lives."""
+    close_all_but((status, held))
+    _tell(status, {"pid": child})
+    _, code, usage = os.wait4(child, 0)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    _tell(status, {"exit": os.waitstatus_to_exitcode(code), "cpu_s": cpu_s})
+    os._exit(0)
+
+
+def _tell(descriptor: int, line: dict[str, object]) -> None:
+    """Write one JSON line; a reader that has gone away is no error."""
+    try:
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _be_child(launch: Launch, descriptors: Sequence[int], leash: int) -> NoReturn:
+    """Become the sandboxed process: tidy up, go behind the walls, run the phase."""
+    mark = descriptors[MARK]
+    try:
+        _tie(leash)
+        os.setsid()
+        os.close(descriptors[STATUS])
+        os.sched_setaffinity(0, launch.cpus)
+        _refuse_loaded(launch.hidden_modules)
+        phase = _prepare(launch, descriptors, (mark,))
+        enter(launch.walls)
+        phase.prepare()
+    except BaseException as error:
+        report_fault(mark, error)
+        os._exit(1)
+    os._exit(phase.run())
+
+
+def _prepare(
+    launch: Launch, descriptors: Sequence[int], keep: Iterable[int]
+) -> harness.TrainPhase | hosting.ServePhase:
+    """Set descriptors, environment and module paths, while the host can still be seen."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    is_training = isinstance(launch.order, TrainOrder)
+    output = descriptors[LOG] if is_training else nowhere
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    own = (descriptors[ARTEFACT],) if is_training else tuple(descriptors[MARK + 1 :])
+    phase: harness.TrainPhase | hosting.ServePhase
+    if isinstance(launch.order, TrainOrder):
+        phase = harness.TrainPhase(launch.order, launch.walls.inner_data, descriptors[MARK], own[0])
+    else:
+        phase = hosting.ServePhase(launch.order, descriptors[MARK], own)
+    close_all_but((0, 1, 2, *keep, *own))
+    _scrub(launch)
+    return phase
+
+
+def _scrub(launch: Launch) -> None:
+    """An environment that tells nothing, and an import path without our own code."""
+    os.environ.clear()
+    os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"})  # noqa: S108
+    if launch.cuda_index is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(launch.cuda_index)
+    sys.dont_write_bytecode = True
+    sys.argv = [""]
+    sys.path.insert(0, launch.walls.inner_workspace)
+    sys.path_importer_cache.clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "trainer"]:
+        del sys.modules[name]
+
+
+def _tie(leash: int) -> None:
+    """Die with the keeper, also if it has died before this could be asked for."""
+    die_with_parent(signal.SIGKILL)
+    if select.select([leash], [], [], 0)[0]:
+        os._exit(1)
+    os.close(leash)
+
+
+def _refuse_loaded(hidden_modules: Iterable[str]) -> None:
+    """Raise if the warm parent holds a module whose source is held out."""
+    loaded = sorted(set(hidden_modules) & sys.modules.keys())
+    if loaded:
+        raise RuntimeError(f"held-out modules {', '.join(loaded)} are loaded by torch itself")
+
+
+def report_fault(mark: int, error: BaseException) -> None:
+    """Tell the executor that the sandbox could not be set up: our fault, not the candidate's."""
+    text = f"{type(error).__name__}: {error}"[:2000]
+    _tell(mark, {"fault": text})
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every other descriptor of this process."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    start = 0
+    for descriptor in sorted(set(keep)):
+        if start < descriptor:  # CPython takes an empty range for an endless one
+            os.closerange(start, descriptor)
+        start = descriptor + 1
+    os.closerange(start, max(soft, start + 1))

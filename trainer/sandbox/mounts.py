@@ -1,0 +1,112 @@
+"""A root file system that holds nothing but what was named.
+
+Everything named is bound read-only at its own path (the workspace and the data at fixed short
+ones); /tmp and /dev/shm are private and small; /proc shows this PID namespace alone. A file that
+is not named has no name in there: hiding is done by leaving out, not by covering up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Final
+
+from trainer.limits import SCRATCH_BYTES
+from trainer.sandbox.kernel import (
+    ATTR_NODEV,
+    ATTR_NOEXEC,
+    ATTR_NOSUID,
+    ATTR_RDONLY,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+    enter_root,
+    mount,
+    set_mount_attributes,
+)
+
+PLAIN_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom")
+SCRATCH: Final = ("/tmp", "/dev/shm")  # noqa: S108 - private mounts, not the host's folders
+
+_STAGE = "/proc"
+"""Where the new root grows: exists everywhere and is above nothing that gets bound."""
+
+
+def replace_root(
+    code: Iterable[str],
+    folders: Iterable[tuple[str, str]],
+    devices: Iterable[str],
+    *,
+    whole_proc: bool,
+) -> None:
+    """Make a new root of these paths and enter it, in a mount namespace of one's own.
+
+    Args:
+        code: files and folders kept at their own path; their libraries may be loaded.
+        folders: (folder, its path inside) pairs of plain data.
+        devices: further device nodes, beside the harmless ones.
+        whole_proc: show all of /proc (CUDA reads its driver's part), not processes alone.
+
+    Raises:
+        OSError: the kernel refused a step; its text names the path.
+    """
+    folders = tuple(folders)
+    nodes = (*PLAIN_DEVICES, *devices)
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    mount("tmpfs", _STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
+    for path in code:
+        _bind(path, path)
+    for source, target in folders:
+        _bind(source, target)
+    for node in nodes:
+        _place(node, is_folder=False)
+    for folder in (*SCRATCH, "/proc"):
+        _place(folder, is_folder=True)
+    set_mount_attributes(_STAGE, ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV, recursive=True)
+    for _, target in folders:
+        set_mount_attributes(_STAGE + target, ATTR_NOEXEC, recursive=True)
+    for node in nodes:
+        mount(node, _STAGE + node, None, MS_BIND)
+    for folder in SCRATCH:
+        options = f"size={SCRATCH_BYTES},nr_inodes=4096,mode=700"
+        mount("tmpfs", _STAGE + folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    _mount_proc(whole=whole_proc)
+    enter_root(_STAGE)
+
+
+def _bind(source: str, target: str) -> None:
+    """Show `source` at `target` of the new root."""
+    _place(target, is_folder=os.path.isdir(source))
+    mount(source, _STAGE + target, None, MS_BIND | MS_REC)
+
+
+def _place(target: str, *, is_folder: bool) -> None:
+    """Make the empty file or folder that a mount needs."""
+    path = _STAGE + target
+    if is_folder:
+        os.makedirs(path, exist_ok=True)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o644)
+    except FileNotFoundError:  # the first of its folder; there are two hundred files in a few
+        os.makedirs(os.path.dirname(path))
+        descriptor = os.open(path, flags, 0o644)
+    os.close(descriptor)
+
+
+def _mount_proc(*, whole: bool) -> None:
+    """Mount /proc of the own PID namespace.
+
+    Inside a container whose /proc is partly covered the kernel refuses; training does without.
+    """
+    flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    for options in (None,) if whole else ("subset=pid", None):
+        try:
+            mount("proc", _STAGE + "/proc", "proc", flags, options)
+        except OSError:
+            continue
+        return

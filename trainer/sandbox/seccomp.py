@@ -1,0 +1,136 @@
+"""seccomp: the list of system calls candidate code may make; every other answers EPERM.
+
+Threads are allowed, processes are not: no fork, no exec, no socket, no signal to another process,
+no namespace. So one process is all there ever is, and limits per process are exact. Found by
+tracing training on processors; a CUDA slot needs a few more calls and all of ioctl.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from trainer.sandbox.kernel import forbid_new_privileges, install_filter, machine
+from trainer.sandbox.syscall_numbers import AARCH64, X86_64
+
+_AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_TABLES: Final = {"x86_64": X86_64, "aarch64": AARCH64}
+_CUDA_CALLS: Final = {
+    "x86_64": {"memfd_create": 319, "eventfd2": 290, "pipe2": 293, "mlock": 149, "munlock": 150},
+    "aarch64": {"memfd_create": 279, "eventfd2": 19, "pipe2": 59, "mlock": 228, "munlock": 229},
+}
+
+_KILL = 0x80000000
+_EPERM = 0x00050001
+_ENOSYS = 0x00050026
+_ALLOW = 0x7FFF0000
+
+_LOAD = 0x20  # A = word at offset of struct seccomp_data
+_EQUAL = 0x15
+_AT_LEAST = 0x35
+_ANY_BIT = 0x45
+_RETURN = 0x06
+
+_X32_BIT = 0x40000000
+_CLONE_THREAD = 0x00010000
+_ARGUMENTS: Final = {
+    # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what files and isatty() ask
+    "ioctl": (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),
+    # DUPFD, GETFD, SETFD, GETFL, SETFL, locks, DUPFD_CLOEXEC; not SETOWN, which can send signals
+    "fcntl": (0, 1, 2, 3, 4, 5, 6, 7, 1030),
+    # SET_NAME, GET_NAME, SET_VMA; not PDEATHSIG, which holds the chain of death
+    "prctl": (15, 16, 0x53564D41),
+}
+_ARGUMENT_INDEX: Final = {"ioctl": 1, "fcntl": 1, "prctl": 0}
+
+_Instruction = tuple[int, int, int, int]
+
+
+def is_known(family: str) -> bool:
+    """Whether the filter can be written for this processor family."""
+    return family in _TABLES
+
+
+def restrict(own_pid: int, *, cuda: bool) -> None:
+    """Install the filter in this process, for good; call it with one thread only.
+
+    Args:
+        own_pid: this process as it sees itself; the only target of a signal.
+        cuda: whether the slot holds a CUDA device.
+
+    Raises:
+        OSError: no seccomp here, or an unknown processor family.
+    """
+    program = _program(machine(), own_pid, cuda=cuda)
+    forbid_new_privileges()
+    install_filter(b"".join(struct.pack("=HBBI", *step) for step in program))
+
+
+def _program(family: str, own_pid: int, *, cuda: bool) -> list[_Instruction]:
+    """The filter's steps, in order."""
+    if family not in _TABLES:
+        raise OSError(f"the seccomp filter has no system call table for {family}")
+    table = _TABLES[family]
+    steps: list[_Instruction] = [
+        (_LOAD, 0, 0, 4),
+        (_EQUAL, 1, 0, _AUDIT_ARCH[family]),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, 0),
+        (_AT_LEAST, 0, 1, _X32_BIT),
+        (_RETURN, 0, 0, _EPERM),
+    ]
+    special = {
+        "clone": _only_threads(),
+        "clone3": [(_RETURN, 0, 0, _ENOSYS)],  # its flags lie in memory: libc falls back to clone
+        "tgkill": _only_values(0, (own_pid,)),
+        "prlimit64": _only_reading_limits(),
+        **{name: _only_values(_ARGUMENT_INDEX[name], x) for name, x in _ARGUMENTS.items()},
+    }
+    if cuda:
+        del special["ioctl"]
+        table = {**table, **_CUDA_CALLS[family]}
+    for name, number in table.items():
+        steps += _when(number, special.get(name, [(_RETURN, 0, 0, _ALLOW)]))
+    return [*steps, (_RETURN, 0, 0, _EPERM)]
+
+
+def _when(number: int, body: Sequence[_Instruction]) -> list[_Instruction]:
+    """Run `body`, which must return on every path, for system call `number`."""
+    return [(_EQUAL, 0, len(body), number), *body]
+
+
+def _low_word(argument: int) -> _Instruction:
+    """Load the low half of an argument (both families are little-endian)."""
+    return (_LOAD, 0, 0, 16 + 8 * argument)
+
+
+def _only_values(argument: int, values: Sequence[int]) -> list[_Instruction]:
+    """Allow if the argument is one of `values`."""
+    steps = [_low_word(argument)]
+    for value in values:
+        steps += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, _ALLOW)]
+    return [*steps, (_RETURN, 0, 0, _EPERM)]
+
+
+def _only_threads() -> list[_Instruction]:
+    """Allow clone() if the new task shares this process."""
+    return [
+        _low_word(0),
+        (_ANY_BIT, 0, 1, _CLONE_THREAD),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _EPERM),
+    ]
+
+
+def _only_reading_limits() -> list[_Instruction]:
+    """Allow prlimit64() if its new limit is a null pointer: both halves of argument 2."""
+    return [
+        (_LOAD, 0, 0, 32),
+        (_EQUAL, 1, 0, 0),
+        (_RETURN, 0, 0, _EPERM),
+        (_LOAD, 0, 0, 36),
+        (_EQUAL, 0, 1, 0),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _EPERM),
+    ]

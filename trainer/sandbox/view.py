@@ -1,0 +1,95 @@
+"""What code a sandbox may see: the standard library with gaps, and the few packages training needs.
+
+Computed once by the executor from the running interpreter, without importing any of it. Not the
+workspace and not the data: those differ from job to job.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from trainer.errors import ExecutorError
+
+PACKAGES: Final = (
+    *("torch", "torchgen", "functorch", "numpy", "numpy.libs", "safetensors", "sympy", "mpmath"),
+    *("typing_extensions", "networkx", "jinja2", "markupsafe", "filelock", "fsspec", "tqdm"),
+)
+"""torch, what it imports, numpy and safetensors. No installer, no package of ours."""
+CUDA_PACKAGES: Final = ("nvidia", "triton")
+
+_NEVER: Final = frozenset(
+    {
+        "test", "ensurepip", "pydoc_data", "idlelib", "turtledemo", "tkinter", "lib2to3", "venv",
+        "site-packages", "dist-packages", "__pycache__",
+    }
+)  # fmt: skip
+"""Left out of the standard library whatever is hidden: other copies, other installers, caches."""
+
+
+def visible_code(hidden: Iterable[str], *, cuda: bool = False) -> tuple[str, ...]:
+    """Absolute paths of all code a sandbox shows.
+
+    Args:
+        hidden: held-out modules and packages, relative to the standard library
+            (``xml``, ``mailbox.py``, ``email/mime``).
+        cuda: also the CUDA libraries that torch loads.
+
+    Raises:
+        ExecutorError: a hidden path does not exist, which would hide nothing, or torch is missing.
+    """
+    root = Path(sysconfig.get_path("stdlib"))
+    gaps = {Path(name) for name in hidden}
+    for gap in sorted(gaps):
+        if gap.is_absolute() or ".." in gap.parts or not (root / gap).exists():
+            raise ExecutorError(
+                f"cannot hide {gap} from sandboxes: no such file or folder in {root};"
+                " the held-out corpus was prepared for another interpreter"
+            )
+    names = (*PACKAGES, *CUDA_PACKAGES) if cuda else PACKAGES
+    return (*_library(root, Path(), gaps), *_packages(names))
+
+
+def module_names(hidden: Iterable[str]) -> tuple[str, ...]:
+    """Hidden paths as module names, to check that the warm parent has loaded none of them."""
+    return tuple(name.removesuffix(".py").replace("/", ".") for name in hidden)
+
+
+def _library(root: Path, below: Path, gaps: set[Path]) -> Iterator[str]:
+    """Entries of one folder of the standard library, split further where a gap lies inside."""
+    for entry in sorted(os.scandir(root / below), key=lambda entry: entry.name):
+        relative = below / entry.name
+        is_folder = entry.is_dir()
+        if relative in gaps or entry.name in _NEVER or entry.name.startswith("config-"):
+            continue
+        if not is_folder and not entry.name.endswith((".py", ".so")):
+            continue
+        if is_folder and any(relative in gap.parents for gap in gaps):
+            yield from _library(root, relative, gaps)
+        elif os.path.exists(entry.path):
+            yield entry.path
+
+
+def _packages(names: Iterable[str]) -> Iterator[str]:
+    """Where the installed ones among `names` are."""
+    torch_home = _location("torch")
+    if torch_home is None:
+        raise ExecutorError("torch is not installed for this Python; `make doctor` installs it")
+    for name in names:
+        found = _location(name) if "." not in name else torch_home.parent / name
+        if found is not None and found.exists():
+            yield str(found)
+
+
+def _location(name: str) -> Path | None:
+    """Folder or file of a top-level package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin else None

@@ -1,0 +1,172 @@
+"""A sandboxed process as seen from outside: born, handed over, its clock, its memory, its end.
+
+Everything here is taken from the kernel or from our own keeper, never from candidate code. It does
+not judge; `trainer.train_phase` and `trainer.local_executor` do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trainer.errors import ExecutorError
+from trainer.streams import LineReader
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_CPU_CLOCK: Final = 2
+"""Of the three clocks of a process the one the scheduler keeps, in nanoseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The moment candidate code began."""
+
+    at_s: float
+    """Loop time."""
+    cpu_s: float
+    """CPU seconds the process had used until then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the process ended."""
+
+    code: int
+    """Exit code, or minus the signal's number."""
+    cpu_s: float
+    """All CPU seconds it used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What it holds right now."""
+
+    resident_bytes: int
+    threads: int
+
+
+class SandboxedProcess:
+    """One process behind walls.
+
+    Args:
+        status: read end of the keeper's pipe; owned from here on.
+        mark: read end of the pipe for the hand-over mark; owned from here on.
+    """
+
+    def __init__(self, status: int, mark: int) -> None:
+        self.changed = asyncio.Event()
+        """Set whenever something has been learnt; whoever waits clears it."""
+        self.hand_over: HandOver | None = None
+        self.ending: Ending | None = None
+        """None while it lives, and for ever if it was lost with its keeper."""
+        self._fault = ""
+        self._pid: int | None = None
+        self._pidfd: int | None = None
+        self._is_doomed = False
+        self._last_cpu_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._status = LineReader(status, self._take_status, self.changed.set)
+        self._mark = LineReader(mark, self._take_mark, self.changed.set)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended or was lost, and everything it said before is known."""
+        return self._status.is_ended and self._mark.is_ended
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id on the host, once known."""
+        return self._pid
+
+    def check(self) -> None:
+        """Raise what went wrong on our side while the sandbox was set up.
+
+        Raises:
+            ExecutorError: a step of setting up was refused; the text names it.
+        """
+        if self._fault:
+            raise ExecutorError(f"a sandbox could not be set up: {self._fault}")
+
+    def cpu_s(self) -> float:
+        """CPU seconds of all its threads since it was forked, read from its kernel clock."""
+        if self.ending is not None:
+            return self.ending.cpu_s
+        if self._pid is not None:
+            try:
+                self._last_cpu_s = time.clock_gettime((~self._pid << 3) | _CPU_CLOCK)
+            except OSError:
+                return self._last_cpu_s  # it has just ended; the keeper is about to tell
+        return self._last_cpu_s
+
+    def usage(self) -> Usage:
+        """Memory and threads; zeros once it has ended."""
+        try:
+            text = Path(f"/proc/{self._pid}/stat").read_bytes()
+            fields = text.rpartition(b")")[2].split()  # fields[0] is the third of proc(5)
+            return Usage(int(fields[21]) * _PAGE_BYTES, int(fields[17]))
+        except (OSError, IndexError):
+            return Usage(0, 0)
+
+    def kill(self) -> None:
+        """Kill it, and with it everything in its PID namespace; at birth if it is not born yet."""
+        self._is_doomed = True
+        if self._pidfd is None:
+            return
+        try:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something has been learnt, or `timeout_s` have passed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.changed.wait()
+        except TimeoutError:
+            return
+        finally:
+            self.changed.clear()
+
+    async def end(self, timeout_s: float) -> bool:
+        """Kill it and wait until it is gone; False if that took longer than `timeout_s`."""
+        self.kill()
+        deadline = self._loop.time() + timeout_s
+        while not self.is_gone and self._loop.time() < deadline:
+            await self.wait(deadline - self._loop.time())
+        return self.is_gone
+
+    def close(self) -> None:
+        """Close what this object holds open. The process must be gone, or will be forgotten."""
+        self._status.close()
+        self._mark.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _take_status(self, line: bytes) -> None:
+        """From the keeper: the child's birth, or its end."""
+        record = json.loads(line)
+        if "pid" in record:
+            self._pid = int(record["pid"])
+            try:
+                self._pidfd = os.pidfd_open(self._pid)
+            except OSError:
+                return  # ended already
+            if self._is_doomed:
+                self.kill()
+        else:
+            self.ending = Ending(int(record["exit"]), float(record["cpu_s"]))
+
+    def _take_mark(self, line: bytes) -> None:
+        """From our code in the sandbox, before candidate code runs: ready, or a fault."""
+        record = json.loads(line)
+        if "fault" in record:
+            self._fault = str(record["fault"])
+        elif self.hand_over is None:
+            self.hand_over = HandOver(self._loop.time(), float(record["cpu_s"]))

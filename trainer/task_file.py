@@ -1,0 +1,140 @@
+"""What a ``task.toml`` may say: its shape, and its faults in words a task's author can act on.
+
+Only the file itself; whether the folder holds what the file names is `trainer.task`'s question.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainer.patch_policy import PATCH_BYTES, PATCH_FILES, TREE_BYTES
+
+_Positive = Annotated[int, Field(gt=0)]
+_Word = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class _Table(BaseModel):
+    """A table that refuses unknown keys and does not turn one type into another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BudgetTable(_Table):
+    """``[budget]``: what one experiment may spend unless the scenario says otherwise."""
+
+    kind: Literal["cpu_seconds", "device_seconds", "steps"]
+    amount: Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False, strict=False)]
+    """Seconds, or optimiser steps; a month at most."""
+
+
+class LimitsTable(_Table):
+    """``[limits]``: caps in bytes and counts."""
+
+    tree_bytes: Annotated[int, Field(gt=0, le=16 << 20)] = TREE_BYTES
+    """The whole tree, start and every change."""
+    patch_bytes: _Positive = PATCH_BYTES
+    """New text of one change."""
+    patch_files: _Positive = PATCH_FILES
+    """Files one change may touch."""
+    artefact_bytes: _Positive = 8 << 20
+    """What a job may leave."""
+    memory_bytes: Annotated[int, Field(ge=64 << 20)] = 2 << 30
+    """One job's memory; torch alone needs a good part of the least value."""
+
+
+class ModelTable(_Table):
+    """``[model]``: what the candidate's model takes and gives."""
+
+    block: Annotated[int, Field(ge=2, le=1 << 20)] = 129
+    """Tokens of one scored row, its first target's predecessor included; inputs are one less."""
+    vocab: Annotated[int, Field(ge=2, le=1 << 24)] = 256
+    """Number of different tokens, the last dimension of the logits."""
+
+
+class KnobsTable(_Table):
+    """``[knobs]``: where the constants of knobs.toml stand."""
+
+    path: str
+
+
+class TaskFile(_Table):
+    """The whole of ``task.toml``."""
+
+    kind: Literal["model"]
+    """The one kind that this version can run."""
+    metric: _Word
+    """Name of the number, ``val_bpb``."""
+    unit: _Word
+    direction: Literal["lower", "higher"]
+    """Which way is better."""
+    editable: Annotated[list[str], Field(min_length=1, max_length=64)]
+    """Paths below start/ that researchers may change."""
+    budget: BudgetTable
+    limits: LimitsTable = LimitsTable()
+    model: ModelTable = ModelTable()
+    knobs: KnobsTable | None = None
+
+
+def parse_task_file(text: str) -> tuple[TaskFile | None, tuple[str, ...]]:
+    """Return the parsed file, or None with all of its faults in words."""
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return None, (f"task.toml is not TOML: {error}; mend that place first",)
+    try:
+        return TaskFile.model_validate(raw), ()
+    except ValidationError as error:
+        return None, tuple(_in_words(text, item) for item in error.errors(include_url=False))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean 'x'?`` for the closest known word, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _in_words(text: str, item: Any) -> str:
+    """Turn one of pydantic's faults into: where, what, what to do."""
+    keys = [key for key in item["loc"] if isinstance(key, str)]
+    where = _line(text, keys)
+    place = f"task.toml{f' line {where}' if where else ''}: {'.'.join(keys)}"
+    known = _known_keys(keys[:-1])
+    if item["type"] == "extra_forbidden":
+        advice = nearest(keys[-1], known) or f"; known keys: {', '.join(known)}"
+        return f"{place} is not a key of this file{advice}"
+    if item["type"] == "missing":
+        return f"{place} is missing; add it"
+    shown = ascii(item["input"])
+    return f"{place} = {shown[:60]} cannot be: {item['msg'][:1].lower()}{item['msg'][1:]}"
+
+
+def _known_keys(tables: Sequence[str]) -> list[str]:
+    """Return the keys of the table at `tables`."""
+    shapes: dict[str, type[BaseModel]] = {
+        "budget": BudgetTable,
+        "limits": LimitsTable,
+        "model": ModelTable,
+        "knobs": KnobsTable,
+    }
+    return list((shapes.get(tables[0], TaskFile) if tables else TaskFile).model_fields)
+
+
+def _line(text: str, keys: Sequence[str]) -> int | None:
+    """Return the line (from 1) on which the last of `keys` that is there stands."""
+    table, found, depth = "", None, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([\w.-]+)\s*\]", line)
+        name = re.match(r"\s*([\w-]+)\s*=", line)
+        if header:
+            table = header.group(1)
+        path = [*filter(None, table.split(".")), *([name.group(1)] if name else [])]
+        same = len(path) <= len(keys) and path == list(keys[: len(path)])
+        if same and (header or name) and len(path) > depth:
+            found, depth = number, len(path)
+    return found

@@ -1,0 +1,206 @@
+"""One train phase as the executor watches it: clocks, caps, and what the attempt came to.
+
+The candidate's clock is read from outside every few hundredths of a second, and once more at the
+moment its artefact is complete (the harness then sleeps, so a late reading is still exact). Next:
+the `TrainResult` goes to whoever asked for the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass
+from typing import Final
+
+from trainer.artefact import form_fault
+from trainer.experiment import GRACE, Isolation, Job, Outcome, TrainResult
+from trainer.launch import EXIT_ARTEFACT, EXIT_MEMORY
+from trainer.limits import THREADS
+from trainer.sandboxed_process import HandOver, SandboxedProcess
+from trainer.streams import ArtefactStream, LogStream
+
+LOG_NAME: Final = "log.txt"
+ARTEFACT_NAME: Final = "artefact.safetensors"
+MEMORY_SLACK: Final = 1.2
+"""Resident memory above the limit times this: shared mappings, which RLIMIT_DATA does not count."""
+END_S: Final = 5.0
+"""A killed process is gone within milliseconds; if not, the warm parent's end takes it along."""
+
+_START_S: Final = 30.0
+_LATE_ARTEFACT_S: Final = 1.0
+"""How long a process may live on after it closed its artefact pipe half-way."""
+_LONG_TICK_S: Final = 0.05
+_SHORT_TICK_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What ended the attempt."""
+
+    outcome: Outcome
+    reason: str
+    detail: str
+
+
+_FINE: Final = _End("ok", "", "")
+
+
+class TrainPhase:
+    """Watches one attempt of one job.
+
+    Args:
+        job: what is run.
+        process: the sandboxed process, perhaps not born yet.
+        artefact: read end of the artefact pipe; owned from here on.
+        log: read end of the output pipe; owned from here on.
+        requested_s: loop time at which the run was asked for.
+    """
+
+    def __init__(
+        self, job: Job, process: SandboxedProcess, artefact: int, log: int, requested_s: float
+    ) -> None:
+        self._job = job
+        self._process = process
+        self._requested_s = requested_s
+        self._loop = asyncio.get_running_loop()
+        self._arrived_s: float | None = None
+        self._cpu_s = 0.0
+        changed = process.changed.set
+        try:
+            self._log = LogStream(log, job.folder / LOG_NAME, job.log_bytes, changed)
+        except BaseException:
+            os.close(log)
+            os.close(artefact)
+            raise
+        path = job.folder / ARTEFACT_NAME
+        try:
+            self._artefact = ArtefactStream(artefact, path, job.artefact_bytes, self._on_artefact)
+        except BaseException:
+            self._log.close()
+            os.close(artefact)
+            raise
+
+    async def run(self, isolation: Isolation) -> TrainResult:
+        """Watch until the attempt is over; nothing of it runs afterwards.
+
+        Raises:
+            ExecutorError: the sandbox could not be set up.
+
+        Cancellation: the process is killed, the partial artefact removed.
+        """
+        process = self._process
+        try:
+            end = self._end()
+            while end is None:
+                await process.wait(self._tick_s())
+                end = self._end()
+            over_s = self._loop.time()
+            await self._bury()
+            artefact = self._artefact.keep() if end.outcome == "ok" else None
+            begin = process.hand_over or HandOver(over_s, self._cpu_s)
+            return TrainResult(
+                outcome=end.outcome,
+                reason=end.reason,
+                detail=end.detail,
+                cpu_s=max(0.0, self._cpu_s - begin.cpu_s),
+                wall_s=over_s - begin.at_s,
+                start_s=begin.at_s - self._requested_s,
+                artefact=artefact,
+                isolation=isolation,
+            )
+        finally:
+            process.kill()
+            self._artefact.discard()
+            self._log.close()
+
+    async def _bury(self) -> None:
+        """Kill the process, wait for its end, take the last of its output."""
+        await self._process.end(END_S)
+        deadline = self._loop.time() + END_S
+        while not self._log.is_ended and self._loop.time() < deadline:
+            await self._process.wait(deadline - self._loop.time())
+
+    def _on_artefact(self) -> None:
+        """Something of the artefact has come; at its end the clock is read at once."""
+        if self._artefact.is_ended and self._arrived_s is None:
+            self._arrived_s = self._loop.time()
+            self._cpu_s = self._process.cpu_s()
+        self._process.changed.set()
+
+    def _end(self) -> _End | None:
+        """What has ended the attempt, if anything has."""
+        process = self._process
+        process.check()
+        begin = process.hand_over
+        if self._artefact.is_too_large:
+            return _End("invalid", "artefact", f"more than {self._job.artefact_bytes} bytes")
+        if self._arrived_s is not None and begin is not None:
+            fault = form_fault(self._artefact.partial)
+            if not fault:
+                return self._overdrawn(self._cpu_s, self._arrived_s) or _FINE
+            if not process.is_gone and self._loop.time() > self._arrived_s + _LATE_ARTEFACT_S:
+                return _End("invalid", "artefact", fault)
+        if process.is_gone and self._arrived_s is not None:
+            return self._own_ending()
+        if self._arrived_s is None:
+            self._cpu_s = process.cpu_s()
+        if begin is None:
+            is_late = self._loop.time() > self._requested_s + _START_S
+            return _End("interrupted", "lost", "the sandbox did not start") if is_late else None
+        return self._overdrawn(self._cpu_s, self._loop.time()) or self._too_much()
+
+    def _overdrawn(self, cpu_s: float, at_s: float) -> _End | None:
+        """Whether the budget or the wall cap was exceeded by then."""
+        budget, begin = self._job.budget, self._process.hand_over
+        assert begin is not None
+        wall_s = at_s - begin.at_s
+        clocks = {"cpu_seconds": cpu_s - begin.cpu_s, "device_seconds": wall_s, "steps": 0.0}
+        if clocks[budget.kind] > budget.amount * GRACE:
+            unit = budget.kind.replace("_", " ")
+            detail = f"{clocks[budget.kind]:.2f} of {budget.amount:g} {unit} used, not finished"
+            return _End("invalid", "limit", detail)
+        if wall_s > budget.wall_cap_s:
+            return _End("invalid", "limit", f"not finished after {wall_s:.1f} s of wall time")
+        return None
+
+    def _too_much(self) -> _End | None:
+        """Whether it holds more memory or threads than it may."""
+        usage = self._process.usage()
+        if usage.resident_bytes > self._job.memory_bytes * MEMORY_SLACK:
+            return _End("invalid", "memory", f"{usage.resident_bytes >> 20} MiB resident")
+        if usage.threads > THREADS:
+            return _End("invalid", "limit", f"{usage.threads} threads")
+        return None
+
+    def _own_ending(self) -> _End:
+        """What it means that the process ended by itself."""
+        ending, last = self._process.ending, self._log.last_line()
+        if ending is None:
+            return _End("interrupted", "lost", "the warm parent ended while it ran")
+        self._cpu_s = ending.cpu_s
+        if self._process.hand_over is None:
+            return _End("interrupted", "lost", "the process ended before the hand-over")
+        if ending.code == EXIT_MEMORY:
+            return _End("invalid", "memory", last)
+        if ending.code == EXIT_ARTEFACT:
+            return _End("invalid", "artefact", last)
+        if ending.code == 0:
+            return _End("invalid", "artefact", "it ended without handing over a state dict")
+        if ending.code == -signal.SIGXCPU:
+            return _End("invalid", "limit", "the kernel's CPU limit ended it")
+        if ending.code == -signal.SIGKILL:
+            return self._overdrawn(ending.cpu_s, self._loop.time()) or _End(
+                "invalid", "memory", "the kernel killed it, most likely for memory"
+            )
+        if ending.code < 0:
+            return _End("invalid", "crash", f"{signal.Signals(-ending.code).name}; {last}")
+        return _End("invalid", "crash", last)
+
+    def _tick_s(self) -> float:
+        """How long to look away: not longer than what is left of the budget."""
+        begin, budget = self._process.hand_over, self._job.budget
+        if begin is None or budget.kind == "steps":
+            return _LONG_TICK_S
+        left_s = budget.amount * GRACE - (self._cpu_s - begin.cpu_s)
+        return min(max(left_s, _SHORT_TICK_S), _LONG_TICK_S)
