@@ -101,6 +101,7 @@ class Agent:
         self._may_act.set()
         self._over = asyncio.Event()
         self._trees = Trees(lab)
+        self._confirmed: frozenset[str] = frozenset()
         self._idle_s = 0.0
         self._fruitless = 0
 
@@ -180,6 +181,11 @@ class Agent:
         self.spend.experiments = memory.experiments
         self.spend.turns += 1
         observation = await self._observe(briefing, memory, turn)
+        self._confirmed = frozenset(
+            each.commit
+            for each in observation.known
+            if each.status == "reproduced" or not each.hypothesis
+        )
         actions = await self._decide(observation)
         notes = [action.text for action in actions if isinstance(action, WriteNotebook)]
         if notes:
@@ -257,11 +263,16 @@ class Agent:
         right = _RIGHTS[type(action)]
         if right not in self.role.rights:
             return f"role {self.role.name!r} has no right to {right}"
-        if isinstance(action, Run) and len(action.parents) > 1 and "merge" not in self.role.rights:
+        if isinstance(action, Run) and self._joins(action) and "merge" not in self.role.rights:
             return f"role {self.role.name!r} has no right to merge"
         if isinstance(action, (Run, Reproduce)) and not self.spend.has_experiments:
             return f"its quota of {self.role.quotas.experiments} experiments is used up"
         return ""
+
+    def _joins(self, run: Run) -> bool:
+        """Whether `run` joins branches: a confirmed first parent is what its gain is against."""
+        is_reference = run.parents[0] in self._confirmed
+        return len(run.parents) - is_reference > 1
 
     async def _wait(self, action: Wait) -> None:
         loop = asyncio.get_running_loop()

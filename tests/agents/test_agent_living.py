@@ -136,7 +136,7 @@ def test_rights_are_checked_before_anything_is_done():
     world, _ = one(
         "explorer",
         [Reproduce("p1")],
-        lambda w: [run_of(w, GOOD, (w.baseline, w.baseline))],
+        lambda w: [run_of(w, GOOD, (w.baseline, "a" * 40, "b" * 40))],
     )
     assert world.posts == []
     assert world.admitted == 0

@@ -119,7 +119,9 @@ def test_greedy_builds_on_the_best_visible_improvement():
     lucky = measured("lucky", {"DIM": 128}, 2.69, status="not_improved")
     for seed in range(5):
         (run,) = decide("greedy", observation(good, better, worse, lucky, seed=seed))
-        assert run.parents == ("better",)
+        # nobody has confirmed it yet, so the gain is declared against the baseline
+        assert run.parents == (WORLD.baseline, "better")
+        assert "WARMUP" in run.knobs
 
 
 def test_greedy_turns_back_after_a_failed_direction():
@@ -171,8 +173,8 @@ def test_merge_joins_two_branches_without_conflict():
         measured(two, {"OPTIMIZER": "muon"}, 2.6),
     ]
     (run,) = decide("merge", observation(*known), lab)
-    assert run.parents == (two, one)
-    assert run.knobs == {"WARMDOWN": 0.5}
+    assert run.parents[1:] == (two, one)
+    assert run.knobs == {"WARMDOWN": 0.5, "OPTIMIZER": "muon"}
     values = read_values(run.files[PATH], KNOBS)
     assert (values["WARMDOWN"], values["OPTIMIZER"]) == (0.5, "muon")
     assert run.title.startswith(f"merge {one[:7]} into {two[:7]}: raise WARMDOWN 0 -> 0.5")
@@ -189,7 +191,7 @@ def test_merge_resolves_a_conflict_for_the_better_side():
 
     (run,) = decide("merge", observation(one, two), Conflicting(WORLD, "ada"))
     values = read_values(run.files[PATH], KNOBS)
-    assert run.parents == ("two", "one")
+    assert run.parents[1:] == ("two", "one")
     assert (values["WARMDOWN"], values["OPTIMIZER"], values["DIM"]) == (0.5, "muon", 150)
     assert "kept the better side" in run.rationale
 

@@ -6,8 +6,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import scenario_text, small_task
 from e2e_life import Life, survivors
+from e2e_scenarios import scenario_text, small_task
 
 AGENTS = ("ada explorer random",)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import scenario_text
 from e2e_life import ROOT, Life, state_of
+from e2e_scenarios import scenario_text
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
 

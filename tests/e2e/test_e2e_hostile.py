@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import scenario_text, small_task
+from e2e_scenarios import scenario_text, small_task
 from hostile_trees import HONEST, INVALID, PRINTS, snooping
 
 from community.archive.ledger import Ledger

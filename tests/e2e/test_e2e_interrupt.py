@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import scenario_text
 from e2e_life import Life, call, recorded, state_of, survivors
+from e2e_scenarios import scenario_text
 
 from community.events import AttemptStarted, Row, RunStopped
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import scenario_text
 from e2e_life import Life, call, recorded, state_of, survivors
+from e2e_scenarios import scenario_text
 
 from community.archive.export import results_tsv
 from community.archive.state import RunState

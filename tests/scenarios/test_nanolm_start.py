@@ -31,6 +31,15 @@ SMALL: dict[str, KnobValue] = {"DIM": 32, "DEPTH": 4, "HEADS": 2, "BATCH": 2, "C
 """Trains a step in milliseconds; four blocks, so that the pattern holds a long one."""
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As on a CPU slot; two threads on busy processors take many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Run:
     """What `train` gets, with a budget of steps."""
 

@@ -15,11 +15,11 @@ from torch import nn
 # ---- knobs: one literal each, and a comment line between any two so that edits of two merge ----
 
 # Width of the residual stream; rounded down so that every head gets an even share.
-DIM = 96
+DIM = 128
 # Number of blocks.
-DEPTH = 3
+DEPTH = 4
 # Attention heads per block.
-HEADS = 3
+HEADS = 4
 # Hidden width of the MLP, in multiples of the stream's width.
 MLP_RATIO = 4
 # Non-linearity of the MLP: relu2, gelu or silu.
@@ -37,17 +37,17 @@ MATRIX_INIT = 1.0
 # Standard deviation of the token embeddings at the start.
 EMBED_INIT = 1.0
 # Rows per optimiser step.
-BATCH = 12
+BATCH = 8
 # Bytes per row in training; the model answers up to 128 whatever this is.
-CONTEXT = 128
+CONTEXT = 64
 # What updates the blocks' matrices: adamw or muon. Everything else is always AdamW's.
 OPTIMIZER = "adamw"
 # Peak learning rate of the blocks' matrices.
-MATRIX_LR = 0.002
+MATRIX_LR = 0.0006
 # Peak learning rate of token and value embeddings.
-EMBED_LR = 0.002
+EMBED_LR = 0.001
 # Peak learning rate of the output head.
-HEAD_LR = 0.004
+HEAD_LR = 0.001
 # AdamW's memory of the gradient.
 BETA1 = 0.9
 # AdamW's memory of the squared gradient.
