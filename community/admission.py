@@ -78,10 +78,14 @@ class Admission:
             return ""
         if remaining == 0:
             return "the run's experiments are used up"
-        claims = leading_claims(state)
-        if claims and self.confirmation_size <= remaining < self.confirmation_size + 1:
-            return f"the last {remaining} experiments are kept to confirm {claims[0].post_id}"
+        if self.keeps_the_rest(state):
+            return f"the last {remaining} experiments are kept to confirm a leading claim"
         return ""
+
+    def keeps_the_rest(self, state: RunState) -> bool:
+        """Whether just one confirmation's worth remains and there is a claim to confirm."""
+        is_last = self.remaining(state) == self.confirmation_size
+        return is_last and bool(leading_claims(state))
 
     def reserve(self, state: RunState) -> bool:
         """Hold a whole confirmation's experiments; False when too few remain."""

@@ -230,7 +230,11 @@ class Institution:
         return round(1e6 * sum(walls) / len(walls)) if walls else 0
 
     def _patience_us(self) -> int:
-        return round(self._scenario.lab.reproduce_after * self._run_wall_us())
+        """How long a claim is offered; short once everything else waits for its confirmation."""
+        patience = self._scenario.lab.reproduce_after
+        if self.admission.keeps_the_rest(self.chronicle.state):
+            patience = min(patience, 1.0)
+        return round(patience * self._run_wall_us())
 
     def _is_idle(self) -> bool:
         """Whether too little is left to confirm anything and nobody has asked for it lately."""

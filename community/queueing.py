@@ -21,6 +21,9 @@ from community.events import ExperimentQueued
 HALF_LIFE_S = 600.0
 """Use ten minutes ago counts half: long against an experiment, short against a night."""
 
+PATIENCE = 4
+"""Who was passed over so often moves up a class: a rejected idea waits, but is tried."""
+
 Regard = Literal["supported", "unreviewed", "rejected"]
 _RANK: dict[Regard, int] = {"supported": 1, "unreviewed": 2, "rejected": 3}
 
@@ -32,6 +35,15 @@ class Waiting:
     experiment: ExperimentQueued
     attempt: int
     """Number of the attempt it waits for, from 1."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A place in the queue."""
+
+    waiting: Waiting
+    passed: int = 0
+    """How often somebody else was picked while it waited."""
 
 
 class Usage:
@@ -62,7 +74,7 @@ class Queue:
     def __init__(self, now_s: Callable[[], float], regard: Callable[[str], Regard]) -> None:
         self._now_s = now_s
         self._regard = regard
-        self._waiting: list[Waiting] = []
+        self._waiting: list[_Place] = []
         self._nonempty = asyncio.Event()
         self.usage = Usage()
 
@@ -71,7 +83,7 @@ class Queue:
 
     def put(self, waiting: Waiting) -> None:
         """Add an experiment."""
-        self._waiting.append(waiting)
+        self._waiting.append(_Place(waiting))
         self._nonempty.set()
 
     async def ready(self) -> None:
@@ -84,14 +96,17 @@ class Queue:
             return None
         now_s = self._now_s()
         chosen = min(range(len(self._waiting)), key=lambda i: (*self._key(i, now_s), i))
-        waiting = self._waiting.pop(chosen)
+        place = self._waiting.pop(chosen)
+        for other in self._waiting:
+            other.passed += 1
         if not self._waiting:
             self._nonempty.clear()
-        return waiting
+        return place.waiting
 
     def _key(self, index: int, now_s: float) -> tuple[int, float]:
-        experiment = self._waiting[index].experiment
+        place = self._waiting[index]
+        experiment = place.waiting.experiment
         if experiment.purpose != "screen":
             return 0, 0.0
-        rank = _RANK[self._regard(experiment.hypothesis)]
-        return rank, self.usage.of(experiment.charged_to, now_s)
+        rank = _RANK[self._regard(experiment.hypothesis)] - place.passed // PATIENCE
+        return max(1, rank), self.usage.of(experiment.charged_to, now_s)

@@ -81,3 +81,21 @@ async def test_ready_waits_for_the_first_experiment(queue: Queue) -> None:
     assert not waiting.done()
     put(queue, "e2", "ada")
     await waiting
+
+
+def test_whom_everybody_passes_moves_up(queue: Queue, regards: dict[str, Regard]) -> None:
+    """A rejected experiment is not left behind for ever by newer ones."""
+    regards["p9"] = "rejected"
+    put(queue, "e1", "ada", hypothesis="p9")
+    order = []
+    for number in range(2, 12):
+        put(queue, f"e{number}", f"other{number}")
+        order.append(picked_one(queue))
+    assert "e1" in order[1:6]
+
+
+def picked_one(queue: Queue) -> str:
+    """Pick one; return its name."""
+    waiting = queue.pick()
+    assert waiting is not None
+    return waiting.experiment.experiment_id

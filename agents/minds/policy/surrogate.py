@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 MOST_POINTS = 160
 """A turn's arithmetic stays within milliseconds; the best and the newest are kept."""
-LENGTHS = (0.25, 0.5)
+LENGTHS = (0.35, 0.7)
 AMPLITUDES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Times the amplitude expected beforehand."""
 EXPECTED_EFFECT = 0.03

@@ -43,11 +43,11 @@ CONTEXT = 64
 # What updates the blocks' matrices: adamw or muon. Everything else is always AdamW's.
 OPTIMIZER = "adamw"
 # Peak learning rate of the blocks' matrices.
-MATRIX_LR = 0.0006
+MATRIX_LR = 0.001
 # Peak learning rate of token and value embeddings.
-EMBED_LR = 0.001
+EMBED_LR = 0.002
 # Peak learning rate of the output head.
-HEAD_LR = 0.001
+HEAD_LR = 0.002
 # AdamW's memory of the gradient.
 BETA1 = 0.9
 # AdamW's memory of the squared gradient.
@@ -61,7 +61,7 @@ VALUE_DECAY = 0.0
 # Share of the budget over which the learning rates rise from 0.
 WARMUP = 0.05
 # Share of the budget, at its end, over which the learning rates fall back to 0.
-WARMDOWN = 0.0
+WARMDOWN = 0.4
 # Longest gradient allowed, over all parameters together; 0 is no limit.
 GRAD_CLIP = 1.0
 
