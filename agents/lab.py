@@ -89,6 +89,8 @@ class Briefing:
     """Seed-to-seed standard deviation of the same."""
     budget: str
     """For people: ``10 cpu_seconds``."""
+    confirmation_runs: int = 6
+    """Experiments that one whole reproduction takes, both sides counted."""
 
 
 class Lab(Protocol):

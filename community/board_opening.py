@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from forum.memory_board import MemoryBoard
 if TYPE_CHECKING:
     from forum.broker import EmbeddedBroker
 
+PASSWORD_VARIABLE = "COMMUNITY_BROKER_PASSWORD"  # noqa: S105 - the name of one, not one
+"""Where the password of an external broker's user comes from: a scenario is kept in the ledger."""
 BROKER_LIVES = 5
 """A broker that ends more often than this in one run will not be cured by starting it again."""
 
@@ -45,7 +48,7 @@ async def open_board(
             finally:
                 keeping.cancel()
         return
-    yield MqttBoard.at(section.broker, run_id)
+    yield MqttBoard.at(section.broker, run_id, os.environ.get(PASSWORD_VARIABLE))
 
 
 async def _keep_up(broker: EmbeddedBroker) -> None:

@@ -52,6 +52,7 @@ class AgentLab:
             baseline_mean=noise.mean,
             baseline_sigma=noise.sigma,
             budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+            confirmation_runs=self._institution.admission.confirmation_size,
         )
 
     async def read_tree(self, commit: str) -> Mapping[str, str]:

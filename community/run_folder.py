@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "repo.git"
 
     @property
+    def scenario(self) -> Path:
+        """The scenario as it was started; the ledger keeps it as well."""
+        return self.path / "scenario.toml"
+
+    @property
     def jobs(self) -> Path:
         """Folder of the job folders."""
         return self.path / "jobs"

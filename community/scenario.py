@@ -41,6 +41,11 @@ def _broker(value: str) -> str:
         is_url = False
     if not is_url:
         raise ValueError('give "embedded", "memory" or "mqtt://host:port"')
+    if url.password is not None:
+        raise ValueError(
+            "keep the password out of the file, which goes into the ledger: write mqtt://user@host "
+            "and set the environment variable COMMUNITY_BROKER_PASSWORD"
+        )
     return value
 
 

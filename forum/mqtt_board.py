@@ -14,7 +14,7 @@ from typing import Final
 
 from forum.board import Desk, Observed, Seat, Submission
 from forum.codec import decode_notice, decode_post, decode_receipt, encode
-from forum.credentials import BrokerAddress, Credentials
+from forum.credentials import BrokerAddress, Credentials, Login
 from forum.errors import MessageRefusedError, SeatTakenError, TopicError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
@@ -43,14 +43,22 @@ class MqttBoard:
         self._taken: set[str] = set()
 
     @classmethod
-    def at(cls, url: str, run_id: str) -> MqttBoard:
+    def at(cls, url: str, run_id: str, password: str | None = None) -> MqttBoard:
         """Use the broker at ``mqtt://[user:password@]host[:port]``, with one login for all.
+
+        Args:
+            url: Where it is, perhaps with a user.
+            run_id: Part of every topic.
+            password: Of that user, in place of one in `url`.
 
         Raises:
             TopicError: `url` or `run_id` is malformed.
         """
         address = BrokerAddress.parse(url)
-        credentials = Credentials.of_broker(address.login)
+        login = address.login
+        if login is not None and password is not None:
+            login = Login(login.user, password)
+        credentials = Credentials.of_broker(login)
         return cls(address.host, address.port, run_id, credentials)
 
     @asynccontextmanager

@@ -97,6 +97,8 @@ def launch_resumed(
     folder = RunFolder.open(LATEST if run_dir is None else run_dir)
     opened, known_seq = _recorded(folder)
     if opened is None:
+        if given is None and folder.scenario.exists():
+            given = read_scenario(folder.scenario)
         if given is None:
             raise ResumeError(
                 f"run {folder.run_id} was killed before it began, and holds no scenario; name one: "
@@ -112,6 +114,7 @@ def launch_resumed(
 def _launch(loaded: LoadedScenario, folder: RunFolder) -> Launch:
     """A run without recorded rows; its ledger may exist, blank."""
     has_ledger = folder.ledger.exists()
+    folder.scenario.write_text(loaded.text, encoding="utf-8")
     return Launch(loaded.scenario, loaded.text, folder, has_ledger, 0, loaded.warnings)
 
 

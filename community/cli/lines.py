@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from community.archive.queries import best_commit
 from community.archive.state import RunState
 from community.events import (
     AgentJoined,
@@ -45,14 +46,6 @@ def run_time(at_us: int) -> str:
 def plain(text: object, limit: int = 100) -> str:
     """Return `text` on one line, printable characters only, at most `limit` of them."""
     return one_line(str(text), limit)
-
-
-def improvement(score: float, state: RunState) -> float | None:
-    """Return by what share of the baseline's mean `score` is better, positive is better."""
-    if state.noise is None or state.opened is None or state.noise.mean == 0:
-        return None
-    gain = state.noise.mean - score
-    return (gain if state.opened.direction == "lower" else -gain) / abs(state.noise.mean)
 
 
 def post_line(event: Posted, state: RunState) -> str:
@@ -149,8 +142,9 @@ def _status(event: StatusChanged, state: RunState) -> str:
 
 
 def _frontier(event: FrontierMoved, state: RunState) -> str:
-    share = improvement(event.score, state)
-    gain = "" if share is None else f", {share:.1%} better than the baseline"
+    best = best_commit(state)
+    percent = best.gain_percent if best and best.hypothesis.post_id == event.hypothesis else None
+    gain = "" if percent is None else f", {percent:.1f} % better than the baseline"
     return f"new best: {event.score:.4f}{gain}, commit {event.commit[:10]} ({event.hypothesis})"
 
 

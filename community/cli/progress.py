@@ -18,8 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from community.archive.queries import best_commit
 from community.archive.state import ExperimentState, RunState
-from community.cli.lines import improvement, plain, post_line, row_line, run_time
+from community.cli.lines import plain, post_line, row_line, run_time
 from community.events import Posted, Row
 from community.scenario import StopSection
 
@@ -142,12 +143,12 @@ class PanelProgress:
             runs = sum(e.is_baseline and e.is_done for e in state.experiments.values())
             return Text(f"measuring the baseline, {runs} runs done", style="dim")
         line = Text(f"baseline {state.noise.mean:.4f} ± {state.noise.sigma:.4f}")
-        if state.frontier:
-            score = state.frontier[-1][1].score
-            share = improvement(score, state)
+        best = best_commit(state) if state.frontier else None
+        if best is not None and best.hypothesis.status == "reproduced":
             line.append("   reproduced best ")
-            line.append(f"{score:.4f}", style="bold green")
-            line.append("" if share is None else f" ({share:.1%} better)")
+            line.append(f"{best.score:.4f}", style="bold green")
+            percent = best.gain_percent
+            line.append("" if percent is None else f" ({percent:.1f} % better)")
         if points := state.best_score_so_far():
             line.append(f"   best single run {points[-1].best:.4f}")
         waiting = sum(h.status in ("improved", "undecided") for h in state.hypotheses.values())

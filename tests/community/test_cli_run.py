@@ -103,7 +103,7 @@ def test_run_prints_a_line_per_event_and_a_summary(
         "   0:30  e0001 ada: 2.6000 on dev",
         '   0:30  p1 "turn p1" is improved (gain +0.5000, needed 0.0500), by ada',
         "   0:30  ben reproduces p1",
-        "   0:50  new best: 2.7000, 12.9% better than the baseline, commit cccccccccc (p1)",
+        "   0:50  new best: 2.7000, 18.2 % better than the baseline, commit cccccccccc (p1)",
         "   1:30  e0005 ada: invalid: crash on dev",
         "stopped: experiments",
     ):

@@ -133,6 +133,13 @@ mind = "policy:judge"
             "whole number of slots",
         ),
         ("stop = {", 'board = { broker = "http://x" }\nstop = {', 3, "board.broker", "mqtt://host"),
+        (
+            "stop = {",
+            'board = { broker = "mqtt://u:secret@x" }\nstop = {',
+            3,
+            "board.broker",
+            "COMMUNITY_BROKER_PASSWORD",
+        ),
         ("stop = {", "noise = 3\nstop = {", 3, "noise", "no table"),
         ('"explorer"', '"explore"', 8, "agents[0].role", 'did you mean "explorer"?'),
         ('"policy:social"', '"policy:socail"', 9, "agents[0].mind", "policy:social"),

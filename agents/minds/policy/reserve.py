@@ -1,8 +1,8 @@
 """Reserve: when proposers leave the last experiments of a run to whoever confirms.
 
-A result that nobody reproduced counts for nothing, and a confirmation costs six runs. So when the
-run nears its end and something visible is better than anything reproduced, proposers wait. The wait
-is bounded, because perhaps nobody who could confirm is there.
+A result that nobody reproduced counts for nothing, and a confirmation costs several runs. So when
+the run nears its end and something visible is better than anything reproduced, proposers wait. The
+wait is bounded, because perhaps nobody who could confirm is there.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from __future__ import annotations
 from agents.actions import Wait
 from agents.minds.policy.view import View
 
-CONFIRMATION_RUNS = 6
-"""Three pairs of parent and child."""
-RESERVE = CONFIRMATION_RUNS + 2
-"""One proposer's own run, and another's that is decided in the same moment, still leave six."""
+SPARE_RUNS = 2
+"""One proposer's own run, and another's decided in the same moment, still leave a confirmation."""
 PATIENCE_RUNS = 12.0
 """Bound on holding back, in usual durations of a run: two confirmations, run by run."""
 PATIENCE_S = 120.0
@@ -27,17 +25,27 @@ def patience_s(view: View, runs: float = PATIENCE_RUNS) -> float:
     return PATIENCE_S * runs / PATIENCE_RUNS if usual is None else max(runs * usual, 1.0)
 
 
+def confirmation_runs(view: View) -> int:
+    """Return how many experiments a confirmation takes."""
+    return view.observation.briefing.confirmation_runs
+
+
+def reserve(view: View) -> int:
+    """Return with how many experiments left proposers begin to think of the last confirmation."""
+    return confirmation_runs(view) + SPARE_RUNS
+
+
 def must_hold(view: View) -> bool:
     """Return whether a proposer should leave the remaining experiments to a confirmation."""
     left = view.observation.remaining_experiments
-    if left is None or left >= RESERVE:
+    if left is None or left >= reserve(view):
         return False
     if left == 0:
         return True
     if view.observation.idle_s >= patience_s(view):
         return False
     # Too few for a confirmation: then they are free. One that has begun has its runs set aside.
-    return left >= CONFIRMATION_RUNS and _has_unconfirmed_lead(view)
+    return left >= confirmation_runs(view) and _has_unconfirmed_lead(view)
 
 
 def waiting(view: View) -> Wait:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from agents.actions import Action, Reproduce
 from agents.lab import Lab
-from agents.minds.policy.reserve import CONFIRMATION_RUNS, RESERVE, patience_s, waiting
+from agents.minds.policy.reserve import confirmation_runs, patience_s, reserve, waiting
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenClaim
 
@@ -51,14 +51,14 @@ class Verify:
         """Answer with the reproduction most worth its cost, or wait."""
         view = view_of(observation)
         left = observation.remaining_experiments
-        if left is not None and left < CONFIRMATION_RUNS:
+        if left is not None and left < confirmation_runs(view):
             return [waiting(view)]
         offers = [_offer(view, claim) for claim in _open(view)]
         offers = [each for each in offers if each.lead > LEAST_LEAD_SIGMAS * view.sigma]
         if not offers:
             return [waiting(view)]
         best = max(offers, key=lambda each: (each.claim.status == "improved", each.worth))
-        if left is not None and left < RESERVE:
+        if left is not None and left < reserve(view):
             is_settled = len(observation.open_hypotheses) <= 1
             if is_settled or observation.idle_s > patience_s(view, TAIL_RUNS):
                 return [Reproduce(best.claim.hypothesis)]
@@ -83,6 +83,6 @@ def _affordable(view: View) -> bool:
     """Return whether another confirmation keeps within its share of visible experiments."""
     done = sum(point.known.status == "reproduced" for point in view.points)
     running = sum(claim.is_claimed for claim in view.observation.open_claims)
-    confirming = CONFIRMATION_RUNS * (done + running + 1)
+    confirming = confirmation_runs(view) * (done + running + 1)
     screened = len(view.observation.known) - 1
     return confirming <= SHARE * (screened + confirming)
