@@ -19,7 +19,7 @@ from agents.minds.policy.proposing import proposal, short
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import turned
 from agents.minds.policy.surrogate import Surrogate
-from agents.minds.policy.turning import Lesson, advised, lessons_of, scale_of
+from agents.minds.policy.turning import Lesson, advised, lessons_of, scale_of, survey
 from agents.minds.policy.view import Point, View, differences, setting_key, view_of
 from agents.observation import Observation
 from forum.messages import KnobValue
@@ -31,6 +31,9 @@ GOOD_DEEDS = 12
 OVERLOOKED = 0.5
 """Share of candidates a turn does not think of, so that two agents who know the same do not both
 propose the same."""
+SURVEY_SHARE = 0.5
+"""Share of turns that look at a knob nobody has turned, while there is one. On a landscape like
+nanolm's measured single turns the worst of 24 seeds gained 19 % with it and 13 % without."""
 MOST_OPTIMISM = 2.0
 """Standard deviations that the boldest turn adds to what it expects. On the modelled landscape of
 the tests 1.5 to 2.5 were alike and 0.3 was worse: hope is what opens new directions."""
@@ -61,6 +64,10 @@ def exploit(view: View, rng: Random, policy: str = "social") -> Run | None:
     """Return the proposal that visible evidence speaks for, or None if all was tried."""
     surrogate = Surrogate(view)
     lessons = lessons_of(view)
+    if rng.random() < SURVEY_SHARE:
+        looked = _look(view, surrogate, rng, lessons, policy)
+        if looked is not None:
+            return looked
     candidates = [
         candidate
         for base in _bases(view, rng)
@@ -85,6 +92,27 @@ def exploit(view: View, rng: Random, policy: str = "social") -> Run | None:
         if run is not None:
             return run
     return None
+
+
+def _look(
+    view: View, surrogate: Surrogate, rng: Random, lessons: list[Lesson], policy: str
+) -> Run | None:
+    """Return a turn of one little-known knob, on the best commit with what surely helps it."""
+    base = view.best()
+    changes = survey(view, base, rng, lessons)
+    if changes is None:
+        return None
+    because = f"Too little is known about {' and '.join(changes)}."
+    copies = [each for each in _copies(view, base, rng) if not changes.keys() & each.changes.keys()]
+    if copies:
+        settings = [{**base.setting, **each.changes} for each in copies]
+        gains, deviations = surrogate.gains(base.setting, settings)
+        sure = gains - deviations
+        best = max(range(len(copies)), key=lambda i: sure[i])
+        if sure[best] > 0:
+            changes = {**copies[best].changes, **changes}
+            because = f"{copies[best].because} {because}"
+    return proposal(view, surrogate, base, changes, policy=policy, because=because)
 
 
 def _bases(view: View, rng: Random) -> list[Point]:

@@ -17,6 +17,8 @@ from forum.messages import KnobValue
 
 SEVERAL = (0.75, 0.95)
 """Three in four changes turn one knob, one in five two, one in twenty three."""
+CLEAR_LOSS_SIGMAS = 1.5
+"""A loss beyond this says something about the direction, not only about the seed."""
 NEAR = 0.12
 """Lessons learnt within this part of the range hold here too."""
 
@@ -59,10 +61,61 @@ def scale_of(view: View) -> float:
     return (0.5, 0.75, 1.0, 1.2)[min(helped, 3)]
 
 
+def survey(
+    view: View, base: Point, rng: Random, lessons: list[Lesson]
+) -> dict[str, KnobValue] | None:
+    """Return a bold turn of one knob about which too little is known; None if all were looked at.
+
+    That is a knob nobody has turned yet as far as is visible, or one that lost clearly in the only
+    direction it was turned: the other direction is then twice as likely to be drawn. One knob at a
+    time, so that the result says what it was due to.
+    """
+    on_its_way = {
+        name
+        for setting in view.pending
+        if len(changed := differences(base.setting, setting)) <= 2
+        for name in changed
+    }
+    ways = [
+        (knob, way)
+        for knob in view.knobs
+        if knob.name not in on_its_way
+        for way in _unsurveyed(knob, lessons, view.sigma)
+    ]
+    rng.shuffle(ways)
+    for knob, way in ways:
+        value = base.setting[knob.name]
+        new = moved(knob, value, way * bold_size(rng)) if way else turned(knob, value, rng)
+        if new is not None and not view.is_tried({**base.setting, knob.name: new}):
+            return {knob.name: new}
+    return None
+
+
+def _unsurveyed(knob: Knob, lessons: list[Lesson], sigma: float) -> tuple[int, ...]:
+    """Return the ways worth a look, for drawing: 0 is any, 1 is up, -1 is down."""
+    mine = [each for each in lessons if each.knob == knob.name]
+    if not mine:
+        return (0,)
+    if not knob.is_number:
+        return ()
+    gains: dict[int, list[float]] = {}
+    for each in mine:
+        way = 1 if to_unit(knob, each.after) > to_unit(knob, each.before) else -1
+        gains.setdefault(way, []).append(each.gain)
+    if len(gains) > 1:
+        return ()
+    ((way, found),) = gains.items()
+    is_lost = max(found) <= 0 and min(found) < -CLEAR_LOSS_SIGMAS * sigma
+    return (-way, -way) if is_lost else ()
+
+
 def next_change(
     view: View, base: Point, rng: Random, lessons: list[Lesson]
 ) -> dict[str, KnobValue] | None:
     """Return an untried change of one to three knobs of `base`; None if chance finds none."""
+    surveyed = survey(view, base, rng, lessons)
+    if surveyed is not None:
+        return surveyed
     scale = scale_of(view)
     for _ in range(60):
         roll = rng.random()
