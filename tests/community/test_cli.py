@@ -149,7 +149,7 @@ def test_scenario_check_describes_a_good_file() -> None:
     result = community("scenario", "check", "quickstart")
     assert result.exit_code == 0, result.output
     assert "ada: explorer, policy:social; hears " in result.output
-    assert "ends: experiments = 48" in result.output
+    assert "ends: experiments = 56" in result.output
 
 
 def test_tasks_lists_nanolm_with_its_metric() -> None:
