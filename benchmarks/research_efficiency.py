@@ -6,7 +6,7 @@ Arms: the quick start's community, the same researchers isolated, one greedy age
 autoresearch), random search, TPE and CMA-ES; 40 experiments of 5 CPU-seconds each, reproductions
 counted. Seeds are paired: all arms of a seed share the baseline's runs and the held-out blocks.
 Every arm has one slot on one core, so that all see results one at a time, and two arms run side by
-side. The curve is the best *reproduced* commit's mean on vault as a gain over the baseline's mean;
+side. The curve is the best *reproduced* commit's mean on vault as a gain over the baseline's there;
 intervals are 95 % bootstrap intervals over seeds. Resumable: each finished arm is a gzipped ledger
 under ``benchmarks/results/research_efficiency``.
 """
@@ -100,10 +100,9 @@ def run_all(seeds: range, base: Path) -> None:
     """Run what is missing, one arm a core; the community's run of a seed gives the baseline."""
     cores = sorted(os.sched_getaffinity(0))
     work: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-    for seed in seeds:
-        for arm in ARMS:
-            if not kept(arm, seed).exists():
-                work.put((arm, seed))
+    missing = [(arm, seed) for arm in ARMS for seed in seeds if not kept(arm, seed).exists()]
+    for arm, seed in missing:  # the communities come first: they give each seed its baseline
+        work.put((arm, seed))
     has_baseline = {seed: threading.Event() for seed in seeds}
     for seed in seeds:
         if kept("community", seed).exists():
@@ -137,20 +136,36 @@ def run_all(seeds: range, base: Path) -> None:
         sys.exit("\n".join(["these arms failed; start again to go on:", *failures]))
 
 
-def curve(state: RunState) -> np.ndarray:
+def reference(states: list[RunState]) -> float:
+    """Return the baseline's mean on vault over all arms of a seed; its mean on dev without any."""
+    runs = [
+        score
+        for state in states
+        if state.opened is not None
+        for score in state.scores(state.opened.baseline_tree_key, "vault")
+    ]
+    noise = states[0].noise
+    assert noise is not None
+    return float(np.mean(runs)) if runs else noise.mean
+
+
+def curve(state: RunState, baseline: float) -> np.ndarray:
     """Return the gain of the frontier in percent of the baseline's mean.
+
+    Args:
+        state: One arm.
+        baseline: The baseline's mean on vault.
 
     Returns:
         float64, shape (EXPERIMENTS + 1,): after 0, 1, ... experiments had their verdict.
     """
-    assert state.noise is not None
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_baseline
     )
     gains = np.zeros(EXPERIMENTS + 1)
     for at_us, moved in state.frontier:
         done = sum(1 for end in ends if end <= at_us)
-        gains[done:] = 100 * (state.noise.mean - moved.score) / state.noise.mean
+        gains[done:] = 100 * (baseline - moved.score) / baseline
     return gains
 
 
@@ -221,7 +236,11 @@ def main() -> None:
     options.base.mkdir(parents=True, exist_ok=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     run_all(seeds, options.base)
-    curves = {arm: np.stack([curve(read_state(kept(arm, seed))) for seed in seeds]) for arm in ARMS}
+    states = {seed: {arm: read_state(kept(arm, seed)) for arm in ARMS} for seed in seeds}
+    baselines = {seed: reference(list(arms.values())) for seed, arms in states.items()}
+    curves = {
+        arm: np.stack([curve(states[seed][arm], baselines[seed]) for seed in seeds]) for arm in ARMS
+    }
     text = table(curves)
     print(text)
     if options.write:

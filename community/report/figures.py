@@ -51,7 +51,7 @@ def progress_svg(state: RunState) -> str:
         )
         axes.set_xlabel("experiment (in the order of verdicts, reproductions counted)")
         axes.set_ylabel(_metric(state))
-        axes.legend(loc="upper right", frameon=False, fontsize=9)
+        figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=3)
         return _svg(figure)
 
 
@@ -67,11 +67,13 @@ def lineage_svg(state: RunState) -> str:
         shown = [point for point in points(state) if point.score is not None]
         place |= {p.commit: (float(p.number), p.score) for p in shown if p.score is not None}
         for point in shown:
-            for rank, parent in enumerate(point.parents):
+            # with several parents the first is what the gain is declared against
+            built_on = point.parents[1:] or point.parents
+            for parent in point.parents:
                 if parent in place:
                     (x0, y0), (x1, y1) = place[parent], place[point.commit]
-                    style = "-" if rank == 0 else ":"
-                    axes.plot([x0, x1], [y0, y1], style, color=GREY, linewidth=0.9, zorder=1)
+                    style, width = ("-", 0.9) if parent in built_on else (":", 0.6)
+                    axes.plot([x0, x1], [y0, y1], style, color=GREY, linewidth=width, zorder=1)
         authors = sorted({point.author for point in shown})
         colours = mpl.colormaps["tab10"]
         for index, author in enumerate(authors):
@@ -91,7 +93,10 @@ def lineage_svg(state: RunState) -> str:
             )  # fmt: skip
         axes.set_xlabel("experiment")
         axes.set_ylabel(_metric(state))
-        axes.set_title("Lineage: each line leads from a parent to what was built on it", loc="left")
+        axes.set_title(
+            "Lineage: solid lines lead to what was built on a commit, dotted to gains against it",
+            loc="left",
+        )
         if authors:
             axes.legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
         return _svg(figure)
@@ -175,8 +180,8 @@ def _draw_points(axes: Axes, scored: list[Point], worst: float) -> None:
             if len(title) > LABEL_CHARACTERS:
                 title = title[: LABEL_CHARACTERS - 1] + "…"
             axes.annotate(
-                title, (point.number, point.score), xytext=(5, -9), textcoords="offset points",
-                fontsize=8, color=GREEN, rotation=-12,
+                title, (point.number, point.score), xytext=(4, -14), textcoords="offset points",
+                fontsize=8, color=GREEN,
             )  # fmt: skip
 
 
