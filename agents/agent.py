@@ -30,6 +30,7 @@ from agents.memory import Memory
 from agents.minds.mind import Mind
 from agents.notebook import Notebook
 from agents.observation import Observation
+from agents.reading import reading_view
 from agents.roles import Right, Role
 from agents.spend import Spend
 from agents.trees import Trees
@@ -45,6 +46,8 @@ ACTIONS_PER_TURN = 12
 DECIDE_S = 900.0
 """A mind that thinks longer than a quarter of an hour is taken to hang."""
 LONGEST_WAIT_S = 300.0
+LOOK_UP_S = 30.0
+"""How long a wait may go on before the agent looks whether its feed was interrupted."""
 FIRST_BACKOFF_S = 0.25
 """After one fruitless turn: short, so that a pool slot does not fall idle for a duplicate."""
 LONGEST_BACKOFF_S = 60.0
@@ -101,6 +104,9 @@ class Agent:
         self._may_act.set()
         self._over = asyncio.Event()
         self._trees = Trees(lab)
+        self._reading = reading_view(lab, role)
+        self._interruptions = -1
+        """The feed's interruptions that were made up for; fewer than none before the first time."""
         self._confirmed: frozenset[str] = frozenset()
         self._idle_s = 0.0
         self._fruitless = 0
@@ -121,7 +127,7 @@ class Agent:
                 group.create_task(self._heed_notices(), name=f"{self.name}: notices"),
             ]
             try:
-                self._take_in(memory, await self._lab.catch_up(0))
+                await self._catch_up(memory)
                 await self._finish_earlier_life(memory, conduct)
                 while not self._over.is_set() and self.spend.has_turns:
                     await self._take_turn(briefing, memory, conduct)
@@ -138,6 +144,13 @@ class Agent:
         except BoardClosedError:
             pass
         self._end()
+
+    async def _catch_up(self, memory: Memory) -> None:
+        """Take in from the ledger what an interrupted feed may have missed; the rest is known."""
+        interruptions = self._seat.interruptions  # before asking: a later one counts anew
+        if interruptions > self._interruptions:
+            self._interruptions = interruptions
+            self._take_in(memory, await self._lab.catch_up(0))
 
     async def _heed_notices(self) -> None:
         try:
@@ -174,6 +187,7 @@ class Agent:
 
     async def _take_turn(self, briefing: Briefing, memory: Memory, conduct: Conduct) -> None:
         await self._may_act.wait()
+        await self._catch_up(memory)
         if self._over.is_set():
             return
         self._news.clear()
@@ -194,7 +208,7 @@ class Agent:
         await self._on_turn(self.name, turn, kinds, self._notebook.text if notes else None)
         for index, action in enumerate(actions):
             if not self._over.is_set():
-                await self._act(action, turn, index, conduct)
+                await self._act(action, turn, index, memory, conduct)
         if self._fruitless:
             longer = FIRST_BACKOFF_S * 2.0 ** min(self._fruitless - 1, 16)
             await self._rest(min(longer, LONGEST_BACKOFF_S), self._over)
@@ -226,7 +240,7 @@ class Agent:
         """Ask the mind; an error or nonsense becomes no action and a longer pause."""
         try:
             async with asyncio.timeout(DECIDE_S):
-                actions = tuple(await self._mind.decide(observation, self._lab))
+                actions = tuple(await self._mind.decide(observation, self._reading))
             _check(actions)
         except Exception as error:
             # A mind may be anybody's code or a model's answer: whatever it raises is its own fault.
@@ -236,9 +250,11 @@ class Agent:
             return ()
         return actions or (Wait(),)
 
-    async def _act(self, action: Action, turn: int, index: int, conduct: Conduct) -> None:
+    async def _act(
+        self, action: Action, turn: int, index: int, memory: Memory, conduct: Conduct
+    ) -> None:
         if isinstance(action, Wait):
-            return await self._wait(action)
+            return await self._wait(action, memory)
         if isinstance(action, WriteNotebook):
             return None
         refusal = self._refusal(action)
@@ -274,10 +290,16 @@ class Agent:
         is_reference = run.parents[0] in self._confirmed
         return len(run.parents) - is_reference > 1
 
-    async def _wait(self, action: Wait) -> None:
+    async def _wait(self, action: Wait, memory: Memory) -> None:
+        """Wait for news, or until the time is up; what a broken feed missed is news as well."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        await self._rest(min(max(action.seconds, 0.05), LONGEST_WAIT_S), self._news)
+        left = min(max(action.seconds, 0.05), LONGEST_WAIT_S)
+        while left > 0.0 and not self._news.is_set():
+            step = min(left, LOOK_UP_S)
+            await self._rest(step, self._news)
+            left -= step
+            await self._catch_up(memory)
         self._idle_s += loop.time() - begin
         self._fruitless = 0
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from agents.actions import Action, PostComment, PostLead, PostReview, Reproduce, Run
 from agents.errors import LabError
 from agents.lab import Lab, Outcome, Proposal
-from agents.memory import Memory
+from agents.memory import WITHDRAWAL, Memory
 from agents.spend import Spend
 from forum.board import Seat
 from forum.errors import MessageRefusedError, PostRefusedError
@@ -137,7 +137,9 @@ class Conduct:
             return "stopped"
         if outcome.outcome == "refused" or not outcome.verdict_id:
             why = f"not measured: {outcome.reason or 'the lab gave no reason'}"
-            await self._post(Comment(text=why[:TEXT_CHARACTERS]), f"{key}x", post.post_id)
+            await self._post(
+                Comment(text=why[:TEXT_CHARACTERS]), f"{key}{WITHDRAWAL}", post.post_id
+            )
             return self._fault(why)
         did_help = outcome.outcome == "ok" and outcome.status != "not_improved"
         kind = Finding if did_help else Failure
@@ -186,7 +188,7 @@ class Conduct:
     async def _withdraw(self, hypothesis: str, key: str, reason: str) -> None:
         self._memory.give_up(hypothesis)
         text = f"I could not measure this again: {reason or 'the lab gave no reason'}"
-        await self._post(Comment(text=text[:TEXT_CHARACTERS]), f"{key}x", hypothesis)
+        await self._post(Comment(text=text[:TEXT_CHARACTERS]), f"{key}{WITHDRAWAL}", hypothesis)
 
     async def _say(self, action: Action, key: str) -> None:
         if isinstance(action, PostReview):

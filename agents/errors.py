@@ -3,6 +3,7 @@
 ```
 AgentError
 ├── LabError                what the institution answers to a request
+│   ├── NoRightError        the asker's role does not hold the right
 │   ├── NotVisibleError     no post that carried this commit has reached the asker
 │   └── ProposalRefusedError  the patch policy forbids the proposal
 ├── KnobError               knobs.toml and the start tree do not fit together
@@ -25,6 +26,10 @@ class AgentError(Exception):
 
 class LabError(AgentError):
     """The institution turned a request down."""
+
+
+class NoRightError(LabError):
+    """The asker's role does not hold the right to what it asked for."""
 
 
 class NotVisibleError(LabError):

@@ -93,12 +93,8 @@ class Briefing:
     """Experiments that one whole reproduction takes, both sides counted."""
 
 
-class Lab(Protocol):
-    """The institution as one agent sees it."""
-
-    async def briefing(self) -> Briefing:
-        """Return the task, the metric and the baseline; waits until the baseline is measured."""
-        ...
+class LabReader(Protocol):
+    """What a mind may ask while it thinks: reading, which costs nothing and changes nothing."""
 
     async def read_tree(self, commit: str) -> Mapping[str, str]:
         """Return the editable files of `commit` by path.
@@ -113,7 +109,16 @@ class Lab(Protocol):
 
         Raises:
             NotVisibleError: as `read_tree`.
+            NoRightError: the asker's role may not merge.
         """
+        ...
+
+
+class Lab(LabReader, Protocol):
+    """The institution as one agent sees it."""
+
+    async def briefing(self) -> Briefing:
+        """Return the task, the metric and the baseline; waits until the baseline is measured."""
         ...
 
     async def prepare(self, proposal: Proposal) -> Prepared:

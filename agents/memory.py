@@ -30,6 +30,8 @@ CLAIMABLE = ("improved", "undecided")
 """Statuses of a result that a reproduction would settle."""
 CONFIRMED = ("reproduced", "contested", "retracted")
 """Statuses that only a confirmation, measured on another split, can give."""
+WITHDRAWAL = "x"
+"""Last letter of the message id of a comment that takes a hypothesis or a claim back."""
 RECENT_RUNS = 64
 """How many of the newest runs the usual duration is taken from."""
 
@@ -61,6 +63,8 @@ class _Thread:
     claimed_by: set[str] = field(default_factory=set)
     answered_by: set[str] = field(default_factory=set)
     """Who posted a comment in it."""
+    withdrawn_by: set[str] = field(default_factory=set)
+    """Who took back in it what it had announced: its proposer, or who meant to confirm it."""
     is_reviewed_by_me: bool = False
 
     @property
@@ -69,6 +73,11 @@ class _Thread:
         if self.post is not None:
             return self.post.author
         return self.results[0].author if self.results else ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a result is still to come: there is none, and its proposer did not withdraw."""
+        return not self.results and self.author not in self.withdrawn_by
 
     @property
     def screen(self) -> _Result | None:
@@ -125,7 +134,10 @@ class Memory:
                 self._own_claims[body.target] = post
                 self.experiments += 1
         elif isinstance(body, Comment) and post.thread is not None:
-            self._thread(post.thread, post.seq).answered_by.add(post.author)
+            thread = self._thread(post.thread, post.seq)
+            thread.answered_by.add(post.author)
+            if post.message_id.endswith(WITHDRAWAL):
+                thread.withdrawn_by.add(post.author)
         return post.author != self._me
 
     def remember(self, proposal: Proposal, commit: str, outcome: Outcome) -> None:
@@ -182,11 +194,14 @@ class Memory:
         return tuple(heard)
 
     def open_hypotheses(self) -> tuple[OpenHypothesis, ...]:
-        """Return others' hypotheses whose result has not been heard, oldest first."""
+        """Return others' hypotheses whose result is still to be heard, oldest first.
+
+        One that its proposer took back, because it was not measured, will never have a result.
+        """
         return tuple(
             OpenHypothesis(thread.post, thread.is_reviewed_by_me)
             for thread in self._ordered()
-            if thread.post is not None and not thread.results and thread.author != self._me
+            if thread.post is not None and thread.is_open and thread.author != self._me
         )
 
     def open_claims(self) -> tuple[OpenClaim, ...]:

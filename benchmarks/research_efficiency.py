@@ -65,7 +65,7 @@ def scenario(arm: str, seed: int) -> str:
         "pool = { slots = 1 }",
         f"topology = {topology}",
         "noise = { baseline_runs = 4, confirm_pairs = 3 }",
-        "lab = { reproduce_after = 12 }",
+        "lab = { reproduce_after = 30 }",
     ]
     for name, role, mind in agents:
         lines += ["", "[[agents]]", f'name = "{name}"', f'role = "{role}"', f'mind = "{mind}"']

@@ -46,10 +46,12 @@ class Admission:
     Args:
         stop: The scenario's stop conditions.
         confirm_pairs: Pairs of one confirmation; it needs twice as many experiments.
+        confirm_share: Largest share of experiments in confirmations for the lab to open another.
     """
 
-    def __init__(self, stop: StopSection, confirm_pairs: int) -> None:
+    def __init__(self, stop: StopSection, confirm_pairs: int, confirm_share: float = 1.0) -> None:
         self._stop = stop
+        self._confirm_share = confirm_share
         self._reserved = 0
         self._is_closed = False
         self.confirmation_size = 2 * confirm_pairs
@@ -86,6 +88,15 @@ class Admission:
         """Whether just one confirmation's worth remains and there is a claim to confirm."""
         is_last = self.remaining(state) == self.confirmation_size
         return is_last and bool(leading_claims(state))
+
+    def lab_may_confirm(self, state: RunState) -> bool:
+        """Whether another confirmation keeps confirmations within their share, or is the last."""
+        if self.keeps_the_rest(state):
+            return True
+        spent = sum(e.queued.purpose.startswith("confirm") for e in state.experiments.values())
+        after = spent + self.confirmation_size
+        screens = state.experiments_admitted - spent
+        return after <= self._confirm_share * (screens + after)
 
     def reserve(self, state: RunState) -> bool:
         """Hold a whole confirmation's experiments; False when too few remain."""

@@ -10,10 +10,19 @@ from dataclasses import replace
 
 from community.archive.state import BASELINE, RunState
 from community.chronicle import Chronicle
-from community.errors import BaselineFailedError
+from community.errors import BaselineDiffersError, BaselineFailedError
 from community.events import ExperimentQueued, NoiseEstimated, VerdictGiven
 from community.scheduler import Request, Scheduler
 from scoring.noise import estimate
+
+_ALIKE = {
+    "seed": "the seeds",
+    "lock_hash": "the scorers or the locked files",
+    "corpus_hash": "the held-out texts",
+    "device_class": "the machines",
+    "baseline_tree_key": "the start trees or budgets",
+}
+"""What two runs must have in common for one baseline, and how people call it."""
 
 
 async def calibrate(chronicle: Chronicle, scheduler: Scheduler, runs: int) -> None:
@@ -57,22 +66,30 @@ def share_baseline(chronicle: Chronicle, other: RunState) -> bool:
     """Take over the baseline runs of another run of the same seed, so that arms share them.
 
     Returns:
-        False, with nothing recorded, when the other run was made under another lock, corpus, device
-        class, budget or start tree, or this run has a baseline already.
+        False, with nothing recorded, when this run has a baseline already.
+
+    Raises:
+        BaselineDiffersError: the other run has no baseline, or was made under another seed, lock,
+            corpus, device class, budget or start tree.
     """
     mine, theirs = chronicle.state.opened, other.opened
-    if mine is None or theirs is None or chronicle.state.experiments:
+    if chronicle.state.experiments:
         return False
-    same = ("seed", "lock_hash", "corpus_hash", "device_class", "baseline_tree_key")
-    if any(getattr(mine, name) != getattr(theirs, name) for name in same):
-        return False
+    assert mine is not None
+    if theirs is None:
+        raise BaselineDiffersError("without a first row", ("all that it was made with",))
+    differs = [
+        what for name, what in _ALIKE.items() if getattr(mine, name) != getattr(theirs, name)
+    ]
+    if differs:
+        raise BaselineDiffersError(theirs.run_id, differs)
     events: list[ExperimentQueued | VerdictGiven] = []
     for experiment in other.experiments.values():
         if experiment.is_baseline and experiment.verdict is not None:
             events.append(replace(experiment.queued, commit=mine.baseline_commit))
             events.append(replace(experiment.verdict, commit=mine.baseline_commit))
     if not events:
-        return False
+        raise BaselineDiffersError(theirs.run_id, ("the numbers of baseline runs (it has none)",))
     chronicle.record(*events)
     record_noise(chronicle)
     return True

@@ -16,7 +16,7 @@ from community.events import Posted, Refused
 from community.topology import Topology
 from forum.board import Desk, Submission
 from forum.codec import decode_draft
-from forum.errors import MessageRefusedError
+from forum.errors import BoardClosedError, MessageRefusedError
 from forum.ids import AgentName
 from forum.messages import (
     Body,
@@ -59,12 +59,19 @@ class Clerk:
         self._repository = repository
 
     async def serve(self) -> None:
-        """Take in submissions until the board closes.
+        """Take in submissions for as long as the run lives.
+
+        Raises:
+            BoardClosedError: the board took in its last one; nobody could be heard any more.
 
         Cancellation: a post is recorded whole or not at all; readers who missed it catch up.
         """
         async for submission in self._desk.submissions():
             await self._take(submission)
+        raise BoardClosedError(
+            "the board hands in no more posts although the run goes on; see whether its broker "
+            "still runs, then go on with `community run --resume`"
+        )
 
     async def post_for_lab(self, body: Body, thread: str, along: str, message_id: str) -> None:
         """Publish the institution's word in `thread`, to the agent `along` and along its edges."""

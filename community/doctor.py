@@ -65,7 +65,8 @@ def examine(place: Path | None = None) -> tuple[Check, ...]:
         _python,
         _torch,
         _processors,
-        _devices,
+        _slots,
+        _gpus,
         _memory,
         lambda: _disk(where),
         _sandbox,
@@ -104,14 +105,21 @@ def _processors() -> Check:
     return Check("processors", "ok", f"{count} cores this process may use")
 
 
-def _devices() -> Check:
-    gpus = find_gpus()
+def _slots() -> Check:
+    """Cut the quick start's slots: its budget is processor time, so they are processors."""
     try:
-        slots = find_slots(load_scenario("quickstart").pool.slots)
+        slots = find_slots(load_scenario("quickstart").pool.slots, device="cpu")
     except TrainerError as error:
         return Check("slots", "fail", str(error), "set slots in [pool] to a number that fits")
-    names = ", ".join(gpu.model for gpu in gpus) or "no GPU (none is needed)"
-    return Check("slots", "ok", f"{len(slots)}: {' '.join(s.name for s in slots)}; {names}")
+    return Check("slots", "ok", f"{len(slots)}: {' '.join(slot.name for slot in slots)}")
+
+
+def _gpus() -> Check:
+    """List what budgets of device_seconds would run on."""
+    models = ", ".join(gpu.model for gpu in find_gpus())
+    if not models:
+        return Check("gpus", "ok", "none that this torch can use; none is needed")
+    return Check("gpus", "ok", f'{models}; not for the quick start, but for budget kind "auto"')
 
 
 def _memory() -> Check:

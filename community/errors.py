@@ -14,6 +14,7 @@ CommunityError
 ├── ScenarioError                 a scenario file cannot be used; lists every fault
 ├── ResumeError                   a run cannot go on where it stopped
 ├── BaselineFailedError           the unmodified start does not run
+├── BaselineDiffersError          another run's baseline does not compare with this run
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
 └── TopologyError                 a family's parameters do not fit the number of agents
 
@@ -111,6 +112,17 @@ class BaselineFailedError(CommunityError):
             f"baseline run {experiment_id} is invalid ({reason}): the task's start tree does not "
             f"run within its budget; read jobs/{experiment_id}-1/log.txt in the run folder and "
             "mend start/"
+        )
+
+
+class BaselineDiffersError(CommunityError):
+    """Another run's baseline cannot be taken over; `differs` names what stands against it."""
+
+    def __init__(self, other: str, differs: Sequence[str]) -> None:
+        self.differs = tuple(differs)
+        super().__init__(
+            f"the baseline of run {other} does not compare with this run: {', '.join(differs)} "
+            "differ; give --baseline-from a run made alike, or leave it out"
         )
 
 

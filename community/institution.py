@@ -15,6 +15,7 @@ from community.admission import Admission
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.clerk import Clerk, evidence_on
+from community.events import Refused
 from community.queueing import Regard
 from community.reproduction import LAB, Reproductions, claim_for_lab
 from community.scenario import Scenario
@@ -77,11 +78,19 @@ class Institution:
         if screen_of(state, claim.post_id) is not None:
             return ""
         for other in state.pending():
-            if other.queued.purpose == "screen" and other.queued.tree_key == claim.tree_key:
-                return f"the same tree is being measured as {other.queued.hypothesis}"
+            twin = other.queued
+            is_same = twin.purpose == "screen" and twin.tree_key == claim.tree_key
+            # a twin that no post told the proposer of does not exist for it: measured again
+            if is_same and twin.hypothesis in state.delivered.get(claim.proposer, {}):
+                detail = f"{claim.post_id}: measured as {twin.hypothesis} right now"
+                self.chronicle.record(Refused(claim.proposer, "request", detail))
+                return "the same tree is being measured already; wait for its result"
         refusal = self.admission.refuses_screen(state)
         if refusal:
-            return refusal
+            if not self.admission.is_closed:
+                detail = f"{claim.post_id}: {refusal}"
+                self.chronicle.record(Refused(claim.proposer, "request", detail))
+            return "the run has no experiment left for a screen"
         experiment_id = self._scheduler.admit(
             Request(
                 commit=claim.commit,
@@ -130,7 +139,8 @@ class Institution:
                 self.chronicle.clock.now_us(),
                 self._patience_us(),
             )
-            if claim is None or self.reproduce(claim.post_id, LAB):
+            may_confirm = self.admission.lab_may_confirm(self.chronicle.state)
+            if claim is None or not may_confirm or self.reproduce(claim.post_id, LAB):
                 await self._look_again()
                 continue
             await self._until_reproduced(claim)

@@ -8,6 +8,7 @@ scores mean.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from agents.errors import NotVisibleError, ProposalRefusedError
@@ -134,6 +135,9 @@ class AgentLab:
         claim = institution.chronicle.state.hypotheses.get(hypothesis)
         if claim is None or claim.commit not in institution.chronicle.state.readable(self._agent):
             return self._declined("", f"hypothesis {hypothesis!r} never reached {self._agent}")
+        mine = [change for change in claim.confirmations if change.by == self._agent]
+        if mine:  # it ended before a restart, and she has not heard of it yet
+            return self._outcome(claim, institution.chronicle.state.verdicts[mine[-1].verdicts[-1]])
         if claim.reproduction_by != self._agent:
             refusal = institution.reproduce(hypothesis, self._agent)
             if refusal:
@@ -194,12 +198,25 @@ class AgentLab:
         return Outcome("stopped" if is_over else "refused", commit, "", None, "", None, reason)
 
     def _known(self, key: str) -> Outcome | None:
-        """Return the recorded outcome of a tree that was screened before."""
+        """Return the recorded outcome of a tree, if the agent asked for it or a post told of it.
+
+        What nobody has told the agent stays unknown, or proposing would be a way to ask the lab
+        about results that the topology keeps from it. Log and commit go with having asked and with
+        being allowed to read.
+        """
         state = self._institution.chronicle.state
+        heard = state.results_heard(self._agent)
         for verdict in state.verdicts_by_tree.get((key, "dev"), ()):
             queued = state.experiments[verdict.experiment_id].queued
-            if queued.hypothesis:
-                return self._outcome(state.hypotheses[queued.hypothesis], verdict)
+            claim = state.hypotheses.get(queued.hypothesis)
+            if claim is None:
+                continue
+            outcome = self._outcome(claim, verdict)
+            if self._agent in (claim.proposer, queued.requested_by):
+                return outcome
+            if claim.post_id in heard:
+                may_read = claim.commit in state.readable(self._agent)
+                return replace(outcome, log_tail="", commit=claim.commit if may_read else "")
         return None
 
     def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:

@@ -15,13 +15,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from agents.roles import known_roles
 from community.errors import Fault, ScenarioError
 from community.scenario import Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
-from trainer.task import list_tasks
+from trainer.task import find_task, list_tasks, load_task
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 """The shipped scenarios, tasks and roles: beside the packages, in a checkout as in a wheel."""
@@ -121,6 +122,19 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     if is_moved:
         text = f"# {path.name}, the task's path made absolute\n{scenario_toml(scenario)}"
     return LoadedScenario(scenario, text, path, tuple(placed(warnings_of(scenario))))
+
+
+def check_task(scenario: Scenario) -> tuple[Knob, ...]:
+    """Read the task of a checked scenario, and its knobs, as a run would; return the knobs.
+
+    Raises:
+        TaskError: the task folder is not whole.
+        KnobError: its knobs.toml does not fit its start.
+    """
+    task = load_task(find_task(scenario.run.task, Path.cwd()))
+    if task.knobs_toml is None or task.knobs_path is None:
+        return ()
+    return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())
 
 
 def apply_overrides(

@@ -104,7 +104,7 @@ async def open_bench(
                 folder=folder,
                 pool=GpuPool(slots),
                 executor=executor,
-                score_phase=SandboxedScorePhase(executor, scorer, task),
+                score_phase=SandboxedScorePhase(executor, scorer, task, budget),
                 lock_hash=scorer.lock_hash,
                 corpus_hash=scorer.corpus.hash,
                 device_class=place,

@@ -22,7 +22,7 @@ HALF_LIFE_S = 600.0
 """Use ten minutes ago counts half: long against an experiment, short against a night."""
 
 PATIENCE = 4
-"""Who was passed over so often moves up a class: a rejected idea waits, but is tried."""
+"""Who was passed over so often moves up a class: a rejected hypothesis waits, but is tried."""
 
 Regard = Literal["supported", "unreviewed", "rejected"]
 _RANK: dict[Regard, int] = {"supported": 1, "unreviewed": 2, "rejected": 3}
@@ -46,7 +46,7 @@ class _Place:
     """How often somebody else was picked while it waited."""
 
 
-class Usage:
+class PoolSpend:
     """How much of the pool each researcher has used, in decayed slot-seconds."""
 
     def __init__(self, half_life_s: float = HALF_LIFE_S) -> None:
@@ -76,7 +76,7 @@ class Queue:
         self._regard = regard
         self._waiting: list[_Place] = []
         self._nonempty = asyncio.Event()
-        self.usage = Usage()
+        self.usage = PoolSpend()
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -16,15 +16,18 @@ from community.events import (
     Event,
     FrontierMoved,
     Purpose,
+    Refused,
     ReproductionOpened,
     StatusChanged,
 )
 from community.scheduler import Request, Scheduler
-from community.screening import parent_tree
+from community.screening import parent_tree, tree_of
 from scoring.decision import confirm
 
 LAB = "lab"
 """Name under which the institution itself reproduces."""
+NOT_OPEN = "the claim is not open for confirmation"
+"""All that an agent is told of a claim that nobody may confirm now."""
 
 
 class Reproductions:
@@ -49,26 +52,34 @@ class Reproductions:
         """Open a confirmation of `hypothesis` in the name of `by`.
 
         Returns:
-            Empty when it is open now, else why it is refused.
+            Empty when it is open now, else why it is refused: one of a few fixed texts, which say
+            nothing of a claim that `by` may not have heard. The ledger keeps the details.
         """
+        text, detail = self._refusal(hypothesis, by)
+        if not text and not self._admission.reserve(self._chronicle.state):
+            text = "too few experiments remain for a confirmation"
+            detail = f"{hypothesis}: a confirmation needs {2 * self._pairs} experiments"
+        if not text:
+            self._chronicle.record(ReproductionOpened(hypothesis, by))
+        elif by != LAB:  # the lab asks again and again
+            self._chronicle.record(Refused(by, "request", detail))
+        return text
+
+    def _refusal(self, hypothesis: str, by: str) -> tuple[str, str]:
+        """Return (what `by` is told, what the ledger keeps); both empty if it may be confirmed."""
         state = self._chronicle.state
         claim = state.hypotheses.get(hypothesis)
         if claim is None:
-            return f"no hypothesis was posted as {hypothesis}"
-        if claim.status not in ("improved", "undecided"):
-            return (
-                f"{hypothesis} is {claim.status}; only improved or undecided claims are confirmed"
-            )
-        if claim.confirmations:
-            return f"{hypothesis} was confirmed before; a confirmation is not repeated"
-        if claim.reproduction_by is not None:
-            return f"{claim.reproduction_by} is reproducing {hypothesis} already"
+            return NOT_OPEN, f"no hypothesis was posted as {hypothesis}"
         if by in (claim.proposer, claim.author):
-            return "the proposer never confirms its own claim"
-        if not self._admission.reserve(state):
-            return f"a confirmation needs {2 * self._pairs} experiments and fewer remain"
-        self._chronicle.record(ReproductionOpened(hypothesis, by))
-        return ""
+            return "the proposer never confirms its own claim", f"{hypothesis} is {by}'s own claim"
+        if claim.status not in ("improved", "undecided"):
+            return NOT_OPEN, f"{hypothesis} is {claim.status}, neither improved nor undecided"
+        if claim.confirmations:
+            return NOT_OPEN, f"{hypothesis} was confirmed before; that is not repeated"
+        if claim.reproduction_by is not None:
+            return NOT_OPEN, f"{claim.reproduction_by} is reproducing {hypothesis} already"
+        return "", ""
 
     def resume(self, hypothesis: str) -> None:
         """After a restart: hold what an open confirmation has not admitted yet."""
@@ -168,12 +179,20 @@ class Reproductions:
         )
 
     def _frontier(self, claim: HypothesisState, decision: StatusChanged) -> list[Event]:
-        """Move the frontier when a reproduced claim's mean on vault is the best so far."""
+        """Move the frontier when a reproduced claim's mean on vault beats the leader's.
+
+        Both as they stand now: a leader that was measured again as a parent has another mean than
+        when it took the lead.
+        """
         state = self._chronicle.state
         score = state.mean_score(claim.tree_key, "vault")
         if decision.status != "reproduced" or score is None or state.opened is None:
             return []
-        lead = state.frontier[-1][1].score if state.frontier else None
+        lead = None
+        if state.frontier:
+            leader = state.frontier[-1][1]
+            lead_tree = tree_of(state, leader.commit)
+            lead = state.mean_score(lead_tree, "vault")
         if lead is not None and not better(score, lead, state.opened.direction):
             return []
         return [FrontierMoved(claim.commit, claim.post_id, score)]

@@ -8,6 +8,7 @@ opened. The same function starts a new run and takes up a stopped or killed one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from community.board_opening import open_board
 from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
 from community.clerk import Clerk
+from community.clock import RunClock
 from community.events import (
     AgentJoined,
     FrontierMoved,
@@ -44,11 +46,15 @@ from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
 from community.topology import Topology, build_topology
 from forum.board import Board
+from forum.errors import ForumError
 from forum.ids import AgentName
 from forum.messages import Notice
+from trainer.errors import TrainerError
 
 LAST_WORDS_S = 2.0
 """Seconds that agents get to post their last findings once the run is over."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ async def run_community(
         The stop condition that held.
 
     Raises:
-        CommunityError: the run cannot start or go on; nothing that was recorded is lost.
+        CommunityError: the run cannot start or go on, or `baseline_from` does not compare;
+            nothing that was recorded is lost.
 
     Cancellation: running experiments are killed and recorded as interrupted, the run is recorded as
         stopped, and `is_resumed` takes it up again.
@@ -97,10 +104,13 @@ async def run_community(
     try:
         chronicle = Chronicle(ledger, clock)
         if on_row is not None:
+            show = _unbroken("the live view", on_row)
             for row in ledger.rows():
-                on_row(row)
-            ledger.subscribe(on_row)
+                show(row)
+            ledger.subscribe(show)
         async with open_bench(scenario, scenario_text, folder, chronicle.state.opened) as opening:
+            # run time begins, or goes on, now: neither start-up nor the time between is run time
+            chronicle.clock = RunClock(offset_us=chronicle.state.last_us)
             if is_resumed and chronicle.state.opened is not None:
                 lost = [e.queued.experiment_id for e in chronicle.state.running()]
                 chronicle.record(RunResumed(tuple(lost), host_facts()))
@@ -128,7 +138,9 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
             board.desk() as desk,
             asyncio.TaskGroup() as group,
         ):
-            admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+            admission = Admission(
+                scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
+            )
 
             def regard(hypothesis: str) -> Regard:
                 return institution.regard(hypothesis)
@@ -198,23 +210,23 @@ async def _live_agent(community: _Community, member: Member) -> None:
     ) -> None:
         chronicle.record(TurnTaken(agent, turn, actions, notebook))
 
-    async with community.board.seat(AgentName(member.name)) as seat:
-        agent = Agent(
-            name=member.name,
-            role=community.roles[member.name],
-            mind=make_mind(member.mind),
-            seat=seat,
-            lab=lab,
-            knobs=community.knobs,
-            run_seed=community.opening.opened.seed,
-            turn=before.next_turn,
-            notebook=before.notebook,
-            on_turn=on_turn,
-        )
-        try:
+    try:
+        async with community.board.seat(AgentName(member.name)) as seat:
+            agent = Agent(
+                name=member.name,
+                role=community.roles[member.name],
+                mind=make_mind(member.mind),
+                seat=seat,
+                lab=lab,
+                knobs=community.knobs,
+                run_seed=community.opening.opened.seed,
+                turn=before.next_turn,
+                notebook=before.notebook,
+                on_turn=on_turn,
+            )
             await agent.live()
-        except AgentError as error:
-            chronicle.record(Noticed("pause", f"{member.name} left: {error}"[:300]))
+    except* (AgentError, ForumError, TrainerError) as group:
+        chronicle.record(Noticed("pause", f"{member.name} left: {_first(group)}"[:300]))
 
 
 def _knobs(opening: Opening) -> tuple[Knob, ...]:
@@ -268,12 +280,31 @@ async def _last_words(chronicle: Chronicle) -> None:
 def _keep_files(chronicle: Chronicle, opening: Opening, folder: RunFolder) -> None:
     """Keep results.tsv and refs/heads/best in step with the ledger."""
 
-    def follow(row: Row) -> None:
+    def follow_best(row: Row) -> None:
         if isinstance(row.event, FrontierMoved):
             opening.bench.repository.set_best(row.event.commit)
+
+    def follow_results(row: Row) -> None:
         if isinstance(row.event, StatusChanged | RunStopped):
             write_results_tsv(chronicle.state, folder.results)
 
     if chronicle.state.frontier:
         opening.bench.repository.set_best(chronicle.state.frontier[-1][1].commit)
-    chronicle.ledger.subscribe(follow)
+    chronicle.ledger.subscribe(_unbroken("refs/heads/best", follow_best))
+    chronicle.ledger.subscribe(_unbroken("results.tsv", follow_results))
+
+
+def _unbroken(name: str, view: Callable[[Row], None]) -> Callable[[Row], None]:
+    """Keep what `view` raises from the ledger: a view may fall behind, the record goes on."""
+    has_warned = False
+
+    def guarded(row: Row) -> None:
+        nonlocal has_warned
+        try:
+            view(row)
+        except Exception as error:
+            if not has_warned:
+                _log.warning("%s fell behind at row %d, the run goes on: %r", name, row.seq, error)
+            has_warned = True
+
+    return guarded

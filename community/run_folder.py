@@ -1,12 +1,14 @@
 """The run folder: where each thing a run leaves behind lies. One record owns all the paths.
 
-It makes and finds folders; it opens nothing in them. ``runs/latest`` points to the newest run.
+It makes and finds folders; it opens nothing in them. ``runs/latest`` points to the newest run
+there; beside a run that was put elsewhere nothing is written.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +83,17 @@ class RunFolder:
         return FileLock.is_held(self.lock)
 
     @classmethod
-    def create(cls, base: Path, run_id: str) -> RunFolder:
-        """Make the folder of a new run below `base` and point ``latest`` to it.
+    def create(cls, base: Path, run_id: str, *, is_latest: bool = True) -> RunFolder:
+        """Make the folder of a new run below `base`.
 
         Args:
-            base: Folder of all runs; made when missing.
+            base: Folder of the run; made when missing.
             run_id: Name of the new folder.
+            is_latest: Point ``latest`` in `base` to it; for folders that hold nothing but runs.
 
         Raises:
-            RunFolderError: the name is unusable, taken, or the folder cannot be written.
+            RunFolderError: the name is unusable, taken, or the folder cannot be written; no part of
+                the folder is left behind.
         """
         if not _RUN_ID.fullmatch(run_id) or run_id == LATEST:
             raise RunFolderError(
@@ -99,8 +103,6 @@ class RunFolder:
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.mkdir()
-            for inner in (folder.jobs, folder.data, folder.report):
-                inner.mkdir()
         except FileExistsError as error:
             raise RunFolderError(
                 f"{error.filename} exists already; go on with `community run --resume`, or give "
@@ -111,8 +113,25 @@ class RunFolder:
                 f"cannot make run folder {folder.path}: {error.strerror}; give a folder you may "
                 "write with --run-dir"
             ) from error
-        folder.make_latest()
+        try:
+            folder._fill(is_latest)
+        except BaseException:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return folder
+
+    def _fill(self, is_latest: bool) -> None:
+        """Make what belongs into the new, empty folder."""
+        try:
+            for inner in (self.jobs, self.data, self.report):
+                inner.mkdir()
+        except OSError as error:
+            raise RunFolderError(
+                f"cannot make {error.filename}: {error.strerror}; make room, or give another "
+                "--run-dir"
+            ) from error
+        if is_latest:
+            self.make_latest()
 
     @classmethod
     def open(cls, where: Path | str = LATEST, *, base: Path = RUNS) -> RunFolder:

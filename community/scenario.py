@@ -90,7 +90,8 @@ class PoolSection(_Section):
     """The devices that are shared."""
 
     slots: Annotated[Literal["auto"] | int, BeforeValidator(_slots)] = "auto"
-    """``auto``: one slot per GPU, else one per processor core; or a number of slots."""
+    """``auto``: one slot per GPU for a budget in ``device_seconds``, else one per processor; or a
+    number of slots."""
 
 
 class BoardSection(_Section):
@@ -128,6 +129,9 @@ class LabSection(_Section):
 
     reproduce_after: Annotated[float, Field(ge=0)] = 2.0
     """How long a claim waits for a reproducer before the lab itself confirms it, in budgets."""
+    confirm_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Largest share of a run's experiments that confirmations may take for the lab to open another
+    one; the last confirmation's worth is kept apart and not bound by it."""
     isolation: Isolation = "full"
     """Weakest isolation of candidate code the run accepts; with less it refuses to start."""
 

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agents.roles import load_role
+from agents.errors import RoleError
+from agents.minds.catalogue import NEEDS
+from agents.roles import Right, known_roles, load_role
 from community.errors import TopologyError
 from community.scenario import (
     RESERVED_NAMES,
@@ -132,6 +134,7 @@ def cross_checks(
             word = _text(item, key)
             if word is not None and word not in known:
                 found.append((("agents", index, key), _unknown(key, word, known)))
+    found += _right_faults(entries)
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
         found += _topology_faults(_valid(TopologySection, data.get("topology", {})), names)
@@ -185,6 +188,39 @@ def _name_faults(agents: Sequence[tuple[int, AgentSection]]) -> Found:
             found.append((key, text))
         owners |= dict.fromkeys((name for name in names if name not in owners), index)
     return found
+
+
+def _right_faults(entries: Sequence[tuple[int, object]]) -> Found:
+    """Return minds whose role lacks a right they cannot do without, and a lack of proposers."""
+    found: Found = []
+    rights = [_rights(_text(item, "role")) for _, item in entries]
+    for (index, item), held in zip(entries, rights, strict=True):
+        mind = _text(item, "mind") or ""
+        needs = NEEDS.get(mind, frozenset())
+        if held is None or needs <= held:
+            continue
+        fitting = [role for role in known_roles() if needs <= (_rights(role) or frozenset())]
+        text = (
+            f"role {_text(item, 'role')!r} lacks the right to {' and '.join(sorted(needs - held))},"
+            f" without which {mind} can do nothing; roles that fit: {', '.join(fitting) or 'none'}"
+        )
+        found.append((("agents", index, "role"), text))
+    if rights and all(held is not None and "propose" not in held for held in rights):
+        proposers = [role for role in known_roles() if "propose" in (_rights(role) or ())]
+        text = (
+            "nobody here may propose, so no experiment would ever run; add an agent whose role is "
+            f"one of: {', '.join(proposers)}"
+        )
+        found.append((("agents",), text))
+    return found
+
+
+def _rights(role: str | None) -> frozenset[Right] | None:
+    """Return a role's rights; None where there is no such role or its file is broken."""
+    try:
+        return None if role is None else load_role(role).rights
+    except RoleError:
+        return None
 
 
 def _topology_faults(section: TopologySection | None, names: Sequence[str]) -> Found:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import shutil
 from dataclasses import dataclass
 from typing import Literal
 
+from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
 from community.events import AttemptEnded, AttemptStarted, ExperimentQueued, Purpose, VerdictGiven
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import Scored, ScorePhase
+from trainer.errors import ExecutorError
 from trainer.executor import Executor
-from trainer.experiment import Budget, Job, TrainResult
+from trainer.experiment import GRACE, Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
@@ -28,6 +32,8 @@ from trainer.workspace import write_workspace
 
 MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,13 @@ class Scheduler:
         return experiment_id
 
     def requeue_unfinished(self) -> int:
-        """Queue again what a stopped or killed run left without a verdict; returns how many."""
+        """Queue again what a stopped or killed run left without a verdict; returns how many.
+
+        What the attempts of earlier lives used of the pool counts in the queue as if it had been
+        one life.
+        """
+        for ended_us, charged_to, used_s in earlier_use(self._chronicle.state):
+            self._queue.usage.charge(charged_to, used_s, ended_us / 1e6)
         unfinished = self._chronicle.state.pending()
         for experiment in unfinished:
             self._queue.put(Waiting(experiment.queued, experiment.next_attempt))
@@ -167,8 +179,12 @@ class Scheduler:
         try:
             attempt = await self._execute(waiting, lease, leased_us)
         except asyncio.CancelledError:
-            self._record_interrupted(waiting, slot, leased_us)
+            self._chronicle.record(self._interrupted(waiting, slot, leased_us, "stopped"))
             raise
+        except ExecutorError as error:
+            _log.warning("%s: the executor failed: %s", queued.experiment_id, error)
+            self._lose(waiting, self._interrupted(waiting, slot, leased_us, "executor"))
+            return
         finally:
             used_s = (clock.now_us() - leased_us) / 1e6
             self._queue.usage.charge(queued.charged_to, used_s, clock.now_us() / 1e6)
@@ -177,6 +193,15 @@ class Scheduler:
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
             self._chronicle.record(ended, verdict)
             return
+        self._lose(waiting, ended)
+
+    def _lose(self, waiting: Waiting, ended: AttemptEnded) -> None:
+        """Record an attempt without a verdict and queue its experiment again.
+
+        Raises:
+            ScorerBrokenError: that was the last attempt it gets.
+        """
+        queued = waiting.experiment
         self._chronicle.record(ended)
         if waiting.attempt >= MAX_LOST_ATTEMPTS:
             raise ScorerBrokenError(queued.experiment_id, ended.outcome, ended.reason)
@@ -185,7 +210,8 @@ class Scheduler:
     async def _execute(self, waiting: Waiting, lease: Lease, leased_us: int) -> _Attempt:
         queued, bench, clock = waiting.experiment, self._bench, self._chronicle.clock
         folder = bench.folder.job(f"{queued.experiment_id}-{waiting.attempt}")
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)  # a power cut may keep it and lose its row
+        folder.mkdir(parents=True)
         workspace = write_workspace(bench.repository.read(queued.commit), folder / "tree")
         job = Job(
             job_id=queued.experiment_id,
@@ -207,22 +233,26 @@ class Scheduler:
         scored = await bench.score_phase.score(train.artefact, workspace, queued.split, lease)
         return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
 
-    def _record_interrupted(self, waiting: Waiting, slot: str, leased_us: int) -> None:
-        now_us = self._chronicle.clock.now_us()
-        self._chronicle.record(
-            AttemptEnded(
-                experiment_id=waiting.experiment.experiment_id,
-                attempt=waiting.attempt,
-                slot=slot,
-                outcome="interrupted",
-                reason="stopped",
-                leased_us=leased_us,
-                train_us=(leased_us, now_us),
-                answer_us=(0, 0),
-                train_cpu_s=(now_us - leased_us) / 1e6,
-                score_cpu_s=0.0,
-                start_s=0.0,
-            )
+    def _interrupted(
+        self, waiting: Waiting, slot: str, leased_us: int, reason: str
+    ) -> AttemptEnded:
+        """Tell of an attempt that was cut off: at most its wall and its budget were spent."""
+        now_us, budget = self._chronicle.clock.now_us(), self._bench.budget
+        cpu_s = (now_us - leased_us) / 1e6
+        if budget.kind != "steps":
+            cpu_s = min(cpu_s, budget.amount * GRACE)
+        return AttemptEnded(
+            experiment_id=waiting.experiment.experiment_id,
+            attempt=waiting.attempt,
+            slot=slot,
+            outcome="interrupted",
+            reason=reason,
+            leased_us=leased_us,
+            train_us=(leased_us, now_us),
+            answer_us=(0, 0),
+            train_cpu_s=cpu_s,
+            score_cpu_s=0.0,
+            start_s=0.0,
         )
 
     def _verdict(
@@ -252,6 +282,21 @@ class Scheduler:
             score_cpu_s=ended.score_cpu_s,
             score_wall_s=round(score_wall_us / 1e6, 3),
         )
+
+
+def earlier_use(state: RunState) -> list[tuple[int, str, float]]:
+    """Return (end in run time, whom it is charged to, slot-seconds) per attempt, oldest first."""
+    use = [
+        (
+            attempt.ended_us,
+            experiment.queued.charged_to,
+            attempt.charge_s if attempt.is_lost else (attempt.ended_us - attempt.started_us) / 1e6,
+        )
+        for experiment in state.experiments.values()
+        for attempt in experiment.attempts
+        if attempt.ended_us is not None
+    ]
+    return sorted(use)
 
 
 def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnded:

@@ -77,7 +77,7 @@ class SpendShown:
     """What the run consumed."""
 
     device_seconds: float
-    """Training CPU seconds and the wall of lost attempts, baseline left out."""
+    """Training CPU seconds and the budget of lost attempts, baseline left out."""
     baseline_device_seconds: float
     score_cpu_s: float
     """CPU seconds of answering processes, baseline included."""

@@ -206,6 +206,11 @@ def test_the_readme_shows_the_two_commands():
     assert "make test" in code
 
 
+def test_the_readme_has_no_placeholders_left():
+    """A line that is one word in capitals waits for a result that was never put in."""
+    assert re.findall(r"^[A-Z_]{8,}$", text_of("README.md"), re.MULTILINE) == []
+
+
 def test_the_readmes_tree_is_true():
     """Every folder and file of the tree in the README exists."""
     trees = [block for block in code_blocks(text_of("README.md")) if "forum/" in block]

@@ -27,7 +27,8 @@ class Program:
     """The candidate's tree, mounted read-only; also the working folder and on `sys.path`."""
     arguments: Mapping[str, str | int | float] = field(default_factory=dict)
     descriptors: tuple[int, ...] = ()
-    """Open descriptors, passed in this order; the executor closes its copies once passed."""
+    """Open descriptors, passed in this order. Entering the context that `Executor.serve` returned
+    makes them the executor's, which closes them, also if entering fails."""
     memory_bytes: int = 2 << 30
     cpu_s: float = 60.0
     """CPU seconds after which it is killed."""
@@ -48,6 +49,14 @@ class RunningProgram(Protocol):
 
     def is_alive(self) -> bool:
         """Whether its process still runs."""
+        ...
+
+    def is_lost(self) -> bool:
+        """Whether it ended by nobody's fault: with the warm parent, or killed from outside.
+
+        False while it runs, if it ended by itself, and if we killed it; also if a kill could be
+        its own doing. To be asked after the block, when its end is known.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ The executor's side of `Executor.serve`; the sandbox's side is `trainer.hosting`
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Final
 
 from trainer.errors import ExecutorError
@@ -17,6 +18,10 @@ from trainer.train_phase import MEMORY_SLACK
 
 _START_S: Final = 30.0
 _TICK_S: Final = 0.05
+_MODEST_BYTES: Final = 512 << 20
+_MODEST: Final = 0.5
+"""A program that never held more than this, nor more than this share of its memory, is not
+suspected of having provoked the kernel. Torch and a small model hold 300 MiB."""
 
 
 class HostedProgram:
@@ -26,6 +31,7 @@ class HostedProgram:
         self._program = program
         self._process = process
         self._isolation: Isolation = isolation
+        self._most_bytes = 0
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -41,6 +47,26 @@ class HostedProgram:
     def is_alive(self) -> bool:
         """Whether its process still runs."""
         return not self._process.is_gone
+
+    def is_lost(self) -> bool:
+        """Whether it went with its keeper, or was killed by neither us nor itself.
+
+        Nothing inside may be able to bring this about, or a candidate could ask for reruns without
+        end. In a PID namespace of its own a program cannot send itself SIGKILL, every other signal
+        it can. The kernel kills for processor time and memory: so neither may be suspicious.
+        """
+        if not self._process.is_gone:
+            return False
+        ending = self._process.ending
+        if ending is None:
+            return True
+        return (
+            ending.code == -signal.SIGKILL
+            and not self._process.was_killed
+            and self._isolation == "full"
+            and self.cpu_s() <= self._program.cpu_s
+            and self._most_bytes <= min(_MODEST_BYTES, self._program.memory_bytes * _MODEST)
+        )
 
     async def started(self) -> None:
         """Wait until the program has begun.
@@ -65,6 +91,7 @@ class HostedProgram:
         begin_s = self._loop.time()
         while self.is_alive():
             usage = self._process.usage()
+            self._most_bytes = max(self._most_bytes, usage.resident_bytes)
             if (
                 self.cpu_s() > self._program.cpu_s
                 or self._loop.time() - begin_s > self._program.wall_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import time
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class SandboxedProcess:
         self._pid: int | None = None
         self._pidfd: int | None = None
         self._is_doomed = False
+        self._was_killed = False
         self._last_cpu_s = 0.0
         self._loop = asyncio.get_running_loop()
         self._status = LineReader(status, self._take_status, self.changed.set)
@@ -78,6 +80,11 @@ class SandboxedProcess:
     def is_gone(self) -> bool:
         """Whether it has ended or was lost, and everything it said before is known."""
         return self._status.is_ended and self._mark.is_ended
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether `kill` found it alive; what it ended of otherwise was not us."""
+        return self._was_killed
 
     @property
     def pid(self) -> int | None:
@@ -118,10 +125,15 @@ class SandboxedProcess:
         self._is_doomed = True
         if self._pidfd is None:
             return
+        exited = select.poll()
+        exited.register(self._pidfd, select.POLLIN)
+        if exited.poll(0):
+            return
         try:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         except ProcessLookupError:
             return
+        self._was_killed = True
 
     async def wait(self, timeout_s: float) -> None:
         """Wait until something has been learnt, or `timeout_s` have passed."""

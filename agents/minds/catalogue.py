@@ -11,6 +11,7 @@ from difflib import get_close_matches
 
 from agents.errors import UnknownMindError
 from agents.minds.mind import Mind
+from agents.roles import Right
 
 
 def known_minds() -> tuple[str, ...]:
@@ -96,3 +97,15 @@ _MAKERS: dict[str, Callable[[], Mind]] = {
     "policy:tpe": _tpe,
     "policy:cmaes": _cmaes,
 }
+
+NEEDS: dict[str, frozenset[Right]] = {
+    "policy:random": frozenset({"propose"}),
+    "policy:greedy": frozenset({"propose"}),
+    "policy:social": frozenset({"propose"}),
+    "policy:merge": frozenset({"propose", "merge"}),
+    "policy:judge": frozenset({"review"}),
+    "policy:verify": frozenset({"reproduce"}),
+    "policy:tpe": frozenset({"propose"}),
+    "policy:cmaes": frozenset({"propose"}),
+}
+"""The rights without which a mind can do nothing of use; what else it may do, it does."""

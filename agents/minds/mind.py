@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from agents.actions import Action
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.observation import Observation
 
 
 class Mind(Protocol):
     """Decides what an agent does next; keeps no state that the observation could not rebuild."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer one turn with actions, at most one of them `Run` or `Reproduce`.
 
-        `lab` is for reading (`read_tree`, `merge`); running goes through actions.
+        `lab` only reads: `read_tree`, and `merge` for roles with that right; all else is an action.
         """
         ...

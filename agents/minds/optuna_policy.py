@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, create_trial
 
 from agents.actions import Action
 from agents.knobs import Knob
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.proposing import proposal
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.surrogate import Surrogate
@@ -80,7 +80,7 @@ class OptunaSearch:
     def __init__(self, method: Literal["tpe", "cmaes"]) -> None:
         self._method = method
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with the setting that the sampler asks for, or wait."""
         view = view_of(observation)
         if not view.knobs or must_hold(view):

@@ -173,8 +173,9 @@ class Ledger:
         """Have `listener` called for each row after its commit, in order.
 
         Args:
-            listener: Must not raise; what it raises reaches the caller of `append`, although the
-                rows are recorded.
+            listener: What it raises reaches the caller of `append`, although the rows are recorded,
+                and later listeners miss them. So only the fold, without which nothing can go on,
+                may raise; views are guarded by who subscribes them.
 
         Returns:
             A function that ends it; a second call does nothing.

@@ -107,8 +107,9 @@ class RunState:
         self.experiments_done = 0
         """Experiments with a verdict, baseline runs left out."""
         self.lost_attempts = 0
+        """Attempts that died with the run, or were interrupted by nobody's fault."""
         self.device_seconds = 0.0
-        """Training CPU seconds plus the wall of lost attempts, baseline runs left out."""
+        """Training CPU seconds plus the charge of lost attempts, baseline runs left out."""
         self.baseline_device_seconds = 0.0
         self._readable: defaultdict[str, set[str]] = defaultdict(set)
         self._by_verdict: list[ExperimentState] = []
@@ -166,6 +167,11 @@ class RunState:
         baseline = {self.opened.baseline_commit} if self.opened else set()
         return frozenset(self._readable.get(agent, set()) | baseline)
 
+    def results_heard(self, agent: str) -> frozenset[str]:
+        """Return the hypotheses (post ids) of which a finding or failure has reached `agent`."""
+        bodies = (self.posts[post_id].posted.body for post_id in self.delivered.get(agent, {}))
+        return frozenset(b["hypothesis"] for b in bodies if b["kind"] in ("finding", "failure"))
+
     def pending(self) -> list[ExperimentState]:
         """Return admitted experiments without a verdict, in order of admission."""
         return [e for e in self.experiments.values() if not e.is_done]
@@ -202,8 +208,7 @@ class RunState:
             raise self._wrong(row, f"{min(unknown)} had no running attempt to lose")
         for experiment in running.values():
             attempt = experiment.attempts[-1]
-            attempt.is_lost = True
-            attempt.ended_us = row.at_us
+            attempt.lose(row.at_us, self._budget_s())
             self.lost_attempts += 1
             self._spend(experiment).lost_s += attempt.charge_s
             self._charge(experiment, attempt.charge_s)
@@ -294,6 +299,7 @@ class RunState:
                 row, f"attempt {event.attempt} of {event.experiment_id} is not running"
             )
         attempt.ended, attempt.ended_us = event, row.at_us
+        self.lost_attempts += event.outcome == "interrupted"
         spend = self._spend(experiment)
         spend.train_cpu_s += event.train_cpu_s
         spend.score_cpu_s += event.score_cpu_s
@@ -341,6 +347,12 @@ class RunState:
 
     def _noticed(self, row: Row, event: Noticed) -> None:
         self.notices.append((row.at_us, event))
+
+    def _budget_s(self) -> float | None:
+        """Return the seconds that an experiment may spend; None for a budget of steps."""
+        if self.opened is None or self.opened.budget_kind == "steps":
+            return None
+        return self.opened.budget_amount
 
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))

@@ -99,6 +99,17 @@ class AttemptState:
     """Run time of its end, or of the restart that found it lost; None while it runs."""
     is_lost: bool = False
     """Whether its process died with the run."""
+    lost_s: float = 0.0
+    """What a lost attempt is charged, in device seconds."""
+
+    def lose(self, at_us: int, budget_s: float | None) -> None:
+        """Mark it as lost, found so at run time `at_us`.
+
+        Nobody saw how far it got, and run time stood still while nobody looked: it is charged all
+        it might have spent. Of a budget in steps that is unknown, so its wall counts.
+        """
+        self.is_lost, self.ended_us = True, at_us
+        self.lost_s = (at_us - self.started_us) / 1e6 if budget_s is None else budget_s
 
     @property
     def is_running(self) -> bool:
@@ -107,12 +118,8 @@ class AttemptState:
 
     @property
     def charge_s(self) -> float:
-        """Device seconds it costs: training CPU seconds, or the wall seconds of a lost one."""
-        if self.ended is not None:
-            return self.ended.train_cpu_s
-        if self.is_lost and self.ended_us is not None:
-            return (self.ended_us - self.started_us) / 1e6
-        return 0.0
+        """Device seconds it costs: training CPU seconds, or the whole budget of a lost one."""
+        return self.lost_s if self.ended is None else self.ended.train_cpu_s
 
 
 @dataclass(slots=True)
@@ -168,7 +175,7 @@ class SpendState:
     """CPU seconds of attempts that ended."""
     score_cpu_s: float = 0.0
     lost_s: float = 0.0
-    """Wall seconds of attempts that were lost."""
+    """What attempts that were lost are charged."""
 
     @property
     def device_seconds(self) -> float:

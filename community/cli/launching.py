@@ -17,6 +17,7 @@ from community.events import RunOpened
 from community.loading import (
     LoadedScenario,
     apply_overrides,
+    check_task,
     override,
     parse_scenario,
     read_scenario,
@@ -61,16 +62,18 @@ def launch_new(
 
     Raises:
         ScenarioError: the scenario cannot be used.
+        TaskError, KnobError: its task, or that task's knobs, cannot be used; nothing was made.
         RunFolderError: the folder is taken or cannot be written.
     """
     loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
+    check_task(loaded.scenario)
     if run_dir is None:
         folder = RunFolder.create(RUNS, _next_id(RUNS, loaded.name))
     else:
         path = run_dir.absolute()
         with contextlib.suppress(OSError):
             path.rmdir()  # an empty folder, made by mktemp -d say; any other stays and is refused
-        folder = RunFolder.create(path.parent, path.name)
+        folder = RunFolder.create(path.parent, path.name, is_latest=_is_among_runs(path))
     return _launch(loaded, folder)
 
 
@@ -89,10 +92,12 @@ def launch_resumed(
         RunFolderError: there is no such run.
         ResumeError: the scenario or the seed is another one than the run's.
         ScenarioError: the scenario cannot be used.
+        TaskError, KnobError: its task, or that task's knobs, cannot be used.
     """
     given = None if scenario is None else read_scenario(scenario)
     if run_dir is not None and given is not None and _never_began(run_dir):
         loaded = override(given, experiments=experiments, seed=seed)
+        check_task(loaded.scenario)
         return _launch(loaded, _folder_again(run_dir))
     folder = RunFolder.open(LATEST if run_dir is None else run_dir)
     opened, known_seq = _recorded(folder)
@@ -104,11 +109,15 @@ def launch_resumed(
                 f"run {folder.run_id} was killed before it began, and holds no scenario; name one: "
                 f"community run SCENARIO --resume --run-dir {folder.path}"
             )
-        return _launch(override(given, experiments=experiments, seed=seed), folder)
+        loaded = override(given, experiments=experiments, seed=seed)
+        check_task(loaded.scenario)
+        return _launch(loaded, folder)
     loaded = parse_scenario(opened.scenario, folder.ledger)
     _must_be_same(folder, loaded.scenario, given, seed)
     changed = apply_overrides(loaded.scenario, experiments=experiments)
-    return Launch(changed, opened.scenario, folder, True, known_seq, ())
+    check_task(changed)
+    warnings = _limits_not_taken(changed, given, has_new_limit=experiments is not None)
+    return Launch(changed, opened.scenario, folder, True, known_seq, warnings)
 
 
 def _launch(loaded: LoadedScenario, folder: RunFolder) -> Launch:
@@ -137,8 +146,14 @@ def _folder_again(run_dir: Path) -> RunFolder:
     folder = RunFolder(run_dir.resolve())
     for inner in (folder.jobs, folder.data, folder.report):
         inner.mkdir(exist_ok=True)
-    folder.make_latest()
+    if _is_among_runs(folder.path):
+        folder.make_latest()
     return folder
+
+
+def _is_among_runs(path: Path) -> bool:
+    """Whether a run's folder lies where runs lie by default; only there is a ``latest`` kept."""
+    return path.parent.resolve() == RUNS.resolve()
 
 
 def _recorded(folder: RunFolder) -> tuple[RunOpened | None, int]:
@@ -175,3 +190,28 @@ def _must_be_same(
             f"run {folder.run_id} began with another scenario than {given.path} is now (changed: "
             f"{', '.join(changed)}); resume it without naming a scenario, or start a new run"
         )
+
+
+def _limits_not_taken(
+    kept: Scenario, given: LoadedScenario | None, *, has_new_limit: bool
+) -> tuple[Fault, ...]:
+    """Warn about limits of the named file that the resumed run does not take over."""
+    if given is None:
+        return ()
+    ours, theirs = kept.stop.model_dump(), given.scenario.stop.model_dump()
+    if has_new_limit:
+        del ours["experiments"]
+    return tuple(
+        Fault(
+            str(given.path),
+            f"stop.{key}",
+            f"{_limit(theirs[key])} is not taken over: the run keeps {_limit(value)}, and only "
+            "--experiments changes the limit of a run that is resumed",
+        )
+        for key, value in ours.items()
+        if value != theirs[key]
+    )
+
+
+def _limit(value: float | None) -> str:
+    return "no limit" if value is None else f"{value:g}"

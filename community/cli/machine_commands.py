@@ -62,13 +62,13 @@ def check(
 ) -> None:
     """Check a scenario file.
 
-    Every fault is listed at once, with its line; the task it names is read as well.
+    Every fault is listed at once, with its line; the task it names and the task's knobs are read as
+    well.
     """
-    from community.loading import read_scenario
-    from trainer.task import find_task, load_task
+    from community.loading import check_task, read_scenario
 
     loaded = read_scenario(file)
-    load_task(find_task(loaded.scenario.run.task, loaded.path.parent))
+    check_task(loaded.scenario)
     for line in _description(loaded):
         typer.echo(line)
     for warning in loaded.warnings:

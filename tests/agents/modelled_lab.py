@@ -164,6 +164,7 @@ class ModelSeat:
     def __init__(self, world: World, agent: str) -> None:
         self.world, self.agent = world, agent
         self.receipts: dict[str, Receipt] = {}
+        self.interruptions = 0
 
     async def submit(self, draft) -> Receipt:
         """Record a draft once per message id."""

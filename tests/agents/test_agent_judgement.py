@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import pytest
 from made_observations import claim, crowd, decide, measured, observation, open_hypothesis
 from modelled_landscape import SIGMA
 
 from agents.actions import PostReview, Reproduce, Wait
+from agents.minds.policy.surrogate import Surrogate
+from agents.minds.policy.verify import _offer
+from agents.minds.policy.view import view_of
 
 
 def test_judge_predicts_from_what_it_saw():
@@ -76,3 +81,19 @@ def test_verify_spends_the_last_runs_and_never_asks_for_what_cannot_be():
     late = replace(seen, open_hypotheses=coming, idle_s=31.0)
     assert decide("verify", late) == [Reproduce("p-a")]
     assert isinstance(decide("verify", replace(seen, remaining_experiments=5))[0], Wait)
+
+
+def test_what_a_confirmation_shows_depends_on_its_pairs():
+    """More pairs make a small gain likelier to hold, and a reproduced result surer."""
+    done = measured("done", {"WARMDOWN": 0.5}, 2.5, status="reproduced")
+    seen = observation(done)
+    chances, doubts = [], []
+    for runs in (2, 6, 24):
+        view = view_of(replace(seen, briefing=replace(seen.briefing, confirmation_runs=runs)))
+        chances.append(_offer(view, claim("a", 2.4, gain=2 * SIGMA)).chance)
+        start, setting = view.points[0].setting, view.points[1].setting
+        doubts.append(Surrogate(view).gain(start, setting)[1])
+    assert chances == sorted(set(chances))
+    assert doubts == sorted(set(doubts), reverse=True)
+    three_pairs = (2 - 2.33 * math.sqrt(2 / 3)) / math.sqrt(2 + 2 / 3)
+    assert chances[1] == pytest.approx(0.5 * math.erfc(-three_pairs / math.sqrt(2)))

@@ -152,6 +152,22 @@ def test_what_was_left_unreported_is_found_after_a_restart(memory):
     assert memory.unfinished_reproductions() == ()
 
 
+def test_a_hypothesis_that_its_proposer_took_back_is_not_open(memory):
+    """It will never have a result; others' withdrawals and plain comments leave it open."""
+    aside = Comment(text="not measured")
+    taken_back = post(4, "ada", aside, thread="p1").model_copy(update={"message_id": "ada-3x"})
+    memory.fold(post(1, "ada", hypothesis()))
+    memory.fold(post(2, "ada", aside, thread="p1"))
+    memory.fold(taken_back.model_copy(update={"post_id": "p3", "seq": 3, "author": "eve"}))
+    assert [each.post.post_id for each in memory.open_hypotheses()] == ["p1"]
+    memory.fold(taken_back)
+    assert memory.open_hypotheses() == ()
+    late = Memory("me", BRIEFING)
+    late.fold(taken_back)
+    late.fold(post(1, "ada", hypothesis()))
+    assert late.open_hypotheses() == ()
+
+
 def test_a_withdrawn_claim_is_not_offered_again(memory):
     """What the lab would not let me confirm is left to others."""
     memory.fold(post(1, "ada", hypothesis()))

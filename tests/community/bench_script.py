@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from agents.lab import Prepared, Proposal
 from agents.roles import load_role
 from community.admission import Admission
 from community.chronicle import Chronicle
@@ -27,9 +28,10 @@ from community.score_phase import Scored
 from community.topology import build_topology
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
-from forum.messages import Draft, Hypothesis, Prediction
+from forum.messages import Draft, Evidence, Finding, Hypothesis, Prediction
 from scoring.verdict import Score
 from trainer.devices import Slot
+from trainer.errors import ExecutorError
 from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
@@ -44,11 +46,15 @@ class ScriptedExecutor:
         self.gate = asyncio.Event()
         self.gate.set()
         self.lose_next = 0
+        self.break_next = 0
 
     async def train(self, job: Job, lease: Lease) -> TrainResult:
         """Train as the class says, once the gate is open."""
         self.started.append(job.job_id)
         await self.gate.wait()
+        if self.break_next:
+            self.break_next -= 1
+            raise ExecutorError("the warm parent does not answer")
         text = (job.workspace / "train.py").read_text()
         outcome: Any = "invalid" if rate_of(text) == 13.0 else "ok"
         if self.lose_next:
@@ -112,7 +118,7 @@ class House:
         self.institution = institution
         self.chronicle = institution.chronicle
         self.executor: Any = bench.executor
-        self._board = board
+        self.board = board
 
     def lab(self, agent: str) -> AgentLab:
         """Return the lab as `agent` sees it."""
@@ -124,21 +130,36 @@ class House:
             title=commit[:7], parents=(commit,), prediction=Prediction(gain=0.1, confidence=0.5),
             commit=commit,
         )  # fmt: skip
-        async with self._board.seat(AgentName(author)) as seat:
+        async with self.board.seat(AgentName(author)) as seat:
             receipt = await seat.submit(Draft(message_id=f"h-{commit}", body=body))
         assert receipt.post_id is not None
         return receipt.post_id
 
     async def propose(self, author: str, rate: float, width: int = 4, parent: str = "") -> str:
         """Prepare and post a tree; returns the post id."""
-        from agents.lab import Proposal
-
         opened = self.chronicle.state.opened
         assert opened is not None
         text = f"RATE = {rate}\n# knob\nWIDTH = {width}\n"
         proposal = Proposal((parent or opened.baseline_commit,), {"train.py": text}, f"{rate}")
         prepared = await self.lab(author).prepare(proposal)
         return await self.post(author, prepared.commit)
+
+    async def prepare_twin(self, author: str, rate: float) -> Prepared:
+        """Prepare the tree of `propose` with other comments; nothing is posted."""
+        opened = self.chronicle.state.opened
+        assert opened is not None
+        text = f"# another comment\nRATE = {rate}\n# other\nWIDTH = 4\n"
+        proposal = Proposal((opened.baseline_commit,), {"train.py": text}, "mine")
+        return await self.lab(author).prepare(proposal)
+
+    async def report(self, author: str, hypothesis: str) -> None:
+        """Post the finding on `hypothesis` in the name of `author`."""
+        claim = self.chronicle.state.hypotheses[hypothesis]
+        verdict_id = claim.changes[-1][1].verdicts[-1]
+        evidence = Evidence(verdict_id=verdict_id, outcome="ok", score=None, status="measured")
+        body = Finding(hypothesis=hypothesis, evidence=evidence)
+        async with self.board.seat(AgentName(author)) as seat:
+            await seat.submit(Draft(message_id=f"f-{hypothesis}", thread=hypothesis, body=body))
 
     def commit_of(self, post_id: str) -> str:
         """Return the commit of a hypothesis."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from archive_script import rows
 from cli_calls import MINE, community, told
 
 from community.archive.ledger import Ledger
+from community.doctor import examine
+from community.loading import SCENARIOS
 from community.run_folder import RunFolder
+from trainer.devices import Gpu, usable_cpus
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -152,6 +156,17 @@ def test_scenario_check_describes_a_good_file() -> None:
     assert "ends: experiments = 56" in result.output
 
 
+def test_broken_knobs_are_told_by_check_and_run_before_anything_is_made(tmp_path: Path) -> None:
+    """A knob that its start does not have is refused by name, and no run folder appears."""
+    shutil.copytree(SCENARIOS / "tasks" / "nanolm", tmp_path / "mytask")
+    with (tmp_path / "mytask" / "knobs.toml").open("a") as file:
+        file.write('\n[NO_SUCH]\nkind = "bool"\n')
+    (tmp_path / "mine.toml").write_text(MINE.replace("nanolm", "./mytask"))
+    for command in (("scenario", "check"), ("run",)):
+        assert "[NO_SUCH] not a top-level" in told(community(*command, "mine.toml"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_tasks_lists_nanolm_with_its_metric() -> None:
     """The shipped task is listed with metric and budget."""
     result = community("tasks")
@@ -168,6 +183,8 @@ def test_doctor_says_what_it_saw_and_its_code_says_whether_that_is_enough() -> N
     for name in (
         "python",
         "torch",
+        "slots",
+        "gpus",
         "memory",
         "disk",
         "sandbox",
@@ -176,6 +193,19 @@ def test_doctor_says_what_it_saw_and_its_code_says_whether_that_is_enough() -> N
         "loopback",
     ):
         assert name in result.output
+
+
+def test_doctor_counts_processors_as_the_quick_starts_slots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The quick start's budget is processor time, so a GPU is listed apart and gives no slot."""
+    gpus = (Gpu(0, "NVIDIA H200", "GPU-1"),)
+    monkeypatch.setattr("community.doctor.find_gpus", lambda: gpus)
+    monkeypatch.setattr("trainer.devices.find_gpus", lambda: gpus)
+    found = {check.name: check.finding for check in examine()}
+    assert found["slots"].startswith(f"{len(usable_cpus())}: cpu0")
+    assert "cuda" not in found["slots"]
+    assert found["gpus"].startswith("NVIDIA H200; ")
 
 
 def test_doctor_fails_with_advice_where_something_needed_is_missing(

@@ -156,6 +156,32 @@ def test_resume_refuses_another_scenario_or_seed(
     assert len(calls) == 1
 
 
+def test_resume_warns_of_a_limit_it_does_not_take_over(
+    runs_for: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """An edited `stop` in the named scenario is not read, and that is said; --experiments is."""
+    runs_for(KeyboardInterrupt())
+    community("run", "mine.toml")
+    (tmp_path / "mine.toml").write_text(MINE.replace("experiments = 5", "experiments = 90"))
+    calls = runs_for(KeyboardInterrupt())
+    result = community("run", "mine.toml", "--resume")
+    assert "stop.experiments: 90 is not taken over: the run keeps 5" in result.output
+    result = community("run", "mine.toml", "--resume", "--experiments", "8")
+    assert "not taken over" not in result.output
+    assert [call["scenario"].stop.experiments for call in calls] == [5, 8]
+
+
+def test_a_run_put_elsewhere_gets_no_latest_link(
+    runs_for: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """The link is kept in ./runs alone, also when a run there is named by its folder."""
+    runs_for()
+    assert community("run", "mine.toml", "--run-dir", "place/one").exit_code == 0
+    assert [path.name for path in (tmp_path / "place").iterdir()] == ["one"]
+    assert community("run", "mine.toml", "--run-dir", "runs/two").exit_code == 0
+    assert (tmp_path / "runs" / "latest").resolve() == tmp_path / "runs" / "two"
+
+
 def test_a_run_killed_before_its_ledger_was_made_can_be_started_by_resume(
     runs_for: Callable[..., list[dict[str, Any]]], tmp_path: Path
 ) -> None:

@@ -12,7 +12,10 @@ from bench_script import House, house, scenario_of
 
 from agents.errors import NotVisibleError, ProposalRefusedError
 from agents.lab import Proposal
+from community.admission import Admission
 from community.chronicle import Chronicle
+from community.reproduction import NOT_OPEN
+from community.scenario import Scenario, StopSection
 from trainer.repository import Repository
 
 SAME = "# comments change nothing\nRATE = 1.0\nWIDTH = 4\n"
@@ -155,19 +158,68 @@ async def test_a_claim_is_left_to_a_patient_reproducer(
         lab_task.cancel()
 
 
+def isolated() -> Scenario:
+    """Return the scenario with no edge between agents."""
+    scenario = scenario_of()
+    topology = scenario.topology.model_copy(update={"family": "isolated"})
+    return scenario.model_copy(update={"topology": topology})
+
+
 async def test_the_same_tree_is_measured_once(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """A tree that differs in comments alone is known: the recorded outcome comes back at once."""
+    """A tree that differs in comments alone is known to whom a result's post has reached."""
     async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
-        await screened(home, "ada", 1.5)
-        text = "# another comment\nRATE = 1.5\n# other\nWIDTH = 4\n"
-        assert chronicle.state.opened is not None
-        parent = chronicle.state.opened.baseline_commit
-        prepared = await home.lab("bob").prepare(Proposal((parent,), {"train.py": text}, "mine"))
-    assert prepared.known is not None
-    assert prepared.known.score == 2.5
+        post_id = await screened(home, "ada", 1.5)
+        assert (await home.prepare_twin("bob", 1.5)).known is None
+        assert (await home.prepare_twin("ada", 1.5)).known is not None
+        await home.report("ada", post_id)
+        known = (await home.prepare_twin("bob", 1.5)).known
+    assert known is not None
+    assert (known.score, known.log_tail) == (2.5, "")
     assert chronicle.state.experiments_admitted == 1
+
+
+async def test_the_lab_is_no_oracle_around_the_topology(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Isolated agents with one tree measure it twice, each on its own account, also at once."""
+    async with house(calibrated(chronicle), repository, tmp_path, isolated()) as home:
+        first = await screened(home, "ada", 1.5)
+        await home.report("ada", first)
+        assert (await home.prepare_twin("bob", 1.5)).known is None
+        await screened(home, "bob", 1.5)
+        home.executor.gate.clear()
+        posts = [(name, await home.propose(name, 1.7)) for name in ("ada", "bob")]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(home.lab(n).run(home.commit_of(p), p)) for n, p in posts]
+            await chronicle.wait_until(lambda state: state.experiments_admitted == 4)
+            home.executor.gate.set()
+    assert [task.result().outcome for task in tasks] == ["ok", "ok"]
+    assert {name: chronicle.state.spend[name].experiments for name in ("ada", "bob")} == {
+        "ada": 2, "bob": 2,
+    }  # fmt: skip
+    assert len({e.queued.seed for e in chronicle.state.experiments.values() if e.attempts}) == 4
+
+
+async def test_a_refusal_tells_nothing_of_others(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Agents get fixed words; whose it is and how it stands is in the ledger's refusals."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        flat = await screened(home, "ada", 1.01)
+        refused = await home.lab("cleo").reproduce(flat)
+        assert (refused.outcome, refused.reason) == ("refused", NOT_OPEN)
+        home.executor.gate.clear()
+        twins = [await home.propose(name, 1.7) for name in ("ada", "bob")]
+        claims = [chronicle.state.hypotheses[name] for name in twins]
+        assert home.institution.screen(claims[0]) == ""
+        assert "ada" not in (said := home.institution.screen(claims[1]))
+        assert twins[0] not in said
+        home.executor.gate.set()
+        await chronicle.wait_until(lambda state: bool(claims[0].changes))
+    details = [refusal.reason for _, refusal in chronicle.state.refusals]
+    assert ("not_improved" in details[0], twins[0] in details[1]) == (True, True)
 
 
 async def test_a_hidden_commit_cannot_be_read_or_built_on(
@@ -269,3 +321,17 @@ async def test_a_restart_takes_up_screens_and_confirmations(
     assert state.experiments_done == state.experiments_admitted == 8
     judged = Counter(verdict.experiment_id for verdict in state.verdicts.values())
     assert judged == Counter(list(state.experiments))
+
+
+async def test_the_lab_spends_no_more_than_its_share(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """After one screen a whole confirmation is too much of the run; after 18 it is a quarter."""
+    admission = Admission(StopSection(experiments=60), confirm_pairs=3, confirm_share=0.25)
+    scenario = scenario_of(experiments=60)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        await screened(home, "ada", 1.5)
+        assert not admission.lab_may_confirm(chronicle.state)
+        for step in range(2, 19):
+            await screened(home, "bob", 1.0 + step / 1000)
+    assert admission.lab_may_confirm(chronicle.state)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.minds.catalogue import NEEDS, known_minds
 from community.errors import ScenarioError
 from community.loading import (
     apply_overrides,
+    check_task,
     has_no_end,
     load_scenario,
     override,
@@ -160,6 +162,47 @@ def test_each_fault_names_line_key_and_remedy(
     assert any(words in fault for fault in told), told
 
 
+@pytest.mark.parametrize(
+    ("role", "mind", "lacks", "fitting"),
+    [
+        ("reviewer", "policy:greedy", "propose", "exploiter, explorer, synthesiser"),
+        ("reproducer", "policy:judge", "review", "reviewer"),
+        ("explorer", "policy:verify", "reproduce", "reproducer"),
+        ("explorer", "policy:merge", "merge", "synthesiser"),
+        ("reviewer", "policy:merge", "merge and propose", "synthesiser"),
+    ],
+)
+def test_a_mind_whose_role_lacks_its_right_is_a_fault(
+    role: str, mind: str, lacks: str, fitting: str
+) -> None:
+    """Role, mind, the missing right and the roles that would do are all named."""
+    text = GOOD.replace('"exploiter"', f'"{role}"').replace("policy:greedy", mind)
+    assert faults(text) == [
+        f"s.toml:14: agents[1].role: role {role!r} lacks the right to {lacks}, without which "
+        f"{mind} can do nothing; roles that fit: {fitting}"
+    ]
+
+
+def test_a_community_in_which_nobody_may_propose_is_a_fault() -> None:
+    """Judges and verifiers alone would wait for ever, and are told so."""
+    text = GOOD.replace('"explorer"', '"reviewer"').replace("policy:social", "policy:judge")
+    text = text.replace('"exploiter"', '"reproducer"').replace("policy:greedy", "policy:verify")
+    (fault,) = faults(text)
+    assert "agents: nobody here may propose" in fault
+    assert "exploiter, explorer, synthesiser" in fault
+
+
+def test_every_mind_says_which_rights_it_needs() -> None:
+    """A new mind cannot be forgotten in the table of needs."""
+    assert set(NEEDS) == set(known_minds())
+
+
+def test_the_knobs_of_a_checked_task_are_read() -> None:
+    """The check reads the very knobs a run would turn."""
+    names = {knob.name for knob in check_task(load_scenario("quickstart"))}
+    assert {"BATCH", "ACTIVATION"} <= names
+
+
 def test_no_agents_and_no_run_are_both_missing() -> None:
     """An empty file is told what it needs."""
     found = " ".join(faults(""))
@@ -214,7 +257,8 @@ def test_a_task_path_starts_at_the_scenario_file_and_stays_valid_elsewhere(
 def test_a_reviewer_whom_nobody_reaches_is_a_warning_with_its_line() -> None:
     """A role that lives on others' posts is warned about where no edge reaches it."""
     text = GOOD.replace('family = "small_world", k = 4, p = 0.1', 'family = "isolated"')
-    loaded = parse_scenario(text.replace('"exploiter"', '"reviewer"'), Path("s.toml"))
+    text = text.replace('"exploiter"', '"reviewer"').replace("policy:greedy", "policy:judge")
+    loaded = parse_scenario(text, Path("s.toml"))
     assert [str(warning) for warning in loaded.warnings] == [
         "s.toml:14: agents[1].role: grace hears nobody, so a reviewer has nothing to work on"
     ]

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from archive_script import queued
 
-from community.queueing import HALF_LIFE_S, Queue, Regard, Usage, Waiting
+from community.queueing import HALF_LIFE_S, PoolSpend, Queue, Regard, Waiting
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_who_used_least_goes_first(queue: Queue) -> None:
 
 def test_old_use_counts_for_less() -> None:
     """One half-life halves what was used."""
-    usage = Usage()
+    usage = PoolSpend()
     usage.charge("ada", 10.0, 0.0)
     assert usage.of("ada", HALF_LIFE_S) == pytest.approx(5.0)
     assert usage.of("bob", HALF_LIFE_S) == 0.0

@@ -77,6 +77,13 @@ def test_unwritable_places_are_refused(tmp_path: Path) -> None:
     (tmp_path / "runs" / "latest").mkdir(parents=True)
     with pytest.raises(RunFolderError, match="out of the way"):
         RunFolder.create(tmp_path / "runs", "one")
+    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["latest"], "half-made"
+
+
+def test_a_run_that_is_put_elsewhere_leaves_no_link_beside_it(tmp_path: Path) -> None:
+    """Somebody's own folder gets the run and nothing else."""
+    folder = RunFolder.create(tmp_path, "one", is_latest=False)
+    assert list(tmp_path.iterdir()) == [folder.path]
 
 
 def test_a_run_is_live_while_its_ledger_is_open_for_writing(tmp_path: Path) -> None:

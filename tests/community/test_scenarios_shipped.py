@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from agents.minds.catalogue import NEEDS
 from community.loading import SCENARIOS, has_no_end, load_scenario, read_scenario, shipped_scenarios
 from community.scenario import (
     AgentSection,
@@ -54,6 +55,17 @@ def test_the_readme_explains_every_key(heading: str, model: type) -> None:
     section = README.split(f"### {heading}")[1].split("\n#")[0].split("| mind |")[0]
     keys = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert keys == list(model.model_fields)  # type: ignore[attr-defined]
+
+
+def test_the_readme_says_what_each_mind_needs() -> None:
+    """The table of minds names every mind with exactly the rights that the check asks for."""
+    rows = re.findall(r"^\| (`policy:.*?) \| .*? \| ([\w, ]+) \| \w+ \|$", README, re.MULTILINE)
+    told = {
+        mind: set(rights.split(", "))
+        for minds, rights in rows
+        for mind in re.findall(r"`([\w:]+)`", minds)
+    }
+    assert told == NEEDS
 
 
 def test_the_smallest_scenario_of_the_readme_loads() -> None:

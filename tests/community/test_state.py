@@ -44,16 +44,16 @@ def test_fold_follows_a_hypothesis_up_the_ladder(state: RunState) -> None:
 
 
 def test_fold_charges_a_lost_attempt_once(state: RunState) -> None:
-    """The attempt that died with its process costs its wall; its experiment still counts once."""
+    """What died with its process costs its whole budget; its experiment still counts once."""
     experiment = state.experiments["e0004"]
     first, second = experiment.attempts
     assert (first.is_lost, first.ended, first.ended_us) == (True, None, 57 * S)
     assert not second.is_lost
     assert state.lost_attempts == 1
     assert state.spend["ben"].experiments == 3
-    assert state.spend["ben"].lost_s == 7.0
+    assert state.spend["ben"].lost_s == 10.0
     assert state.spend["ben"].train_cpu_s == 24.0
-    assert state.device_seconds == 7.0 + 5 * 8.0
+    assert state.device_seconds == 10.0 + 5 * 8.0
     assert state.baseline_device_seconds == 16.0
 
 

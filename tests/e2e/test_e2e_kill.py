@@ -155,12 +155,14 @@ def _check_lost_attempts(state: RunState, rows: list[Row]) -> None:
     """What a kill cut off is shown and charged to whom the experiment is charged."""
     attempts = [(e, a) for e in state.experiments.values() for a in e.attempts]
     lost = [(e, a) for e, a in attempts if a.is_lost]
-    assert len(lost) == state.lost_attempts > 0
+    cut_off = [a for _, a in attempts if a.ended is not None and a.ended.outcome == "interrupted"]
+    assert len(lost) + len(cut_off) == state.lost_attempts > 0
     named = [
         name for r in rows if isinstance(r.event, RunResumed) for name in r.event.lost_attempts
     ]
     assert sorted(e.queued.experiment_id for e, _ in lost) == sorted(named)
-    assert all(attempt.charge_s > 0 for _, attempt in lost)
+    assert state.opened is not None
+    assert {attempt.charge_s for _, attempt in lost} == {state.opened.budget_amount}
     charged = sum(spend.lost_s for spend in state.spend.values())
     assert charged == pytest.approx(sum(attempt.charge_s for _, attempt in lost))
 

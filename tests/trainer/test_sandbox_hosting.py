@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from trainer.errors import ExecutorError
@@ -166,3 +168,85 @@ async def test_missing_program_is_our_fault(
         async with executor.serve(task, lease):
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+TRY_ALL_SIGNALS = """
+import os, signal, threading
+def main(arguments, descriptors):
+    for send in (os.kill, lambda _, number: signal.pthread_kill(threading.get_ident(), number)):
+        try: send(os.getpid(), signal.SIGKILL)
+        except OSError: pass
+    os.write(descriptors[0], b"alive")
+    signal.pthread_kill(threading.get_ident(), signal.SIGSEGV)
+    import ctypes
+    ctypes.string_at(0)
+"""
+
+
+async def test_program_cannot_feign_its_loss(
+    executor: LocalExecutor, program: Prepare, lease: Lease
+):
+    """SIGKILL to itself is ignored in its namespace, and any other death counts as its own."""
+    reading, writing = os.pipe()
+    task = program(TRY_ALL_SIGNALS, descriptors=(writing,))
+    async with executor.serve(task, lease) as running:
+        if running.isolation == "full":
+            assert await read_all(reading) == b"alive"
+        await until_dead(running)
+        assert not running.is_lost()
+    os.close(reading)
+
+
+@pytest.mark.parametrize(("memory_bytes", "is_lost"), [(1 << 30, True), (800 << 20, False)])
+async def test_kill_from_outside_loses_a_modest_program(
+    executor: LocalExecutor, program: Prepare, lease: Lease, memory_bytes: int, is_lost: bool
+):
+    """SIGKILL by somebody else is nobody's fault, unless the program held much of its memory."""
+    if await executor.warm_up() != "full":
+        pytest.skip("elsewhere a program can kill itself, so it is never believed")
+    reading, writing = os.pipe()
+    source = (
+        "import os, time\n"
+        "def main(arguments, descriptors):\n"
+        "    held = b'x' * (1 << 28)\n"
+        "    os.write(descriptors[0], b'ready')\n"
+        "    time.sleep(60)\n"
+    )
+    if is_lost:
+        source = source.replace("(1 << 28)", "1")
+    task = program(source, descriptors=(writing,), memory_bytes=memory_bytes)
+    async with executor.serve(task, lease) as running:
+        await read_all(reading)
+        await asyncio.sleep(0.2)  # the watch looks every 0.05 s
+        innermost = [
+            child
+            for child in psutil.Process(executor.warm_parent_pid).children(recursive=True)
+            if not child.children()
+        ]
+        assert len(innermost) == 1
+        assert not running.is_lost()
+        innermost[0].kill()
+        await until_dead(running)
+    assert running.is_lost() is is_lost
+    os.close(reading)
+
+
+async def test_programs_we_kill_are_not_lost(
+    executor: LocalExecutor, program: Prepare, lease: Lease
+):
+    """Neither the end of the block nor a limit is a loss."""
+    async with executor.serve(program(SLEEP), lease) as left:
+        async with executor.serve(program(SPIN, cpu_s=0.1), lease) as stopped:
+            await until_dead(stopped)
+        assert not stopped.is_lost()
+    assert not left.is_lost()
+
+
+async def test_program_is_lost_with_its_warm_parent(
+    executor: LocalExecutor, program: Prepare, lease: Lease
+):
+    """A warm parent that dies takes its programs along: lost."""
+    async with executor.serve(program(SLEEP), lease) as running:
+        os.kill(executor.warm_parent_pid, signal.SIGKILL)
+        await until_dead(running)
+    assert running.is_lost()

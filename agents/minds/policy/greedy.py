@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from random import Random
 
 from agents.actions import Action
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.proposing import proposal
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.surrogate import Surrogate
@@ -24,7 +24,7 @@ from agents.observation import Observation
 class Greedy:
     """Hill climbing from the best visible commit."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with one change of the best visible commit, or wait."""
         view = view_of(observation)
         if not view.knobs or must_hold(view):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from agents.actions import Action, PostReview
 from agents.knobs import unfit
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.reserve import waiting
 from agents.minds.policy.surrogate import Surrogate, chance_positive
 from agents.minds.policy.view import View, view_of
@@ -26,7 +26,7 @@ REJECT_BELOW = 0.1
 class Judge:
     """Predicts what others' experiments will show."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with reviews of what is open and unreviewed, or wait."""
         view = view_of(observation)
         surrogate: Surrogate | None = None

@@ -14,7 +14,7 @@ from random import Random
 from agents.actions import Action, Run
 from agents.errors import LabError
 from agents.knobs import read_values, turn
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.proposing import in_words, run_of, short
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.social import exploit
@@ -38,7 +38,7 @@ MOST_ANCESTORS = 500
 class Merge:
     """Brings separate lines of work together."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with the most promising merge, else with what `social` would do, or wait."""
         view = view_of(observation)
         if not view.knobs or must_hold(view):
@@ -74,7 +74,7 @@ def _pairs(view: View, surrogate: Surrogate) -> list[tuple[Point, Point, Point]]
 
 
 async def _merged(
-    view: View, surrogate: Surrogate, lab: Lab, better: Point, other: Point, ancestor: Point
+    view: View, surrogate: Surrogate, lab: LabReader, better: Point, other: Point, ancestor: Point
 ) -> Run | None:
     try:
         merged = await lab.merge(better.known.commit, other.known.commit)

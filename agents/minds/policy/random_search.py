@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 
 from agents.actions import Action
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.proposing import proposal
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import anywhere
@@ -26,7 +26,7 @@ MOST_KNOBS = 4
 class RandomSearch:
     """Random search around the start."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with one random proposal, or wait where there is nothing to turn."""
         view = view_of(observation)
         if not view.knobs or must_hold(view):

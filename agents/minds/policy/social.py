@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 
 from agents.actions import Action, Run
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.proposing import proposal, short
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import turned
@@ -51,7 +51,7 @@ class Candidate:
 class Social:
     """Learns from everything that reaches it."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with the most promising candidate, or wait."""
         view = view_of(observation)
         if not view.knobs or must_hold(view):

@@ -1,8 +1,9 @@
 """Surrogate: what visible results say about settings nobody has measured.
 
 A Gaussian process whose kernel is a sum over knobs (each knob has its own effect) plus one term for
-the setting as a whole. Reproduced results count as three measurements, screened ones as one. It
-predicts costs (lower is better); what to make of that is the policies' business.
+the setting as a whole. Reproduced results count as one measurement for each pair of their
+confirmation, screened ones as one. It predicts costs (lower is better); what to make of that is the
+policies' business.
 
 Sources: Duvenaud, Nickisch & Rasmussen 2011, "Additive Gaussian Processes", NeurIPS 24, section 2
 (first-order additive kernel). Differs: one shared amplitude and length for all knobs, chosen from a
@@ -34,7 +35,6 @@ EXPECTED_EFFECT = 0.03
 """Of the baseline's score: what turning one knob typically does to a poorly tuned start."""
 OPTION_STEP = 0.5
 """Another option counts as this step of a number's range, twice the usual one."""
-CONFIRMATION_PAIRS = 3
 MOST_PENDING = 32
 """How many of the newest runs on their way are believed in; more would slow a turn."""
 
@@ -58,7 +58,8 @@ class Surrogate:
         y = np.array([cap if point.cost is None else min(point.cost, cap) for point in points])
         self._y: Array = y - base
         self._x = _encode(self._knobs, [point.setting for point in points])
-        repeats = [CONFIRMATION_PAIRS if p.known.status == "reproduced" else 1 for p in points]
+        pairs = view.confirmation_pairs
+        repeats = [pairs if p.known.status == "reproduced" else 1 for p in points]
         self._noise: Array = view.sigma**2 / np.array(repeats, dtype=np.float64)
         self._fit(max(4 * view.sigma, EXPECTED_EFFECT * abs(base)))
         if view.pending and believes:

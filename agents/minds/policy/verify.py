@@ -1,6 +1,6 @@
 """The ``verify`` mind: reproduces the open claims that would move the frontier furthest.
 
-A confirmation costs six runs, so it is choosy: a claim must be far enough ahead of what is
+A confirmation costs several runs, so it is choosy: a claim must be far enough ahead of what is
 reproduced, likely to hold, and affordable. Near the end of a run it stops saving and confirms the
 best there is.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.actions import Action, Reproduce
-from agents.lab import Lab
+from agents.lab import LabReader
 from agents.minds.policy.reserve import confirmation_runs, patience_s, reserve, waiting
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenClaim
@@ -20,13 +20,11 @@ from agents.observation import Observation, OpenClaim
 SHARE = 0.25
 """Of all experiments so far, what confirmations may take before the end is near."""
 STRIDE = 0.02
-"""Of the baseline's score: a lead over the reproduced best that is worth six runs midway."""
+"""Of the baseline's score: a lead over the reproduced best that is worth a confirmation midway."""
 LEAST_LEAD_SIGMAS = 1.0
 """What a lead must be worth even at the end."""
-NEED_SIGMAS = 2.33 * math.sqrt(2 / 3)
-"""Mean gain over the parent that three pairs must show."""
-DOUBT_SIGMAS = math.sqrt(2.0 + 2 / 3)
-"""Spread of what three pairs show around what one run of each showed."""
+NEED_DEVIATIONS = 2.33
+"""Mean gain over the parent that a confirmation must show, in deviations of such a mean."""
 TAIL_RUNS = 3.0
 """How long to wait at the end for results still on their way, in durations of a run."""
 
@@ -47,7 +45,7 @@ class _Offer:
 class Verify:
     """Confirms claims; proposes nothing."""
 
-    async def decide(self, observation: Observation, lab: Lab) -> Sequence[Action]:
+    async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with the reproduction most worth its cost, or wait."""
         view = view_of(observation)
         left = observation.remaining_experiments
@@ -75,7 +73,10 @@ def _open(view: View) -> list[OpenClaim]:
 
 def _offer(view: View, claim: OpenClaim) -> _Offer:
     lead = view.best_reproduced_cost() - view.cost_of(claim.score)
-    spare = (claim.gain / view.sigma - NEED_SIGMAS) / DOUBT_SIGMAS
+    # Variances in sigmas: of the mean over pairs, and of the one run of each side seen so far.
+    of_mean = 2 / view.confirmation_pairs
+    spare = claim.gain / view.sigma - NEED_DEVIATIONS * math.sqrt(of_mean)
+    spare /= math.sqrt(2.0 + of_mean)
     return _Offer(claim, lead, 0.5 * math.erfc(-spare / math.sqrt(2.0)))
 
 

@@ -60,6 +60,11 @@ class View:
         return self.observation.knobs
 
     @property
+    def confirmation_pairs(self) -> int:
+        """How many pairs of runs, parent and child, a confirmation takes."""
+        return max(1, self.observation.briefing.confirmation_runs // 2)
+
+    @property
     def readable(self) -> tuple[Point, ...]:
         """Points whose tree can be built on."""
         trees, path = self.observation.trees, self.observation.briefing.knobs_path

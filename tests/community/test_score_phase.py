@@ -1,0 +1,172 @@
+"""The score phase over a scripted executor and scorer: losses, descriptors, limits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_script import task_of
+
+from community.score_phase import SandboxedScorePhase, Scored
+from scoring.scorer import Channel
+from scoring.verdict import Outcome, Score
+from trainer.devices import Slot
+from trainer.executor import Program
+from trainer.experiment import Budget
+from trainer.gpu_pool import Lease
+
+LEASE = Lease(Slot("cpu0", "cpu", frozenset({0})))
+
+
+class ScriptedProgram:
+    """A program whose loss is known beforehand, and told only once its block has ended."""
+
+    isolation = "full"
+
+    def __init__(self, *, is_lost: bool) -> None:
+        self._is_lost = is_lost
+        self.is_over = False
+
+    def cpu_s(self) -> float:
+        """Return what every program uses."""
+        return 0.5
+
+    def is_alive(self) -> bool:
+        """Return whether its block still runs."""
+        return not self.is_over
+
+    def is_lost(self) -> bool:
+        """Return what was said at its making."""
+        return self.is_over and self._is_lost
+
+
+class ScriptedExecutor:
+    """Serves programs that do nothing; the one numbered `refuse_at` fails `refuse_how`."""
+
+    def __init__(
+        self, lost: tuple[bool, bool] = (False, False), refuse_at: int = -1, refuse_how: str = ""
+    ) -> None:
+        self._lost = lost
+        self._refuse_at = refuse_at
+        self._refuse_how = refuse_how
+        self.programs: list[Program] = []
+
+    def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[Any]:
+        """Note the program; fail here if it is to fail when called."""
+        number = len(self.programs)
+        self.programs.append(program)
+        refuse_how = self._refuse_how if number == self._refuse_at else ""
+        if refuse_how == "called":
+            raise RuntimeError("no")
+        return self._serve(program, self._lost[number], refuse_how)
+
+    @asynccontextmanager
+    async def _serve(
+        self, program: Program, is_lost: bool, refuse_how: str
+    ) -> AsyncIterator[ScriptedProgram]:
+        for descriptor in program.descriptors:
+            os.close(descriptor)
+        if refuse_how == "entered":
+            raise RuntimeError("no")
+        running = ScriptedProgram(is_lost=is_lost)
+        yield running
+        running.is_over = True
+
+
+class ScriptedScorer:
+    """Gives one answer and closes the channels, as the contract says."""
+
+    def __init__(self, outcome: Outcome = "ok", reason: str = "") -> None:
+        self._outcome = outcome
+        self._reason = reason
+
+    async def score(self, split: str, blocks: Channel, blind: Channel, deadline_s: float) -> Score:
+        """Answer."""
+        for channel in (blocks, blind):
+            os.close(channel.request_fd)
+            os.close(channel.reply_fd)
+        value = 2.0 if self._outcome == "ok" else None
+        return Score(self._outcome, value, self._reason, 1, 1, 0.0)
+
+
+async def score(
+    folder: Path,
+    executor: ScriptedExecutor,
+    scorer: ScriptedScorer | None = None,
+    budget: Budget = Budget("cpu_seconds", 30),  # noqa: B008 - frozen
+) -> Scored:
+    """Score an empty artefact."""
+    artefact = folder / "artefact.safetensors"
+    artefact.touch()
+    scorer = scorer or ScriptedScorer()
+    task = task_of({"train.py": b""}, folder)
+    phase = SandboxedScorePhase(executor, scorer, task, budget)  # type: ignore[arg-type]
+    return await phase.score(artefact, folder, "dev", LEASE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost", "expected"),
+    [
+        (("invalid", "short"), (False, False), ("invalid", "short")),
+        (("invalid", "short"), (True, False), ("interrupted", "lost")),
+        (("invalid", "short"), (False, True), ("interrupted", "lost")),
+        (("invalid", "not_finite"), (True, True), ("invalid", "not_finite")),
+        (("ok", ""), (True, True), ("ok", "")),
+        (("scorer_failed", "scorer"), (True, True), ("scorer_failed", "scorer")),
+    ],
+)
+async def test_answers_cut_off_by_a_loss_are_no_verdict(
+    tmp_path: Path, answer: tuple[Outcome, str], lost: tuple[bool, bool], expected: tuple[str, str]
+):
+    """Short answers of a lost sandbox interrupt; what was answered badly or fully still counts."""
+    scored = await score(tmp_path, ScriptedExecutor(lost), ScriptedScorer(*answer))
+    assert (scored.score.outcome, scored.score.reason) == expected
+    assert scored.cpu_s == 1.0
+
+
+@pytest.mark.parametrize("refuse_how", ["called", "entered"])
+@pytest.mark.parametrize("refuse_at", [0, 1])
+async def test_sandbox_that_cannot_be_served_leaks_no_descriptor(
+    tmp_path: Path, refuse_at: int, refuse_how: str
+):
+    """Both ends of all pipes and the artefact are closed, whichever sandbox fails and when."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(RuntimeError, match="no"):
+        await score(tmp_path, ScriptedExecutor(refuse_at=refuse_at, refuse_how=refuse_how))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_scoring_leaks_no_descriptor(tmp_path: Path):
+    """A score, and an artefact that is missing, leave nothing open."""
+    before = len(os.listdir("/proc/self/fd"))
+    await score(tmp_path, ScriptedExecutor())
+    task = task_of({"train.py": b""}, tmp_path)
+    phase = SandboxedScorePhase(
+        ScriptedExecutor(),
+        ScriptedScorer(),
+        task,
+        Budget("steps", 1),  # type: ignore[arg-type]
+    )
+    with pytest.raises(FileNotFoundError):
+        await phase.score(tmp_path / "missing", tmp_path, "dev", LEASE)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("budget", "cpu_s"),
+    [
+        (Budget("cpu_seconds", 30), 30.0),
+        (Budget("cpu_seconds", 2), 10.0),
+        (Budget("device_seconds", 300), 300.0),
+        (Budget("steps", 5), 60.0),
+    ],
+)
+async def test_answering_may_cost_as_much_as_training(tmp_path: Path, budget: Budget, cpu_s: float):
+    """A budget in seconds bounds the processor time of each sandbox, from ten seconds upwards."""
+    executor = ScriptedExecutor()
+    await score(tmp_path, executor, budget=budget)
+    assert [program.cpu_s for program in executor.programs] == [cpu_s, cpu_s]
