@@ -11,6 +11,7 @@ import pytest
 from e2e_life import ROOT, Life, state_of
 from e2e_scenarios import scenario_text
 
+PASSWORD = "p@ss:word"
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
 
 
@@ -31,9 +32,12 @@ def port() -> Iterator[int]:
             broker.kill()
 
 
-def test_a_run_finishes_on_an_external_broker(tmp_path: Path, small: Path, port: int) -> None:
-    """Every post passes through it, and the run ends by its limit."""
-    broker = {"broker": f"mqtt://all:p%40ss%3Aword@127.0.0.1:{port}"}
+def test_a_run_finishes_on_an_external_broker(
+    tmp_path: Path, small: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every post passes through it, the run ends by its limit, no file holds the password."""
+    monkeypatch.setenv("COMMUNITY_BROKER_PASSWORD", PASSWORD)
+    broker = {"broker": f"mqtt://all@127.0.0.1:{port}"}
     text = scenario_text(small, AGENTS, board=broker, stop={"experiments": 4})
     (tmp_path / "mine.toml").write_text(text)
     life = Life.begin("mine.toml", cwd=tmp_path)
@@ -41,4 +45,5 @@ def test_a_run_finishes_on_an_external_broker(tmp_path: Path, small: Path, port:
     state = state_of(life.folder)
     assert state.experiments_done == 4
     assert any(len(record.posted.readers) == 3 for record in state.posts.values())
-    assert "p%40ss" not in life.text
+    assert PASSWORD not in life.text
+    assert PASSWORD.encode() not in (life.folder / "ledger.db").read_bytes()

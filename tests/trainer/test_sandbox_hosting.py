@@ -250,3 +250,4 @@ async def test_program_is_lost_with_its_warm_parent(
         os.kill(executor.warm_parent_pid, signal.SIGKILL)
         await until_dead(running)
     assert running.is_lost()
+    await executor.warm_up()  # the other tests share this executor
