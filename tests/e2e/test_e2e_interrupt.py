@@ -37,7 +37,7 @@ def _signal(life: Life, number: int) -> float:
 
 def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
     """130, a ledger that says so, no process left; a second life finishes the rest."""
-    life = Life.begin(_scenario(tmp_path, small), cwd=tmp_path)
+    life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 40}), cwd=tmp_path)
     assert life.await_row(_is_screen_running, 60) is not None
     busy = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
     assert busy.returncode == 2, busy.stdout
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert resumed.finish(90) == 0, resumed.text[-4000:]
     state = state_of(life.folder)
     assert state.stop_reason == "experiments"
-    assert state.experiments_done == state.experiments_admitted == 6
+    assert state.experiments_done == state.experiments_admitted == 40
     interrupted = [
         attempt
         for experiment in state.experiments.values()
