@@ -32,9 +32,9 @@ OVERLOOKED = 0.5
 """Share of candidates a turn does not think of, so that two agents who know the same do not both
 propose the same."""
 SURVEY_SHARE = 0.5
-"""Share of turns that look at a knob nobody has turned, while there is one. Chosen on a scratch model
-of nanolm's single turns, 24 seeds: 23.7 ± 0.8 % reproduced gain with it, 22.8 ± 0.8 % without, so
-the difference may be chance; it costs nothing and keeps knobs from being forgotten."""
+"""Share of turns that look at a knob nobody has turned, while there is one. Chosen on a scratch
+model of nanolm's single turns, 24 seeds: 23.7 ± 0.8 % reproduced gain with it, 22.8 ± 0.8 %
+without, so the difference may be chance; it costs nothing and keeps knobs from being forgotten."""
 MOST_OPTIMISM = 2.0
 """Standard deviations that the boldest turn adds to what it expects. On the modelled landscape of
 the tests 1.5 to 2.5 were alike and 0.3 was worse: hope is what opens new directions."""
