@@ -3,20 +3,22 @@
 An author says what he likes; what is recorded about commits and verdicts is what the ledger and the
 repository say. A copy goes to each reader whose edge carries it, thinned to what it carries, in the
 ledger's order. The clerk knows no scores beyond what a post may cite and decides nothing about
-jobs.
+jobs. On a broker that cannot tell its clients apart anybody may hand in anything: who takes no part
+is not heard at all, and who does cannot fill the ledger with refusals.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from community.archive.state import RunState
 from community.chronicle import Chronicle
-from community.events import Posted, Refused
+from community.events import Noticed, Posted, Refused
 from community.topology import Topology
 from forum.board import Desk, Submission
-from forum.codec import decode_draft
-from forum.errors import BoardClosedError, MessageRefusedError
+from forum.codec import decode_draft, encode
+from forum.errors import BoardClosedError, BoardError, MessageRefusedError
 from forum.ids import AgentName
 from forum.messages import (
     Body,
@@ -27,17 +29,19 @@ from forum.messages import (
     Failure,
     Finding,
     Hypothesis,
-    Post,
     Receipt,
     Review,
 )
-from forum.visibility import thin
+from forum.visibility import is_carried, thin
 from trainer.repository import Repository
 
 LAB = "lab"
 """Author of the institution's own posts."""
 PATCH_CHARACTERS = 65_536
 """Longest patch a post carries; a longer one travels by its commit."""
+REFUSALS_IN_A_ROW = 20
+"""Refusals of one author that are recorded before his next post; further ones are answered only. A
+mind that errs learns from its receipts long before; a loop, or a stranger in its name, does not."""
 
 
 class Clerk:
@@ -57,15 +61,25 @@ class Clerk:
         self._desk = desk
         self._topology = topology
         self._repository = repository
+        self._refusals: Counter[str] = Counter()
+        """By author, since his last post."""
 
     async def serve(self) -> None:
         """Take in submissions for as long as the run lives.
 
         Raises:
-            BoardClosedError: the board took in its last one; nobody could be heard any more.
+            BoardError: the board took in its last one, and why, which the ledger notes as well;
+                nobody could be heard any more.
 
         Cancellation: a post is recorded whole or not at all; readers who missed it catch up.
         """
+        try:
+            await self._serve()
+        except BoardError as error:
+            self._chronicle.record(Noticed("stop", str(error)[:300]))
+            raise
+
+    async def _serve(self) -> None:
         async for submission in self._desk.submissions():
             await self._take(submission)
         raise BoardClosedError(
@@ -83,10 +97,12 @@ class Clerk:
 
     async def _take(self, submission: Submission) -> None:
         author = submission.author
+        if author not in self._topology.edges:
+            return  # without a word: a stranger must not be able to make the ledger grow
         try:
             draft = decode_draft(submission.payload)
         except MessageRefusedError as error:
-            await self._refuse(author, getattr(error, "message_id", "") or "unreadable", str(error))
+            await self._refuse(author, error.message_id or "unreadable", error.reason)
             return
         known = self._chronicle.state.posts_by_message.get((author, draft.message_id))
         if known is not None:
@@ -95,45 +111,51 @@ class Clerk:
             await self._desk.acknowledge(author, receipt)
             return
         try:
-            body = self._establish(author, draft)
+            established = draft.model_copy(update={"body": self._establish(author, draft)})
+            # Patch and knobs are the candidate's text: bounded and cleaned before they are
+            # recorded, so that the ledger gives out later what the wire gives out now.
+            established = decode_draft(encode(established))
         except MessageRefusedError as error:
-            await self._refuse(author, draft.message_id, str(error))
+            await self._refuse(author, draft.message_id, error.reason)
             return
         readers: dict[str, Carries] = {**self._topology.readers(author), author: "everything"}
-        await self._publish(author, draft.model_copy(update={"body": body}), readers)
+        await self._publish(author, established, readers)
 
     async def _publish(self, author: str, draft: Draft, readers: Mapping[str, Carries]) -> None:
         """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost."""
         state = self._chronicle.state
-        post = Post(
-            post_id=f"p{len(state.posts) + 1}",
-            seq=state.last_seq + 1,
-            at_us=self._chronicle.clock.now_us(),
-            author=author,
-            message_id=draft.message_id,
-            thread=draft.thread,
-            body=draft.body,
-        )
-        copies = {reader: thin(post, carries) for reader, carries in sorted(readers.items())}
+        post_id = f"p{len(state.posts) + 1}"
+        reached = {
+            reader: carries
+            for reader, carries in sorted(readers.items())
+            if is_carried(draft.body, carries)
+        }
         self._chronicle.record(
             Posted(
-                post_id=post.post_id,
-                message_id=post.message_id,
+                post_id=post_id,
+                message_id=draft.message_id,
                 author=author,
-                thread=post.thread,
-                body=post.body.model_dump(mode="json"),
-                readers={name: readers[name] for name, copy in copies.items() if copy is not None},
+                thread=draft.thread,
+                body=draft.body.model_dump(mode="json"),
+                readers=dict(reached),
             )
         )
+        post = state.posts[post_id].as_post()  # as recorded, which is what catching up gives
+        self._refusals[author] = 0
         if author != LAB:
-            receipt = Receipt(message_id=post.message_id, post_id=post.post_id, seq=post.seq)
+            receipt = Receipt(message_id=post.message_id, post_id=post_id, seq=post.seq)
             await self._desk.acknowledge(AgentName(author), receipt)
-        for reader, copy in copies.items():
+        for reader, carries in reached.items():
+            copy = thin(post, carries)
             if copy is not None:
                 await self._desk.deliver(AgentName(reader), copy)
 
     async def _refuse(self, author: AgentName, message_id: str, reason: str) -> None:
-        self._chronicle.record(Refused(author, "post", reason, message_id))
+        self._refusals[author] += 1
+        if self._refusals[author] <= REFUSALS_IN_A_ROW:
+            is_last = self._refusals[author] == REFUSALS_IN_A_ROW
+            noted = f"{reason} (more like it are not noted)" if is_last else reason
+            self._chronicle.record(Refused(author, "post", noted, message_id))
         await self._desk.acknowledge(author, Receipt(message_id=message_id, reason=reason[:300]))
 
     def _establish(self, author: str, draft: Draft) -> Body:

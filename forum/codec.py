@@ -28,7 +28,6 @@ _MAX_DIGITS = 20  # a 64-bit integer has 19
 _MAX_FLOAT_CHARACTERS = 40  # repr of a double has at most 24
 _MAX_REASON_CHARACTERS = 300  # Receipt.reason
 
-Message = Draft | Post | Receipt | Notice
 MessageType = Literal["draft", "post", "receipt", "notice"]
 _M = TypeVar("_M", Draft, Post, Receipt, Notice)
 
@@ -40,11 +39,12 @@ _TYPES: Final[dict[type, tuple[MessageType, int]]] = {
 }
 
 
-def encode(message: Message) -> bytes:
-    """Return `message` in its envelope, UTF-8.
+def encode(message: _M) -> bytes:
+    """Return `message` in its envelope, UTF-8; whoever gets it can decode it.
 
     Raises:
-        MessageRefusedError: it is larger than its cap or holds what JSON cannot.
+        MessageRefusedError: it is larger than its cap, holds what JSON cannot, or was built past
+            the models' validation and would be refused where it arrives.
     """
     kind, cap_bytes = _TYPES[type(message)]
     message_id = getattr(message, "message_id", "")
@@ -57,6 +57,7 @@ def encode(message: Message) -> bytes:
         raise MessageRefusedError(reason, message_id) from None
     if len(payload) > cap_bytes:
         raise MessageRefusedError(_too_large(kind, len(payload), cap_bytes), message_id)
+    _decode(payload, type(message))  # a fault is the sender's to hear of, not silence at the reader
     return payload
 
 

@@ -17,13 +17,18 @@ everything      also log tails and reviews
 A hypothesis has no score, so a ``score`` edge does not carry it. Claims travel on every edge: they
 carry no content, and without them two researchers would confirm the same thing. Reviews come last
 because they are what a community adds to bare results, which makes them a variable to study.
-Commits named in the texts of a hypothesis, finding or failure are blanked below ``diff``; what
-people tell one another in comments and leads is theirs, and the lab asks for the post anyway.
+
+Below ``diff`` the texts of a hypothesis, finding or failure are blanked where they name its
+commits, or values of its knobs in the style of the built-in minds (``raise DEPTH 3 -> 4``,
+``DEPTH=4``, ``DEPTH to 4``). Free prose (``four layers``) cannot be policed, and what people tell
+one another in comments and leads is theirs; the lab asks for the post anyway. Blanking never
+lengthens a text, so that what was within its bounds still is.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from forum.messages import (
@@ -34,13 +39,20 @@ from forum.messages import (
     Failure,
     Finding,
     Hypothesis,
+    KnobValue,
     Lead,
     Post,
     Review,
 )
 
 _RANK: Final[dict[Carries, int]] = {"score": 0, "summary": 1, "diff": 2, "everything": 3}
+_BLANK = "…"
+"""Stands for what an edge does not carry; no longer than the shortest of it."""
 _HEX = re.compile(r"[0-9a-fA-F]{7,64}")
+# Whole words only at their start, which also keeps the search linear. An arrow counts whatever
+# stands before it: minds name knobs which their own claim leaves out, as it has the parent's value.
+_ARROW = re.compile(r"(?<![^\s,;])[^\s,;]+?(\s?(?:->|→)\s?)[^\s,;]+")
+_NUMBER = r"[-+]?\.?\d[\w.+-]*"
 _Result = TypeVar("_Result", Finding, Failure)
 _Patched = TypeVar("_Patched", Hypothesis, Finding, Failure)
 
@@ -48,6 +60,11 @@ _Patched = TypeVar("_Patched", Hypothesis, Finding, Failure)
 def carries_diff(carries: Carries) -> bool:
     """Say whether an edge gives access to the commit: it may be read, copied and merged."""
     return _RANK[carries] >= _RANK["diff"]
+
+
+def is_carried(body: Body, carries: Carries) -> bool:
+    """Say whether the edge lets anything of a post with `body` through."""
+    return _thinned(body, _RANK[carries]) is not None
 
 
 def thin(post: Post, carries: Carries) -> Post | None:
@@ -99,22 +116,37 @@ def _patch_thinned(body: _Patched, rank: int) -> _Patched:
     """Take away what ``diff`` adds, unless the edge carries it."""
     if rank >= _RANK["diff"]:
         return body
-    commits = tuple(commit.lower() for commit in (body.commit, *body.parents) if commit)
     update: dict[str, object] = {"knobs": {}, "parents": (), "commit": "", "patch": ""}
-    if isinstance(body, Hypothesis):
-        update["title"] = _blanked(body.title, commits)
-        update["rationale"] = _blanked(body.rationale, commits)
-    else:
-        update["text"] = _blanked(body.text, commits)
+    words = ("title", "rationale") if isinstance(body, Hypothesis) else ("text",)
+    for name in words:
+        text = _without_values(getattr(body, name), body.knobs)
+        update[name] = _without_commits(text, (body.commit, *body.parents))
     return body.model_copy(update=update)
 
 
-def _blanked(text: str, commits: tuple[str, ...]) -> str:
-    """Replace (abbreviated) names of `commits` in `text`."""
+def _without_commits(text: str, commits: tuple[str, ...]) -> str:
+    """Blank (abbreviated) names of `commits` in `text`."""
+    known = tuple(commit.lower() for commit in commits if commit)
 
     def blank(found: re.Match[str]) -> str:
         name = found[0].lower()
-        is_known = any(commit.startswith(name) for commit in commits)
-        return "[commit]" if is_known else found[0]
+        return _BLANK if any(commit.startswith(name) for commit in known) else found[0]
 
     return _HEX.sub(blank, text)
+
+
+def _without_values(text: str, knobs: Mapping[str, KnobValue]) -> str:
+    """Blank in `text` the values around arrows, and those that follow the names of `knobs`."""
+    text = _ARROW.sub(rf"{_BLANK}\1{_BLANK}", text)
+    if not knobs:
+        return text
+    names = "|".join(map(re.escape, knobs))
+    words = "|".join(re.escape(str(value)) for value in knobs.values() if str(value).strip())
+    value = rf"(?:{_NUMBER}|(?:{words})(?!\w))" if words else _NUMBER
+    link = r"(?:\s*[=:]\s*|\s+(?:(?:from|to|at|of|is|by)\s+)?)"
+    told = rf"(?<!\w)((?:{names}){link}){value}(?:(\s+to\s+){value})?"
+
+    def blank(found: re.Match[str]) -> str:
+        return f"{found[1]}{_BLANK}" + (f"{found[2]}{_BLANK}" if found[2] else "")
+
+    return re.sub(told, blank, text)

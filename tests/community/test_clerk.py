@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from archive_script import ended, queued, verdict
 
-from community.archive.state import RunState
 from community.board_opening import open_board
 from community.chronicle import Chronicle
-from community.clerk import Clerk
+from community.clerk import REFUSALS_IN_A_ROW, Clerk
 from community.events import AttemptStarted, Proposed, StatusChanged
 from community.scenario import BoardSection, TopologySection
 from community.topology import build_topology
-from forum.board import Board, Desk, Seat
-from forum.errors import PostRefusedError
+from forum.board import Board, Desk, Seat, Submission
+from forum.codec import encode
+from forum.errors import BoardClosedError, PostRefusedError
 from forum.ids import AgentName
 from forum.messages import (
     Body,
+    Carries,
     Comment,
     Draft,
     Evidence,
     Finding,
     Hypothesis,
+    KnobValue,
     Post,
     Prediction,
+    Receipt,
     Review,
 )
+from forum.visibility import thin
 from trainer.repository import Repository
 
 NAMES = ("ada", "bob", "cleo", "dan", "eve", "fay")
@@ -114,14 +119,21 @@ async def test_only_neighbours_hear_a_post(
     assert set(chronicle.state.delivered) == {"ada", *readers}
 
 
-async def proposal(chronicle: Chronicle, repository: Repository, author: str = "ada") -> str:
+async def proposal(
+    chronicle: Chronicle,
+    repository: Repository,
+    author: str = "ada",
+    *,
+    comment: str = "knob",
+    knobs: dict[str, KnobValue] | None = None,
+) -> str:
     """Commit and record a proposal of `author`."""
     opened = chronicle.state.opened
     assert opened is not None
-    files = {"train.py": b"RATE = 2.0\n# knob\nWIDTH = 4\n"}
+    files = {"train.py": f"RATE = 2.0\n# {comment}\nWIDTH = 4\n".encode()}
     commit = repository.commit(files, (opened.baseline_commit,), f"{author} <a@b>", "faster\n", 0)
     chronicle.record(
-        Proposed(commit, (opened.baseline_commit,), "t1", author, "faster", {"RATE": 2.0})
+        Proposed(commit, (opened.baseline_commit,), "t1", author, "faster", knobs or {"RATE": 2.0})
     )
     return commit
 
@@ -266,4 +278,111 @@ async def test_own_work_cannot_be_reviewed(chronicle: Chronicle, repository: Rep
 
     async with served("memory", chronicle, repository, COMPLETE) as (board, desk):
         await everything_heard(board, desk, praise)
-    assert isinstance(chronicle.state, RunState)
+    assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["hypothesis"]
+
+
+def noise(name: str) -> bytes:
+    """Return bytes that are a draft up to its body, which is of no kind."""
+    message = {"message_id": name, "body": {"kind": "verdict"}}
+    return json.dumps({"v": 1, "type": "draft", "message": message}).encode()
+
+
+class ScriptedDesk:
+    """Hands in what it was given, whoever is said to have written it, and keeps the receipts."""
+
+    def __init__(self, *submissions: tuple[str, bytes]) -> None:
+        self.given = [Submission(AgentName(author), payload) for author, payload in submissions]
+        self.receipts: list[tuple[str, Receipt]] = []
+
+    async def submissions(self) -> AsyncIterator[Submission]:
+        """Give one after the other, then end."""
+        for submission in self.given:
+            yield submission
+
+    async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
+        """Keep it."""
+        self.receipts.append((author, receipt))
+
+    async def deliver(self, reader: AgentName, post: Post) -> None:
+        """Drop it."""
+
+    async def serve(self, chronicle: Chronicle, repository: Repository) -> None:
+        """Have a clerk take everything in."""
+        topology = build_topology(NAMES, COMPLETE, seed=3)
+        with pytest.raises(BoardClosedError):
+            await Clerk(chronicle, self, topology, repository).serve()  # type: ignore[arg-type]
+
+
+async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
+    """Who takes no part gets no row and no answer, whatever he hands in; the next author does."""
+    hello = encode(draft(Comment(text="hello")))
+    before = chronicle.state.last_seq
+    desk = ScriptedDesk(
+        ("mallory", hello), ("mallory", noise("m2")), ("mallory", b"\xff"), ("ada", hello)
+    )
+    await desk.serve(chronicle, repository)
+    rows = list(chronicle.ledger.rows(before))
+    assert [row.event.kind for row in rows] == ["posted", "noticed"]
+    assert {author for author, _ in desk.receipts} == {"ada"}
+
+
+async def test_refusals_in_a_row_are_answered_and_no_longer_recorded(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """One name cannot fill the ledger with nonsense; a post of its own starts the count anew."""
+    bad = [("ada", noise(f"x{number}")) for number in range(REFUSALS_IN_A_ROW + 10)]
+    hello = encode(draft(Comment(text="hello")))
+    desk = ScriptedDesk(*bad, ("bob", noise("b1")), ("ada", hello), ("ada", noise("again")))
+    await desk.serve(chronicle, repository)
+    whose = [(refused.who, refused.message_id) for _, refused in chronicle.state.refusals]
+    assert whose == [
+        *(("ada", f"x{number}") for number in range(REFUSALS_IN_A_ROW)), ("bob", "b1"),
+        ("ada", "again"),
+    ]  # fmt: skip
+    assert "not noted" in chronicle.state.refusals[REFUSALS_IN_A_ROW - 1][1].reason
+    assert len(desk.receipts) == len(desk.given)
+
+
+async def test_the_ledger_says_why_the_board_hands_in_no_more(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """The end of the desk is an error, and its reason outlives the terminal."""
+    await ScriptedDesk().serve(chronicle, repository)
+    _, notice = chronicle.state.notices[-1]
+    assert (notice.notice, "no more posts" in notice.text) == ("stop", True)
+
+
+@pytest.mark.parametrize("broker", ["memory", "embedded"])
+@pytest.mark.parametrize("carries", ["summary", "everything"])
+async def test_the_ledger_gives_out_later_what_the_wire_gave_at_once(
+    broker: str, carries: Carries, chronicle: Chronicle, repository: Repository
+) -> None:
+    """A patch with hidden characters, a title at its bound: feed and catching up are the same."""
+    commit = await proposal(chronicle, repository, comment="hid\u200bden \x1b[31m")
+    assert chronicle.state.opened is not None
+    parent = chronicle.state.opened.baseline_commit[:7]
+    title = f"raise RATE 1.0 -> 2.0 on {parent}, {commit[:7]} ".ljust(300, "x")
+    body = hypothesis(commit).model_copy(update={"title": title})
+    family = TopologySection(family="complete", carries=carries)
+    async with served(broker, chronicle, repository, family) as (board, desk):
+        got = await everything_heard(board, desk, lambda seat: seat.submit(draft(body)))
+    record = chronicle.state.posts["p1"]
+    assert got["bob"] == [thin(record.as_post(), carries)]
+    assert got["ada"] == [thin(record.as_post(), "everything")]
+    assert isinstance(got["ada"][0].body, Hypothesis)
+    assert "+# hidden [31m" in got["ada"][0].body.patch
+
+
+async def test_knobs_that_no_post_can_carry_are_refused(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """What a proposal holds beyond a post's bounds is its author's to hear of, before recording."""
+    commit = await proposal(chronicle, repository, knobs={"RATE": "x" * 301})
+
+    async def say(seat: Seat) -> None:
+        with pytest.raises(PostRefusedError, match="knobs"):
+            await seat.submit(draft(hypothesis(commit)))
+
+    async with served("memory", chronicle, repository, COMPLETE) as (board, desk):
+        await everything_heard(board, desk, say)
+    assert not chronicle.state.posts

@@ -10,7 +10,7 @@ import pytest
 from archive_script import queued, verdict
 from bench_script import House, house, scenario_of
 
-from agents.errors import NotVisibleError, ProposalRefusedError
+from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Proposal
 from community.admission import Admission
 from community.chronicle import Chronicle
@@ -145,16 +145,24 @@ async def test_the_lab_confirms_where_nobody_can(
 
 
 async def test_a_claim_is_left_to_a_patient_reproducer(
-    chronicle: Chronicle, repository: Repository, tmp_path: Path
+    chronicle: Chronicle, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While somebody can still take a claim, the lab leaves it alone."""
     scenario = scenario_of(reproduce_after=1e6)
+    has_looked = asyncio.Event()
+
+    async def look_again() -> None:
+        has_looked.set()
+        await asyncio.Event().wait()
+
     async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
-        lab_task = asyncio.create_task(home.institution.reproduce_unclaimed())
+        monkeypatch.setattr(home.institution, "_look_again", look_again)
         post_id = await screened(home, "ada", 1.5)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert chronicle.state.hypotheses[post_id].reproduction_by is None
+        lab_task = asyncio.create_task(home.institution.reproduce_unclaimed())
+        # It comes to look again once it has left the claim alone, or has confirmed it.
+        await asyncio.wait_for(has_looked.wait(), 10)
+        assert not chronicle.state.hypotheses[post_id].confirmations
+        assert chronicle.state.hypotheses[post_id].status == "improved"
         lab_task.cancel()
 
 
@@ -271,8 +279,7 @@ async def test_the_last_experiments_are_kept_for_the_leading_claim(
         claim = await screened(home, "ada", 1.5)
         other = await home.propose("bob", 1.7)
         waiting = asyncio.create_task(home.lab("bob").run(home.commit_of(other), other))
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # it asks in its first step, or waits until the ledger grows
         assert not chronicle.state.hypotheses[other].experiments
         assert (await home.lab("cleo").reproduce(claim)).status == "reproduced"
         assert await home.institution.until_over() == "experiments"
@@ -335,3 +342,24 @@ async def test_the_lab_spends_no_more_than_its_share(
         for step in range(2, 19):
             await screened(home, "bob", 1.0 + step / 1000)
     assert admission.lab_may_confirm(chronicle.state)
+
+
+async def test_the_lab_holds_everybody_to_his_role(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """What a mind or an agent forgets to check is refused where it is done."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        opened = chronicle.state.opened
+        assert opened is not None
+        start = opened.baseline_commit
+        with pytest.raises(NoRightError, match="propose"):
+            await home.propose("cleo", 1.5)
+        with pytest.raises(NoRightError, match="merge"):
+            await home.lab("ada").merge(start, start)
+        mine, other = await screened(home, "ada", 1.5), await screened(home, "bob", 1.2)
+        both = (home.commit_of(mine), home.commit_of(other))
+        text = {"train.py": "RATE = 1.6\n# knob\nWIDTH = 4\n"}
+        with pytest.raises(NoRightError, match="merge"):
+            await home.lab("ada").prepare(Proposal(both, text, "joined"))
+        outcome = await home.lab("bob").reproduce(mine)
+    assert (outcome.outcome, "no right" in outcome.reason) == ("refused", True)

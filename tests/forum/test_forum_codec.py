@@ -201,3 +201,15 @@ def test_what_json_cannot_carry_is_refused_on_the_way_out(
     for update in ({"text": "\ud800"}, {"evidence": not_a_number}):
         with pytest.raises(MessageRefusedError, match="JSON cannot carry"):
             encode(make_post(finding.model_copy(update=update)))
+
+
+def test_what_a_reader_would_refuse_is_refused_on_the_way_out(
+    bodies: dict[str, Any], make_post: Any
+) -> None:
+    """A message built past validation is the sender's error, not silence at the reader."""
+    long = bodies["hypothesis"].model_copy(update={"title": "x" * 301})
+    with pytest.raises(MessageRefusedError, match=r"post is malformed: body.*title") as caught:
+        encode(make_post(long))
+    assert caught.value.message_id == "m"
+    with pytest.raises(MessageRefusedError, match="receipt is malformed"):
+        encode(Receipt.model_construct(message_id="", reason=""))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any, get_args
 
 import pytest
 
-from forum.codec import encode
-from forum.messages import Carries
+from forum.codec import decode_post, encode
+from forum.messages import Carries, Prediction
 from forum.visibility import carries_diff, thin
 
 COMMIT = "4f1c9d2e8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d"
@@ -116,6 +117,85 @@ def test_commits_do_not_leak_below_diff(
     assert COMMIT[:7] not in seen
     assert PARENT[:7] not in seen
     assert ("deadbeef" in seen) == (carries == "summary")
+
+
+KNOBS = {"MATRIX_LR": 0.0137, "DEPTH": 4, "ACTIVATION": "gelu", "TIED": True}
+
+
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        (
+            f"raise MATRIX_LR 0.002 -> 0.0137, set ACTIVATION relu2 -> gelu on {PARENT[:7]} (tpe)",
+            "raise MATRIX_LR … -> …, set ACTIVATION … -> … on … (tpe)",
+        ),
+        ("lower WIDTH 48 -> 32", "lower WIDTH … -> …"),
+        ("DEPTH=4, MATRIX_LR: 1.37e-2; TIED = True", "DEPTH=…, MATRIX_LR: …; TIED = …"),
+        ("DEPTH from 3 to 4, DEPTH 12", "DEPTH from … to …, DEPTH …"),
+        (
+            "DEPTH matters; WIDTH 48 and DEPTH_2 5 are other knobs, from 12 results I expect +0.1",
+            "DEPTH matters; WIDTH 48 and DEPTH_2 5 are other knobs, from 12 results I expect +0.1",
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["hypothesis", "finding", "failure"])
+def test_values_of_knobs_are_blanked_in_words_below_diff(
+    kind: str, words: str, seen: str, bodies: dict[str, Any], make_post: Any
+) -> None:
+    """A summary names the knobs; the values that the built-in minds write beside them stay."""
+    fields = ("title", "rationale") if kind == "hypothesis" else ("text",)
+    body = bodies[kind].model_copy(update={"knobs": KNOBS, **dict.fromkeys(fields, words)})
+    for carries, expected in (("summary", seen), ("diff", words)):
+        thinned = thin(make_post(body), carries).body
+        assert [getattr(thinned, field) for field in fields] == [expected] * len(fields)
+
+
+def random_words(chance: random.Random, length: int) -> str:
+    """Return `length` characters of what blanking looks for, and of what it must not fall over."""
+    pieces = (
+        COMMIT[:7], PARENT[:7], PARENT, COMMIT.upper(), *KNOBS, "4", "0.0137", "->", "→", "=", ",",
+        " ", " to ", " is ", "-", ".", "\n", "é", "😀", "…", "raise",
+    )  # fmt: skip
+    text = "".join(chance.choice(pieces) + chance.choice(("", " ")) for _ in range(length))
+    return text[:length]
+
+
+def random_body(chance: random.Random, body: Any) -> Any:
+    """Return `body` with its texts filled to the brim; validated, as a decoded draft is."""
+    long, short = random_words(chance, 4_000), random_words(chance, 300)
+    full = {
+        "title": short, "rationale": long, "text": short if body.kind == "claim" else long,
+        "log_tail": long, "knobs": KNOBS, "commit": COMMIT, "parents": (PARENT, COMMIT[::-1]),
+        "patch": "+x\n" * 20_000, "prediction": Prediction(gain=0.1, confidence=0.5),
+    }  # fmt: skip
+    known = {name: value for name, value in full.items() if hasattr(body, name)}
+    return type(body).model_validate({**body.model_dump(), **known})
+
+
+def test_whatever_an_edge_carries_survives_the_wire(bodies: dict[str, Any], make_post: Any) -> None:
+    """No thinned copy outgrows a bound: each arrives, and as the ledger would give it out."""
+    chance = random.Random(11)
+    arrived = 0
+    for _ in range(60):
+        for kind in FIRST_LEVEL:
+            post = make_post(random_body(chance, bodies[kind]))
+            for carries in LEVELS:
+                copy = thin(post, carries)
+                if copy is not None:
+                    assert decode_post(encode(copy)) == copy
+                    assert thin(decode_post(encode(post)), carries) == copy
+                    arrived += 1
+    assert arrived == 60 * sum(len(LEVELS) - LEVELS.index(each) for each in FIRST_LEVEL.values())
+
+
+def test_a_full_title_with_a_short_commit_does_not_grow(
+    bodies: dict[str, Any], make_post: Any
+) -> None:
+    """Seven characters are replaced by fewer: 300 stay at most 300."""
+    title = f"merge {PARENT[:7]} into {COMMIT[:7]} ".ljust(300, "x")
+    copy = thin(make_post(bodies["hypothesis"].model_copy(update={"title": title})), "summary")
+    assert copy.body.title.startswith("merge … into … x")
+    assert decode_post(encode(copy)) == copy
 
 
 def test_an_authors_own_knob_names_are_overwritten(bodies: dict[str, Any], make_post: Any) -> None:
