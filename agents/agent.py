@@ -103,6 +103,8 @@ class Agent:
         self._may_act = asyncio.Event()
         self._may_act.set()
         self._over = asyncio.Event()
+        self._left: str | None = None
+        """Why it took its last turn, once that is known; empty when the run stopped."""
         self._trees = Trees(lab)
         self._reading = reading_view(lab, role)
         self._interruptions = -1
@@ -111,10 +113,13 @@ class Agent:
         self._idle_s = 0.0
         self._fruitless = 0
 
-    async def live(self) -> None:
+    async def live(self) -> str:
         """Take turns until the run stops, the board closes or the role's turns are used up.
 
         First it catches up and reports on what an earlier life left unreported.
+
+        Returns:
+            Why it left before the run stopped; empty if the run did stop.
 
         Cancellation: the feed is left; experiments that were asked for go on in the lab.
         """
@@ -131,19 +136,21 @@ class Agent:
                 await self._finish_earlier_life(memory, conduct)
                 while not self._over.is_set() and self.spend.has_turns:
                     await self._take_turn(briefing, memory, conduct)
-            except BoardClosedError:
-                _log.info("%s leaves: the board closed", self.name)
+            except BoardClosedError as error:
+                self._end(str(error))
             finally:
                 for listener in listeners:
                     listener.cancel()
+        return f"its {self.spend.turns} turns are used up" if self._left is None else self._left
 
     async def _listen(self, memory: Memory) -> None:
+        why = "its feed ended"
         try:
             async for post in self._seat.posts():
                 self._take_in(memory, [post])
-        except BoardClosedError:
-            pass
-        self._end()
+        except BoardClosedError as error:
+            why = str(error)
+        self._end(why)
 
     async def _catch_up(self, memory: Memory) -> None:
         """Take in from the ledger what an interrupted feed may have missed; the rest is known."""
@@ -156,15 +163,18 @@ class Agent:
         try:
             async for notice in self._seat.notices():
                 if notice.kind == "stop":
-                    self._end()
+                    self._end("")
                 elif notice.kind == "pause":
                     self._may_act.clear()
                 elif notice.kind == "resume":
                     self._may_act.set()
-        except BoardClosedError:
-            self._end()
+        except BoardClosedError as error:
+            self._end(str(error))
 
-    def _end(self) -> None:
+    def _end(self, why: str) -> None:
+        """Take no further turn; `why` is empty when the run stops."""
+        if self._left is None:
+            self._left = why
         self._over.set()
         self._may_act.set()
         self._news.set()
@@ -179,10 +189,10 @@ class Agent:
         """Report on own hypotheses and claims whose result was never posted."""
         for post in memory.unfinished_runs():
             if await conduct.finish_run(post) == "stopped":
-                return self._end()
+                return self._end("")
         for post in memory.unfinished_reproductions():
             if await conduct.finish_reproduction(post) == "stopped":
-                return self._end()
+                return self._end("")
         return None
 
     async def _take_turn(self, briefing: Briefing, memory: Memory, conduct: Conduct) -> None:
@@ -234,6 +244,7 @@ class Agent:
             remaining_experiments=await self._lab.remaining_experiments(),
             idle_s=self._idle_s,
             run_s=memory.usual_run_s(),
+            confirmations=memory.confirmations(),
         )
 
     async def _decide(self, observation: Observation) -> tuple[Action, ...]:
@@ -266,7 +277,7 @@ class Agent:
         self._idle_s = 0.0
         result = await conduct.carry_out(action, turn, index)
         if result == "stopped":
-            self._end()
+            self._end("")
         elif result == "fruitless":
             self._fruitless += 1
             _log.info("%s, turn %d: %s", self.name, turn, conduct.last_fault)

@@ -8,7 +8,6 @@ the board's echo.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Literal
 
 from pydantic import ValidationError
@@ -217,8 +216,7 @@ class Conduct:
         post = Post(
             post_id=receipt.post_id or message_id,
             seq=receipt.seq or self._memory.last_seq + 1,
-            # Only differences are used (how long a run took), so the loop's own zero will do.
-            at_us=int(asyncio.get_running_loop().time() * 1e6),
+            at_us=0,  # run time is the ledger's; the board's echo tells it
             author=self._me,
             message_id=message_id,
             thread=thread,

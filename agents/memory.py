@@ -9,7 +9,7 @@ It believes nothing but what posts and the agent's own outcomes said, keeps no t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from agents.lab import Briefing, Outcome, Proposal
@@ -61,8 +61,6 @@ class _Thread:
     told_status: str = ""
     """A status the lab told in private, newer than all results."""
     claimed_by: set[str] = field(default_factory=set)
-    answered_by: set[str] = field(default_factory=set)
-    """Who posted a comment in it."""
     withdrawn_by: set[str] = field(default_factory=set)
     """Who took back in it what it had announced: its proposer, or who meant to confirm it."""
     is_reviewed_by_me: bool = False
@@ -115,8 +113,12 @@ class Memory:
         """Own hypotheses and reproduction claims so far."""
 
     def fold(self, post: Post) -> bool:
-        """Take in one post; return whether it was new and somebody else's."""
+        """Take in one post; return whether it was new and somebody else's.
+
+        One's own come twice: at once, without a time, and as the board's echo, which tells it.
+        """
         if post.post_id in self._seen:
+            self._stamp(post)
             return False
         self._seen.add(post.post_id)
         self.last_seq = max(self.last_seq, post.seq)
@@ -133,11 +135,8 @@ class Memory:
             if post.author == self._me:
                 self._own_claims[body.target] = post
                 self.experiments += 1
-        elif isinstance(body, Comment) and post.thread is not None:
-            thread = self._thread(post.thread, post.seq)
-            thread.answered_by.add(post.author)
-            if post.message_id.endswith(WITHDRAWAL):
-                thread.withdrawn_by.add(post.author)
+        elif isinstance(body, Comment) and post.thread and post.message_id.endswith(WITHDRAWAL):
+            self._thread(post.thread, post.seq).withdrawn_by.add(post.author)
         return post.author != self._me
 
     def remember(self, proposal: Proposal, commit: str, outcome: Outcome) -> None:
@@ -214,7 +213,8 @@ class Memory:
             is_mine = thread.author == self._me
             # The lab confirms a claim once; a second word on it means that this was done.
             is_done = bool(thread.reported_by - {thread.author})
-            if is_mine or is_done or not thread.commit or thread.hypothesis in self._given_up:
+            is_given_up = thread.hypothesis in self._given_up or self._me in thread.withdrawn_by
+            if is_mine or is_done or not thread.commit or is_given_up:
                 continue
             if first.score is None or first.gain is None:
                 continue
@@ -226,7 +226,7 @@ class Memory:
                     status=thread.status,
                     score=first.score,
                     gain=first.gain,
-                    is_claimed=bool(thread.claimed_by - {self._me}),
+                    is_claimed=bool(thread.claimed_by - thread.withdrawn_by - {self._me}),
                 )
             )
         return tuple(claims)
@@ -248,7 +248,7 @@ class Memory:
             for thread in self._ordered()
             if thread.post is not None
             and thread.author == self._me
-            and self._me not in thread.reported_by | thread.answered_by
+            and self._me not in thread.reported_by | thread.withdrawn_by
         )
 
     def unfinished_reproductions(self) -> tuple[Post, ...]:
@@ -257,15 +257,23 @@ class Memory:
             post
             for target, post in self._own_claims.items()
             if self._me not in self._threads[target].reported_by
-            and self._me not in self._threads[target].answered_by
+            and self._me not in self._threads[target].withdrawn_by
         )
 
+    def confirmations(self) -> int:
+        """Return how many ended reproductions were heard of: reports by others than the proposer's.
+
+        Failed ones count, for they cost the same.
+        """
+        return sum(bool(t.reported_by - {t.author}) for t in self._threads.values())
+
     def usual_run_s(self) -> float | None:
-        """Return the median seconds from a visible hypothesis to its first result."""
+        """Return the median seconds of run time from a visible hypothesis to its first result."""
         durations = [
             (thread.screen.at_us - thread.post.at_us) / 1e6
             for thread in self._ordered()
             if thread.post is not None and thread.screen is not None
+            if thread.post.at_us and thread.screen.at_us
         ]
         durations = [each for each in durations if each >= 0]
         return median(durations[-RECENT_RUNS:]) if durations else None
@@ -274,6 +282,20 @@ class Memory:
         thread = self._threads.setdefault(hypothesis, _Thread(hypothesis, seq))
         thread.first_seq = min(thread.first_seq, seq)
         return thread
+
+    def _stamp(self, echo: Post) -> None:
+        """Note when one's own post was recorded: local clocks know nothing of earlier lives."""
+        body = echo.body
+        if echo.author != self._me:
+            return
+        if isinstance(body, Hypothesis):
+            self._threads[echo.post_id].post = echo
+        elif isinstance(body, (Finding, Failure)):
+            results = self._threads[body.hypothesis].results
+            results[:] = [
+                replace(each, at_us=echo.at_us) if each.seq == echo.seq else each
+                for each in results
+            ]
 
     def _ordered(self) -> list[_Thread]:
         return sorted(self._threads.values(), key=lambda thread: thread.first_seq)

@@ -82,3 +82,5 @@ class Observation:
     """Seconds of loop time for which the agent has only waited; a bound on holding back."""
     run_s: float | None = None
     """Median seconds from a visible hypothesis to its result; None before the first."""
+    confirmations: int = 0
+    """Ended reproductions it has heard of, whatever came out."""

@@ -90,9 +90,15 @@ class Admission:
         return is_last and bool(leading_claims(state))
 
     def lab_may_confirm(self, state: RunState) -> bool:
-        """Whether another confirmation keeps confirmations within their share, or is the last."""
+        """Whether another confirmation keeps confirmations within their share, or is the last.
+
+        It is not the last if it left a few experiments over that could not confirm what they find.
+        """
         if self.keeps_the_rest(state):
             return True
+        remaining = self.remaining(state)
+        if remaining is not None and remaining < 2 * self.confirmation_size:
+            return False
         spent = sum(e.queued.purpose.startswith("confirm") for e in state.experiments.values())
         after = spent + self.confirmation_size
         screens = state.experiments_admitted - spent

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 
-from agents.roles import Role
-from community.admission import Admission
+from agents.roles import Right, Role
+from community.admission import Admission, leading_claims
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.clerk import Clerk, evidence_on
@@ -20,12 +20,14 @@ from community.queueing import Regard
 from community.reproduction import LAB, Reproductions, claim_for_lab
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
-from community.screening import follow_screen, screen_of
+from community.screening import awaits_status, follow_screen, screen_of
 from forum.messages import Finding
 
 LOOK_S = 0.5
 """Seconds between two looks at conditions that only the clock can change."""
 LOG_TAIL_CHARACTERS = 2_000
+DESERTED = "all researchers have left"
+"""Why a run ends in which nobody is left who could ask for anything."""
 
 
 class Institution:
@@ -62,9 +64,14 @@ class Institution:
         self._roles = roles
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_deserted = False
         self._reproductions = Reproductions(
             chronicle, scheduler, admission, scenario.noise.confirm_pairs
         )
+
+    def may(self, agent: str, right: Right) -> bool:
+        """Whether the role of `agent` holds `right`."""
+        return agent in self._roles and right in self._roles[agent].rights
 
     def may_screen(self, claim: HypothesisState) -> bool:
         """Whether asking `screen` now gives an answer that waiting would not better."""
@@ -107,7 +114,8 @@ class Institution:
 
     def reproduce(self, hypothesis: str, by: str) -> str:
         """Open a confirmation in the name of `by`; returns why not, or an empty string."""
-        refusal = self._reproductions.open(hypothesis, by)
+        may_confirm = by == LAB or self.may(by, "reproduce")
+        refusal = self._reproductions.open(hypothesis, by, has_right=may_confirm)
         if not refusal:
             self._carry_out(hypothesis)
         return refusal
@@ -139,22 +147,42 @@ class Institution:
                 self.chronicle.clock.now_us(),
                 self._patience_us(),
             )
-            may_confirm = self.admission.lab_may_confirm(self.chronicle.state)
-            if claim is None or not may_confirm or self.reproduce(claim.post_id, LAB):
+            if claim is None or not self._may_confirm() or self.reproduce(claim.post_id, LAB):
                 await self._look_again()
                 continue
             await self._until_reproduced(claim)
 
+    def _may_confirm(self) -> bool:
+        """Whether the lab may open a confirmation now.
+
+        The last one waits for screens on their way, which may show something better to confirm.
+        Shares do not matter any more when nobody is there or asks for what is left.
+        """
+        state = self.chronicle.state
+        if self.admission.keeps_the_rest(state):
+            return not self._is_under_way()
+        return self.admission.lab_may_confirm(state) or self._nobody_asks()
+
     async def _until_reproduced(self, claim: HypothesisState) -> None:
         await self.chronicle.wait_until(lambda _: claim.reproduction_by is None)
 
+    def desert(self) -> None:
+        """Take note that all researchers have left, so that nothing new will be asked for."""
+        self._is_deserted = True
+
     async def until_over(self) -> str:
-        """Wait until a stop condition holds; returns which."""
+        """Wait until a stop condition holds; returns which.
+
+        One of them is that all researchers have left, and what they left behind is measured and
+        confirmed.
+        """
         while True:
             now_s = self.chronicle.clock.now_us() / 1e6
             reason = self.admission.reason_to_stop(self.chronicle.state, now_s)
-            if not reason and self._is_idle():
+            if not reason and self._is_spent():
                 reason = "experiments"
+            if not reason and self._is_deserted and self._is_settled():
+                reason = DESERTED
             if reason:
                 self.admission.close()
                 return reason
@@ -224,10 +252,10 @@ class Institution:
     def _is_claimable(self, claim: HypothesisState) -> bool:
         state = self.chronicle.state
         return any(
-            "reproduce" in role.rights
+            self.may(name, "reproduce")
             and name not in (claim.proposer, claim.author)
             and claim.commit in state.readable(name)
-            for name, role in self._roles.items()
+            for name in self._roles
         )
 
     def _run_wall_us(self) -> int:
@@ -242,20 +270,43 @@ class Institution:
     def _patience_us(self) -> int:
         """How long a claim is offered; short once everything else waits for its confirmation."""
         patience = self._scenario.lab.reproduce_after
-        if self.admission.keeps_the_rest(self.chronicle.state):
+        if self.admission.keeps_the_rest(self.chronicle.state) or self._nobody_asks():
             patience = min(patience, 1.0)
         return round(patience * self._run_wall_us())
 
-    def _is_idle(self) -> bool:
+    def _is_spent(self) -> bool:
         """Whether too little is left to confirm anything and nobody has asked for it lately."""
         state = self.chronicle.state
         remaining = self.admission.remaining(state)
-        if remaining is None or remaining >= self.admission.confirmation_size or not state.noise:
-            return False
-        if state.pending() or any(h.reproduction_by for h in state.hypotheses.values()):
-            return False
-        last_us = max((e.verdict_us or 0 for e in state.experiments.values()), default=0)
-        return self.chronicle.clock.now_us() - last_us > max(2 * self._run_wall_us(), 5_000_000)
+        is_too_little = remaining is not None and remaining < self.admission.confirmation_size
+        return is_too_little and bool(state.noise) and self._is_quiet()
+
+    def _nobody_asks(self) -> bool:
+        """Whether all have left, or nobody wants the few experiments that are left."""
+        remaining = self.admission.remaining(self.chronicle.state)
+        is_near_the_end = remaining is not None and remaining < 2 * self.admission.confirmation_size
+        return self._is_deserted or (is_near_the_end and self._is_quiet())
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing is under way, and was not for the time of two runs."""
+        verdicts = (e.verdict_us or 0 for e in self.chronicle.state.experiments.values())
+        silence_us = self.chronicle.clock.now_us() - max(verdicts, default=0)
+        return not self._is_under_way() and silence_us > max(2 * self._run_wall_us(), 5_000_000)
+
+    def _is_settled(self) -> bool:
+        """Whether nothing is under way and nothing is left that the lab would confirm."""
+        state = self.chronicle.state
+        remaining = self.admission.remaining(state)
+        can_confirm = remaining is None or remaining >= self.admission.confirmation_size
+        return not self._is_under_way() and not (can_confirm and leading_claims(state))
+
+    def _is_under_way(self) -> bool:
+        """Whether a verdict, or the status that follows from it, is still to come."""
+        state = self.chronicle.state
+        return bool(state.pending()) or any(
+            claim.reproduction_by is not None or awaits_status(state, claim)
+            for claim in state.hypotheses.values()
+        )
 
     async def _look_again(self) -> None:
         """Wait for the next row, at most `LOOK_S` seconds."""

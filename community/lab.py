@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from agents.errors import NotVisibleError, ProposalRefusedError
+from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
+from agents.roles import Right
 from community.archive.state import HypothesisState
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
-from community.screening import screen_of, tree_of
+from community.screening import screen_of, screened_score, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
 from trainer.errors import PatchRefusedError
@@ -64,12 +65,16 @@ class AgentLab:
 
     async def merge(self, first: str, second: str) -> Merged:
         """Merge two commits that have reached the agent."""
+        self._must_hold("merge")
         self._must_see(first, second)
         merged = self._institution.bench.repository.merge(first, second)
         return Merged(self._editable(merged.files), tuple(merged.conflicts))
 
     async def prepare(self, proposal: Proposal) -> Prepared:
         """Commit a proposal; nothing runs yet."""
+        self._must_hold("propose")
+        if self._joins(proposal):
+            self._must_hold("merge")
         self._must_see(*proposal.parents)
         institution, state = self._institution, self._institution.chronicle.state
         bench = institution.bench
@@ -177,6 +182,19 @@ class AgentLab:
         """Return how many experiments the run may still start."""
         return self._institution.admission.remaining(self._institution.chronicle.state)
 
+    def _must_hold(self, right: Right) -> None:
+        if not self._institution.may(self._agent, right):
+            raise NoRightError(f"{self._agent}'s role has no right to {right}")
+
+    def _joins(self, proposal: Proposal) -> bool:
+        """Whether it joins branches: a confirmed first parent is what its gain is against."""
+        state = self._institution.chronicle.state
+        first = proposal.parents[0] if proposal.parents else ""
+        claims = [state.hypotheses[post] for post in state.hypotheses_by_commit.get(first, ())]
+        is_confirmed = any(claim.status == "reproduced" for claim in claims)
+        is_reference = is_confirmed or (state.opened and first == state.opened.baseline_commit)
+        return len(proposal.parents) - bool(is_reference) > 1
+
     def _must_see(self, *commits: str) -> None:
         hidden = set(commits) - self._institution.chronicle.state.readable(self._agent)
         if hidden:
@@ -220,13 +238,12 @@ class AgentLab:
         return None
 
     def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:
-        """Tell a verdict: the status, and the mean on dev. Vault numbers stay in the lab."""
-        state = self._institution.chronicle.state
+        """Tell a verdict: the status and the screen's score. Vault numbers stay in the lab."""
         return Outcome(
             outcome=verdict.outcome,
             commit=claim.commit,
             verdict_id=verdict.verdict_id,
-            score=state.mean_score(claim.tree_key, "dev"),
+            score=screened_score(self._institution.chronicle.state, claim.post_id),
             status=claim.status,
             gain=claim.screened_gain,
             reason=verdict.reason,

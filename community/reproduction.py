@@ -48,14 +48,17 @@ class Reproductions:
         self._admission = admission
         self._pairs = pairs
 
-    def open(self, hypothesis: str, by: str) -> str:
-        """Open a confirmation of `hypothesis` in the name of `by`.
+    def open(self, hypothesis: str, by: str, *, has_right: bool = True) -> str:
+        """Open a confirmation of `hypothesis` in the name of `by`, whose role may hold the right.
 
         Returns:
             Empty when it is open now, else why it is refused: one of a few fixed texts, which say
             nothing of a claim that `by` may not have heard. The ledger keeps the details.
         """
         text, detail = self._refusal(hypothesis, by)
+        if not text and not has_right:
+            text = f"the role of {by} has no right to reproduce"
+            detail = f"{hypothesis}: {text}"
         if not text and not self._admission.reserve(self._chronicle.state):
             text = "too few experiments remain for a confirmation"
             detail = f"{hypothesis}: a confirmation needs {2 * self._pairs} experiments"

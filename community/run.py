@@ -21,7 +21,7 @@ from agents.roles import Role, load_role
 from community.admission import Admission
 from community.archive.export import write_results_tsv
 from community.archive.ledger import LedgerReader
-from community.archive.state import HypothesisState, RunState
+from community.archive.state import RunState
 from community.board_opening import open_board
 from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
@@ -44,6 +44,7 @@ from community.queueing import Queue, Regard
 from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
+from community.screening import awaits_status
 from community.topology import Topology, build_topology
 from forum.board import Board
 from forum.errors import ForumError
@@ -113,7 +114,8 @@ async def run_community(
             chronicle.clock = RunClock(offset_us=chronicle.state.last_us)
             if is_resumed and chronicle.state.opened is not None:
                 lost = [e.queued.experiment_id for e in chronicle.state.running()]
-                chronicle.record(RunResumed(tuple(lost), host_facts()))
+                limit = scenario.stop.experiments
+                chronicle.record(RunResumed(tuple(lost), host_facts(), limit))
             else:
                 chronicle.record(opening.opened)
             _keep_files(chronicle, opening, folder)
@@ -170,6 +172,7 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
                 group.create_task(_live_agent(community, member), name=f"agent {member.name}")
                 for member in members
             ]
+            tasks.append(group.create_task(_note_desertion(institution, living), name="presence"))
             why = await institution.until_over()
             await _last_words(chronicle)
             await desk.notify(Notice(kind="stop", text=why))
@@ -199,6 +202,12 @@ def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel("the run is over")
 
 
+async def _note_desertion(institution: Institution, living: list[asyncio.Task[None]]) -> None:
+    """Tell the institution when the last agent has left, with the run still going on."""
+    await asyncio.wait(living)
+    institution.desert()
+
+
 async def _live_agent(community: _Community, member: Member) -> None:
     """Seat one agent and let it live; what it broke on is noted, and the community goes on."""
     chronicle = community.chronicle
@@ -224,9 +233,11 @@ async def _live_agent(community: _Community, member: Member) -> None:
                 notebook=before.notebook,
                 on_turn=on_turn,
             )
-            await agent.live()
+            why = await agent.live()
     except* (AgentError, ForumError, TrainerError) as group:
-        chronicle.record(Noticed("pause", f"{member.name} left: {_first(group)}"[:300]))
+        why = str(_first(group))
+    if why:
+        chronicle.record(Noticed("pause", f"{member.name} left: {why}"[:300]))
 
 
 def _knobs(opening: Opening) -> tuple[Knob, ...]:
@@ -248,13 +259,6 @@ def _join(chronicle: Chronicle, members: tuple[Member, ...], topology: Topology)
         chronicle.record(*events)
 
 
-def _awaits_status(state: RunState, claim: HypothesisState) -> bool:
-    """Whether all verdicts on `claim` are in and what they say of it is about to be recorded."""
-    if not claim.experiments or not all(state.experiments[e].is_done for e in claim.experiments):
-        return False
-    return not claim.changes or claim.reproduction_by is not None
-
-
 async def _last_words(chronicle: Chronicle) -> None:
     """Give agents a moment to post what their last experiments showed."""
 
@@ -265,7 +269,7 @@ async def _last_words(chronicle: Chronicle) -> None:
             if record.posted.body["kind"] in ("finding", "failure")
         }
         return all(
-            not _awaits_status(state, claim)
+            not awaits_status(state, claim)
             and all((name, change.by) in said for _, change in claim.changes)
             for name, claim in state.hypotheses.items()
         )

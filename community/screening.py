@@ -6,7 +6,7 @@ A screen can only give the right to be confirmed; see `community.reproduction`. 
 
 from __future__ import annotations
 
-from community.archive.state import RunState
+from community.archive.state import HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import StatusChanged, VerdictGiven
 from community.scheduler import Scheduler
@@ -19,6 +19,23 @@ def screen_of(state: RunState, hypothesis: str) -> str | None:
         if state.experiments[experiment_id].queued.purpose == "screen":
             return experiment_id
     return None
+
+
+def awaits_status(state: RunState, claim: HypothesisState) -> bool:
+    """Whether all verdicts on `claim` are in and what they say of it is about to be recorded."""
+    if not claim.experiments or not all(state.experiments[e].is_done for e in claim.experiments):
+        return False
+    return not claim.changes or claim.reproduction_by is not None
+
+
+def screened_score(state: RunState, hypothesis: str) -> float | None:
+    """Return the score of the run that screened `hypothesis`, or None without a valid one.
+
+    Not the mean of its tree's runs: whoever may know this run may not have heard of others.
+    """
+    experiment_id = screen_of(state, hypothesis)
+    verdict = None if experiment_id is None else state.experiments[experiment_id].verdict
+    return None if verdict is None else verdict.score
 
 
 async def follow_screen(

@@ -125,7 +125,7 @@ class World:
             gain = claim.gain if claim.confirmed_gain is None else claim.confirmed_gain
             changed = {"status": claim.status, "gain": gain, "score": claim.score}
             body = body.model_copy(update={"evidence": body.evidence.model_copy(update=changed)})
-        now = int(asyncio.get_running_loop().time() * 1e6)
+        now = 1 + int(asyncio.get_running_loop().time() * 1e6)  # a run opens before anybody posts
         post = Post(
             post_id=f"p{len(self.posts) + 1}",
             seq=3 * len(self.posts) + 1,

@@ -73,14 +73,27 @@ def test_verify_prefers_a_claim_that_will_hold():
 
 
 def test_verify_spends_the_last_runs_and_never_asks_for_what_cannot_be():
-    """At the end the best claim is confirmed once nothing better is on its way; five is too few."""
-    seen = observation(*crowd(3), open_claims=(claim("a", 2.9),), remaining_experiments=7)
+    """At the end the best claim is confirmed once nothing better is on its way; five is too few.
+
+    Just before, a confirmation would leave runs over that could not confirm what they find.
+    """
+    seen = observation(*crowd(3), open_claims=(claim("a", 2.9),), remaining_experiments=6)
     assert decide("verify", seen) == [Reproduce("p-a")]
     coming = (open_hypothesis({"LR": 0.01}), open_hypothesis({"DIM": 120}))
     assert isinstance(decide("verify", replace(seen, open_hypotheses=coming))[0], Wait)
     late = replace(seen, open_hypotheses=coming, idle_s=31.0)
     assert decide("verify", late) == [Reproduce("p-a")]
     assert isinstance(decide("verify", replace(seen, remaining_experiments=5))[0], Wait)
+    clear = replace(seen, open_claims=(claim("a", 2.4, gain=0.6),), known=(*seen.known, *crowd(30)))
+    assert isinstance(decide("verify", replace(clear, remaining_experiments=11))[0], Wait)
+    assert decide("verify", replace(clear, remaining_experiments=12)) == [Reproduce("p-a")]
+
+
+def test_failed_confirmations_count_against_their_share():
+    """Confirming costs the same whatever comes out: after three failures it is others' turn."""
+    seen = observation(*crowd(20), open_claims=(claim("a", 2.4, gain=0.6),))
+    assert decide("verify", seen) == [Reproduce("p-a")]
+    assert isinstance(decide("verify", replace(seen, confirmations=3))[0], Wait)
 
 
 def test_what_a_confirmation_shows_depends_on_its_pairs():

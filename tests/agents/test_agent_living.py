@@ -72,18 +72,18 @@ def one(role: str, *answers, world: World | None = None):
 
 def test_a_run_is_a_hypothesis_then_an_experiment_then_a_finding():
     """The prediction is on the board before the result, and the finding cites the verdict."""
-    world, mind = one("explorer", lambda w: [run_of(w, GOOD)])
+    world, mind = one("explorer", [Wait(1.0)], lambda w: [run_of(w, GOOD)], [Wait(1.0)])
     first, second = world.posts
     assert isinstance(first.body, Hypothesis)
-    assert first.message_id == "ada-0-0h"
+    assert first.message_id == "ada-1-0h"
     assert first.body.knobs == GOOD
     assert "+WARMDOWN = 0.6" in first.body.patch
     assert isinstance(second.body, Finding)
     assert second.thread == second.body.hypothesis == first.post_id
     assert second.body.evidence.verdict_id == "v1"
     assert second.at_us - first.at_us == pytest.approx(RUN_S * 1e6, abs=2)
-    assert mind.seen[1].known[1].status == "improved"
-    assert mind.seen[1].run_s == pytest.approx(RUN_S)
+    assert mind.seen[2].known[1].status == "improved"
+    assert mind.seen[-1].run_s == pytest.approx(RUN_S)
 
 
 def test_what_did_not_help_is_posted_as_a_failure():

@@ -139,14 +139,17 @@ def test_own_results_are_no_claims_of_mine_to_confirm(memory):
 
 
 def test_what_was_left_unreported_is_found_after_a_restart(memory):
-    """Own hypotheses and claims without a word of mine in the thread are unfinished."""
+    """Own hypotheses and claims that were neither reported on nor taken back are unfinished."""
     memory.fold(post(1, "ada", hypothesis()))
     memory.fold(post(2, "ada", finding("improved", 2.5, 0.5)))
     memory.fold(post(3, "me", Claim(target="p1")))
     memory.fold(post(4, "me", hypothesis("c4")))
     assert [each.post_id for each in memory.unfinished_runs()] == ["p4"]
     assert [each.post_id for each in memory.unfinished_reproductions()] == ["p3"]
-    memory.fold(post(5, "me", Comment(text="refused"), thread="p4"))
+    aside = post(5, "me", Comment(text="I wonder"), thread="p4")
+    memory.fold(aside)
+    assert [each.post_id for each in memory.unfinished_runs()] == ["p4"]
+    memory.fold(aside.model_copy(update={"post_id": "p7", "message_id": "me-4x"}))
     memory.fold(post(6, "me", finding("reproduced", 2.6, 0.4)))
     assert memory.unfinished_runs() == ()
     assert memory.unfinished_reproductions() == ()
@@ -174,3 +177,32 @@ def test_a_withdrawn_claim_is_not_offered_again(memory):
     memory.fold(post(2, "ada", finding("improved", 2.5, 0.5)))
     memory.give_up("p1")
     assert memory.open_claims() == ()
+
+
+def test_a_withdrawal_frees_a_claim_for_others_and_is_remembered(memory):
+    """Who took a claim back does not hold it, and does not take it again after a restart."""
+    memory.fold(post(1, "ada", hypothesis()))
+    memory.fold(post(2, "ada", finding("improved", 2.5, 0.5)))
+    memory.fold(post(3, "eve", Claim(target="p1")))
+    back = post(4, "eve", Comment(text="I could not"), thread="p1")
+    back = back.model_copy(update={"message_id": "eve-0-0x"})
+    eve = Memory("eve", BRIEFING)
+    for each in (post(1, "ada", hypothesis()), post(2, "ada", finding("improved", 2.5, 0.5)), back):
+        eve.fold(each)
+    memory.fold(back)
+    assert not memory.open_claims()[0].is_claimed
+    assert eve.open_claims() == ()
+
+
+def test_own_runs_are_timed_by_the_ledger(memory):
+    """What is folded at once has no time; the board's echo brings it, and failures count too."""
+    own = [post(1, "me", hypothesis()), post(9, "me", finding("improved", 2.5, 0.5))]
+    for each in own:
+        memory.fold(each.model_copy(update={"at_us": 0}))
+    assert memory.usual_run_s() is None
+    for each in own:
+        assert not memory.fold(each)
+    assert memory.usual_run_s() == 8.0
+    assert memory.confirmations() == 0
+    memory.fold(post(12, "eve", finding("not_improved", None, -0.1)))
+    assert memory.confirmations() == 1

@@ -209,14 +209,14 @@ def test_merge_leaves_descendants_alone():
 def test_proposers_leave_the_last_runs_to_a_confirmation(mind):
     """They hold back near the end, not for ever, and only if there is something to confirm."""
     good = measured("good", {"WARMDOWN": 0.5}, 2.7)
-    late = observation(good, remaining_experiments=7)
+    late = observation(good, remaining_experiments=6)
     assert isinstance(decide(mind, late)[0], Wait)
     assert isinstance(decide(mind, replace(late, idle_s=121.0))[0], Run)
     assert isinstance(decide(mind, replace(late, remaining_experiments=5))[0], Run)
-    assert isinstance(decide(mind, replace(late, remaining_experiments=9))[0], Run)
-    assert isinstance(decide(mind, observation(remaining_experiments=7))[0], Run)
+    assert isinstance(decide(mind, replace(late, remaining_experiments=7))[0], Run)
+    assert isinstance(decide(mind, observation(remaining_experiments=6))[0], Run)
     settled = measured("good", {"WARMDOWN": 0.5}, 2.7, status="reproduced")
-    assert isinstance(decide(mind, observation(settled, remaining_experiments=7))[0], Run)
+    assert isinstance(decide(mind, observation(settled, remaining_experiments=6))[0], Run)
     assert isinstance(decide(mind, observation(remaining_experiments=0))[0], Wait)
 
 

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from archive_script import queued, verdict
+
 from agents.lab import Prepared, Proposal
 from agents.roles import load_role
 from community.admission import Admission
@@ -213,3 +215,23 @@ async def house(
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def calibrated(chronicle: Chronicle) -> Chronicle:
+    """Give the baseline three runs at 3.0."""
+    opened = chronicle.state.opened
+    assert opened is not None
+    for number in (1, 2, 3):
+        run = queued(
+            f"b000{number}", "baseline", opened.baseline_commit, opened.baseline_tree_key,
+            measurement=number,
+        )  # fmt: skip
+        chronicle.record(run, verdict(run, 3.0))
+    return chronicle
+
+
+async def screened(home: House, author: str, rate: float, width: int = 4) -> str:
+    """Propose and screen a tree; returns the post id."""
+    post_id = await home.propose(author, rate, width)
+    await home.lab(author).run(home.commit_of(post_id), post_id)
+    return post_id

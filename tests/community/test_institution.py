@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from archive_script import queued, verdict
-from bench_script import House, house, scenario_of
+from bench_script import calibrated, house, scenario_of, screened
 
 from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Proposal
@@ -19,26 +18,6 @@ from community.scenario import Scenario, StopSection
 from trainer.repository import Repository
 
 SAME = "# comments change nothing\nRATE = 1.0\nWIDTH = 4\n"
-
-
-def calibrated(chronicle: Chronicle) -> Chronicle:
-    """Give the baseline three runs at 3.0."""
-    opened = chronicle.state.opened
-    assert opened is not None
-    for number in (1, 2, 3):
-        run = queued(
-            f"b000{number}", "baseline", opened.baseline_commit, opened.baseline_tree_key,
-            measurement=number,
-        )  # fmt: skip
-        chronicle.record(run, verdict(run, 3.0))
-    return chronicle
-
-
-async def screened(home: House, author: str, rate: float, width: int = 4) -> str:
-    """Propose and screen a tree; returns the post id."""
-    post_id = await home.propose(author, rate, width)
-    await home.lab(author).run(home.commit_of(post_id), post_id)
-    return post_id
 
 
 async def test_a_gain_beyond_the_noise_is_improved(

@@ -1,5 +1,6 @@
 """The ``merge`` mind: joins two branches that each hold something of value.
 
+Confirmed branches come first; where there are no two of them, what was found improved will do.
 The lab merges the texts three ways. Where both sides changed the same lines, the better side is
 kept and those knobs of the other side that the better one had left alone are turned by hand. With
 nothing to merge it does as `social` does.
@@ -54,9 +55,12 @@ class Merge:
 
 
 def _pairs(view: View, surrogate: Surrogate) -> list[tuple[Point, Point, Point]]:
-    """Return (better, other, common ancestor) of pairs worth merging, most promising first."""
+    """Return (better, other, common ancestor) of pairs worth merging.
+
+    Pairs of confirmed branches come first, then the most promising.
+    """
     branches = [point for _, point in view.ranked() if point is not view.baseline][:BRANCHES]
-    found: list[tuple[float, tuple[Point, Point, Point]]] = []
+    found: list[tuple[bool, float, tuple[Point, Point, Point]]] = []
     for better, other in combinations(branches, 2):
         above, beyond = _ancestry(view, better), _ancestry(view, other)
         if better.known.commit in beyond or other.known.commit in above:
@@ -68,9 +72,10 @@ def _pairs(view: View, surrogate: Surrogate) -> list[tuple[Point, Point, Point]]
         gain, doubt = surrogate.gain(view.best().setting, joined)
         promise = gain + HOPE * doubt
         if gain > WORST_GAIN_SIGMAS * view.sigma and promise > LEAST_PROMISE_SIGMAS * view.sigma:
-            found.append((promise, (better, other, ancestor)))
-    found.sort(key=lambda each: -each[0])
-    return [pair for _, pair in found]
+            is_sure = better.known.status == other.known.status == "reproduced"
+            found.append((is_sure, promise, (better, other, ancestor)))
+    found.sort(key=lambda each: (not each[0], -each[1]))
+    return [pair for _, _, pair in found]
 
 
 async def _merged(

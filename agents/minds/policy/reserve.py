@@ -10,8 +10,6 @@ from __future__ import annotations
 from agents.actions import Wait
 from agents.minds.policy.view import View
 
-SPARE_RUNS = 2
-"""One proposer's own run, and another's decided in the same moment, still leave a confirmation."""
 PATIENCE_RUNS = 12.0
 """Bound on holding back, in usual durations of a run: two confirmations, run by run."""
 PATIENCE_S = 120.0
@@ -30,22 +28,19 @@ def confirmation_runs(view: View) -> int:
     return view.observation.briefing.confirmation_runs
 
 
-def reserve(view: View) -> int:
-    """Return with how many experiments left proposers begin to think of the last confirmation."""
-    return confirmation_runs(view) + SPARE_RUNS
-
-
 def must_hold(view: View) -> bool:
-    """Return whether a proposer should leave the remaining experiments to a confirmation."""
+    """Return whether a proposer should leave the remaining experiments to a confirmation.
+
+    Only when just one confirmation's worth is left, which is when the lab keeps them too: holding
+    back earlier would leave slots idle where only the lab can confirm.
+    """
     left = view.observation.remaining_experiments
-    if left is None or left >= reserve(view):
-        return False
     if left == 0:
         return True
-    if view.observation.idle_s >= patience_s(view):
+    # Fewer than a confirmation takes are free. One that has begun has its runs set aside.
+    if left != confirmation_runs(view) or view.observation.idle_s >= patience_s(view):
         return False
-    # Too few for a confirmation: then they are free. One that has begun has its runs set aside.
-    return left >= confirmation_runs(view) and _has_unconfirmed_lead(view)
+    return _has_unconfirmed_lead(view)
 
 
 def waiting(view: View) -> Wait:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from agents.actions import Action, Reproduce
 from agents.lab import LabReader
-from agents.minds.policy.reserve import confirmation_runs, patience_s, reserve, waiting
+from agents.minds.policy.reserve import confirmation_runs, patience_s, waiting
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenClaim
 
@@ -56,7 +56,9 @@ class Verify:
         if not offers:
             return [waiting(view)]
         best = max(offers, key=lambda each: (each.claim.status == "improved", each.worth))
-        if left is not None and left < reserve(view):
+        if left is not None and left < 2 * confirmation_runs(view):
+            if left > confirmation_runs(view):
+                return [waiting(view)]  # what would be left could not confirm anything any more
             is_settled = len(observation.open_hypotheses) <= 1
             if is_settled or observation.idle_s > patience_s(view, TAIL_RUNS):
                 return [Reproduce(best.claim.hypothesis)]
@@ -82,7 +84,7 @@ def _offer(view: View, claim: OpenClaim) -> _Offer:
 
 def _affordable(view: View) -> bool:
     """Return whether another confirmation keeps within its share of visible experiments."""
-    done = sum(point.known.status == "reproduced" for point in view.points)
+    done = view.observation.confirmations
     running = sum(claim.is_claimed for claim in view.observation.open_claims)
     confirming = confirmation_runs(view) * (done + running + 1)
     screened = len(view.observation.known) - 1

@@ -1,0 +1,92 @@
+"""How a run ends: the last confirmation, leftovers, and a lab that everybody has left."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from bench_script import calibrated, house, scenario_of, screened
+
+from community.admission import Admission
+from community.chronicle import Chronicle
+from community.institution import DESERTED
+from community.scenario import StopSection
+from trainer.repository import Repository
+
+
+@pytest.fixture
+def measured(chronicle: Chronicle) -> Chronicle:
+    """A run whose baseline is measured."""
+    return calibrated(chronicle)
+
+
+async def test_a_deserted_lab_confirms_what_was_found_and_ends(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Nobody is left to reproduce or to propose: the lab does the rest, whatever its share."""
+    scenario = scenario_of(experiments=40, confirm_share=0.01, reproduce_after=1e-3)
+    async with house(measured, repository, tmp_path, scenario) as home:
+        lab = asyncio.create_task(home.institution.reproduce_unclaimed())
+        claim = await screened(home, "ada", 1.5)
+        assert measured.state.hypotheses[claim].status == "improved"
+        home.institution.desert()
+        async with asyncio.timeout(20):
+            assert await home.institution.until_over() == DESERTED
+        lab.cancel()
+    assert measured.state.hypotheses[claim].reproduced_by == "lab"
+
+
+async def test_a_deserted_lab_waits_for_what_is_being_measured(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A screen that was asked for comes to its verdict before the run ends."""
+    async with house(measured, repository, tmp_path, scenario_of()) as home:
+        home.executor.gate.clear()
+        post_id = await home.propose("ada", 0.5)
+        asking = asyncio.create_task(home.lab("ada").run(home.commit_of(post_id), post_id))
+        await measured.wait_until(lambda state: bool(state.running()))
+        home.institution.desert()
+        over = asyncio.create_task(home.institution.until_over())
+        done, _ = await asyncio.wait((over,), timeout=0.1)
+        assert not done
+        home.executor.gate.set()
+        async with asyncio.timeout(20):
+            assert await over == DESERTED
+        await asking
+    assert measured.state.experiments_done == 1
+
+
+async def test_the_last_confirmation_waits_for_screens_on_their_way(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """With six left the lab confirms the best of all that was screened, not the best so far."""
+    scenario = scenario_of(experiments=8, reproduce_after=1e-3)
+    scenario = scenario.model_copy(
+        update={"topology": scenario.topology.model_copy(update={"family": "isolated"})}
+    )
+    async with house(measured, repository, tmp_path, scenario) as home:
+        lab = asyncio.create_task(home.institution.reproduce_unclaimed())
+        good = await screened(home, "ada", 1.5)
+        home.executor.gate.clear()
+        better = await home.propose("bob", 1.7)
+        asking = asyncio.create_task(home.lab("bob").run(home.commit_of(better), better))
+        await measured.wait_until(lambda state: bool(state.running()))
+        home.executor.gate.set()
+        await asking
+        async with asyncio.timeout(20):
+            assert await home.institution.until_over() == "experiments"
+        lab.cancel()
+    assert measured.state.hypotheses[better].status == "reproduced"
+    assert not measured.state.hypotheses[good].confirmations
+
+
+async def test_the_lab_leaves_no_remainder_that_could_confirm_nothing(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Between one and two confirmations' worth it waits until just one is left."""
+    async with house(measured, repository, tmp_path, scenario_of()) as home:
+        await screened(home, "ada", 1.5)
+    for limit, may in ((7, True), (8, False), (12, False), (13, True)):
+        admission = Admission(StopSection(experiments=limit), confirm_pairs=3, confirm_share=1.0)
+        assert admission.lab_may_confirm(measured.state) is may, limit
