@@ -1,7 +1,7 @@
 """Splits the standard library's own source into training text and three held-out splits.
 
 Held-out text is whole packages, so that no file of a package is trained on while another is scored,
-and the splits share no file. It reads and writes files, nothing else: which packages are held out
+and the splits share no file. It reads files and writes none: which packages are held out
 is the task's decision (``locked/grade.py``), what is asked of them the grader's.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from scoring.errors import CorpusTooSmallError
-from scoring.grader import Corpus
+from scoring.grader import Corpus, Division
 
 HELDOUT_LEAST_BYTES = 600_000
 """Below this the noise between blocks swamps what researchers can gain."""
@@ -36,14 +36,11 @@ _LEFT_OUT_PREFIXES = ("_sysconfigdata", "config-")
 """Names below the source that are generated for one machine."""
 
 
-def split_source(
-    source: Path, out: Path, held_out: Sequence[str], unscored: Sequence[str] = ()
-) -> Corpus:
-    """Write ``out/train/train.bin`` and ``out/heldout/<split>/...`` and describe them.
+def split_source(source: Path, held_out: Sequence[str], unscored: Sequence[str] = ()) -> Division:
+    """Divide the text of `source` into training text and the three held-out splits.
 
     Args:
         source: The standard library's folder of an interpreter.
-        out: A private folder; only its ``train`` may be shown to anybody.
         held_out: Top-level packages and modules to hold out; those that do not exist are skipped.
         unscored: Held-out paths that stay hidden but are not asked (tables, say).
 
@@ -54,25 +51,21 @@ def split_source(
     held = {path: text for path, text in files.items() if _top(path) in held_out}
     kept = {path: text for path, text in held.items() if path not in unscored}
     _require("held-out", _size(kept), HELDOUT_LEAST_BYTES, source)
-    parts: dict[str, dict[str, bytes]] = {
-        "train": {path: text for path, text in files.items() if path not in held},
-        **_deal(kept),
-    }
-    _require("train", _size(parts["train"]), TRAIN_LEAST_BYTES, source)
+    shown = {path: text for path, text in files.items() if path not in held}
+    dealt = _deal(kept)
+    _require("train", _size(shown), TRAIN_LEAST_BYTES, source)
     for split in SPLITS:
-        _require(split, _size(parts[split]), SPLIT_LEAST_BYTES, source)
-        _write_split(out / "heldout" / split, parts[split])
-    train = _joined(parts["train"])
-    (out / "train").mkdir(parents=True, exist_ok=True)
-    (out / "train" / "train.bin").write_bytes(train)
-    return Corpus(
-        hash=_corpus_hash(parts),
+        _require(split, _size(dealt[split]), SPLIT_LEAST_BYTES, source)
+    train = _joined(shown)
+    corpus = Corpus(
+        hash=_corpus_hash({"train": shown, **dealt}),
         train_bytes=len(train),
-        dev_bytes=_size(parts["dev"]),
-        vault_bytes=_size(parts["vault"]),
-        seal_bytes=_size(parts["seal"]),
+        dev_bytes=_size(dealt["dev"]),
+        vault_bytes=_size(dealt["vault"]),
+        seal_bytes=_size(dealt["seal"]),
         hidden=hidden_paths(source, held_out),
     )
+    return Division(corpus, train, dealt)
 
 
 def hidden_paths(source: Path, held_out: Sequence[str]) -> tuple[str, ...]:
@@ -129,13 +122,6 @@ def _joined(files: Mapping[str, bytes]) -> bytes:
     """Join the files in an order that mixes packages and is the same everywhere."""
     order = sorted(files, key=lambda path: hashlib.sha256(path.encode()).digest())
     return SEPARATOR.join(files[path] for path in order)
-
-
-def _write_split(folder: Path, files: Mapping[str, bytes]) -> None:
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text)
 
 
 def _corpus_hash(parts: Mapping[str, Mapping[str, bytes]]) -> str:

@@ -1,13 +1,13 @@
 """What a task's grader is: it splits data, and turns a candidate's answers into one number.
 
-A task's ``locked/grade.py`` exports ``prepare(source, out)`` (a `Prepare`) and ``GRADER`` (a
+A task's ``locked/grade.py`` exports ``prepare(source)`` (a `Prepare`) and ``GRADER`` (a
 `Grader`). Both run in the scorer's worker process only. A grader never sees descriptors, processes
 or deadlines: it asks through an `Answerer`. Implementation: `scoring.language_model`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,6 +34,21 @@ class Corpus:
     seal_bytes: int
     hidden: tuple[str, ...]
     """Paths below the source folder that no sandbox may show."""
+
+
+Heldout = Mapping[str, Mapping[str, bytes]]
+"""Held-out text: split, then path below the source, then content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A task's data, divided. It stays in memory: text in a file would outlive a killed worker."""
+
+    corpus: Corpus
+    train: bytes
+    """Public: the content of ``train.bin``."""
+    heldout: Heldout
+    """Private to the worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +108,8 @@ class Grader(Protocol):
         """How many logits an answer has for each token."""
         ...
 
-    def open(self, heldout: Path, run_secret: bytes) -> Examination:
-        """Read the held-out splits of `heldout` into memory and draw what this run asks.
+    def open(self, heldout: Heldout, run_secret: bytes) -> Examination:
+        """Draw from the held-out splits what this run asks.
 
         Raises:
             CorpusError: a split cannot be used.
@@ -103,10 +118,10 @@ class Grader(Protocol):
 
 
 class Prepare(Protocol):
-    """Splits a source into ``out/train`` (public) and ``out/heldout/<split>`` (private)."""
+    """Divides a source into what is public and what is held out; writes nothing."""
 
-    def __call__(self, source: Path, out: Path) -> Corpus:
-        """Write both and describe them.
+    def __call__(self, source: Path) -> Division:
+        """Read and divide.
 
         Raises:
             CorpusError: the source does not suffice.

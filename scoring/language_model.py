@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from scoring.block_draw import Request, draw, generator
 from scoring.errors import InvalidAnswersError
-from scoring.grader import Answerer, Examination, Measured
+from scoring.grader import Answerer, Examination, Heldout, Measured
 from scoring.log_loss import target_bits
 from scoring.verdict import Split
 
@@ -47,12 +46,12 @@ class ByteLanguageModel:
     other batch shapes stays below 1e-4 on CPU, also with absurdly large weights (2e-5 with ordinary
     ones). Half precision would not stay below it."""
 
-    def open(self, heldout: Path, run_secret: bytes) -> Examination:
-        """Read all splits and draw the blocks that this run asks, the same for all its scores."""
+    def open(self, heldout: Heldout, run_secret: bytes) -> Examination:
+        """Draw from all splits the blocks that this run asks, the same for all its scores."""
         drawn: dict[Split, tuple[Request, ...]] = {}
         for split in get_args(Split):
-            files = sorted(path for path in (heldout / split).rglob("*") if path.is_file())
-            texts = [path.read_bytes() for path in files]
+            files = heldout.get(split, {})
+            texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
             chance = generator(run_secret, f"blocks/{split}")
             drawn[split] = draw(texts, self.blocks, self.block, self.rows, chance)
         return ByteExamination(self, drawn)
@@ -99,18 +98,18 @@ class ByteExamination:
     ) -> int:
         """Ask prefixes blindly, compare with `bits`, return how many prefixes there were.
 
-        Lengths ascend, so that a row which is asked twice never shows its continuation first. The
-        last byte of a prefix is the causality probe; the others come with it and are compared too.
+        Lengths ascend, and none is sent before the last one is answered, so that a row which is
+        asked twice never shows its continuation first. The last byte of a prefix is the causality
+        probe; the others come with it and are compared too.
 
         Raises:
             InvalidAnswersError: probe, where an answer about one true byte moved too far.
         """
         lengths = self._lengths(chance)
         picks = [self._distinct_files(files, chance) for _ in lengths]
-        asked = (text[pick, :length] for pick, length in zip(picks, lengths, strict=True))
         apart = self._constants.tolerance_nats / math.log(2)
-        answers = blind.answers(asked)
-        for pick, length, logits in zip(picks, lengths, answers, strict=True):
+        for pick, length in zip(picks, lengths, strict=True):
+            (logits,) = blind.answers([text[pick, :length]])
             blindly = target_bits(logits, text[pick, 1 : length + 1], self._constants.logit_cap)
             if not np.abs(blindly - bits[pick, :length]).max() <= apart:
                 raise InvalidAnswersError("probe")

@@ -28,7 +28,14 @@ _PIPE_BYTES = 1 << 20
 class PipeAnswerer:
     """A sandbox behind a pair of pipes; implements `scoring.grader.Answerer`."""
 
-    def __init__(self, request_fd: int, reply_fd: int, vocab: int, deadline: float) -> None:
+    def __init__(
+        self,
+        request_fd: int,
+        reply_fd: int,
+        vocab: int,
+        deadline: float,
+        after: PipeAnswerer | None = None,
+    ) -> None:
         """Take the pipe ends, which stay the caller's to close.
 
         Args:
@@ -36,11 +43,14 @@ class PipeAnswerer:
             reply_fd: Read end of the replies' pipe.
             vocab: Logits per token.
             deadline: `time.monotonic` seconds after which any wait ends as ``late``.
+            after: A conversation that is finished before the first question of this one.
         """
         self._request_fd = request_fd
         self._reply_fd = reply_fd
         self._vocab = vocab
         self._deadline = deadline
+        self._after = after
+        self._is_finished = False
         self._buffer = np.empty(0, dtype="<f4")
         os.set_blocking(request_fd, False)
         os.set_blocking(reply_fd, False)
@@ -49,6 +59,8 @@ class PipeAnswerer:
 
     def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
         """Ask with one request sent ahead, so that the sandbox never waits for us."""
+        if self._after is not None:
+            self._after.finish()
         asked: tuple[int, int] | None = None
         for tokens in requests:
             rows, length = tokens.shape
@@ -60,11 +72,14 @@ class PipeAnswerer:
             yield self._receive(asked)
 
     def finish(self) -> None:
-        """End the conversation; anything before the sandbox's own end header is surplus.
+        """End the conversation, once; anything before the sandbox's own end header is surplus.
 
         Raises:
             InvalidAnswersError: protocol, short or late.
         """
+        if self._is_finished:
+            return
+        self._is_finished = True
         self._send(HEADER.pack(*END))
         self._expect(END)
 

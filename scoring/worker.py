@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -77,7 +76,7 @@ class Worker:
     """A loaded grader with its held-out data, and the threads that score."""
 
     def __init__(self, link: socket.socket, prepare: Prepare) -> None:
-        """Prepare the data in a private folder that is gone when this returns."""
+        """Prepare the data; held-out text never touches a disk."""
         self._link = link
         self._locked = Path(prepare.locked)
         self._secret = bytes.fromhex(prepare.run_secret)
@@ -86,10 +85,10 @@ class Worker:
         module = _load(self._locked / "grade.py")
         split_data = cast("grader.Prepare", module.prepare)
         self._grader = cast("grader.Grader", module.GRADER)
-        with tempfile.TemporaryDirectory(prefix="scoring-") as private:  # made with mode 0700
-            self.corpus = split_data(Path(prepare.source), Path(private))
-            self._examination = self._grader.open(Path(private, "heldout"), self._secret)
-            _publish(Path(private, "train"), Path(prepare.public))
+        division = split_data(Path(prepare.source))
+        self.corpus = division.corpus
+        self._examination = self._grader.open(division.heldout, self._secret)
+        _publish(division.train, Path(prepare.public))
         self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))
         verify(before, self._locked)
 
@@ -128,7 +127,8 @@ class Worker:
             deadline = started + ask.deadline_s
             vocab = self._grader.vocab
             blocks = PipeAnswerer(descriptors[0], descriptors[1], vocab, deadline)
-            blind = PipeAnswerer(descriptors[2], descriptors[3], vocab, deadline)
+            # the blind sandbox is started once the first has ended: nothing passes between them
+            blind = PipeAnswerer(descriptors[2], descriptors[3], vocab, deadline, after=blocks)
             chance = generator(self._secret, f"probes/{ask.split}/{number}")
             measured = self._examination.examine(ask.split, blocks, blind, chance)
             blocks.finish()
@@ -154,14 +154,12 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _publish(train: Path, public: Path) -> None:
-    """Copy the training data; a file that is already there and the same is left alone."""
+def _publish(train: bytes, public: Path) -> None:
+    """Write ``train.bin``; one that is already there and the same is left alone."""
     public.mkdir(parents=True, exist_ok=True)
-    for path in train.iterdir():
-        target = public / path.name
-        content = path.read_bytes()
-        if target.is_file() and target.read_bytes() == content:
-            continue
-        fresh = target.with_suffix(".new")
-        fresh.write_bytes(content)
-        fresh.replace(target)
+    target = public / "train.bin"
+    if target.is_file() and target.read_bytes() == train:
+        return
+    fresh = target.with_suffix(".new")
+    fresh.write_bytes(train)
+    fresh.replace(target)

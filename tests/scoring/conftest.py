@@ -126,8 +126,8 @@ HELD_OUT = ("xml", "html", "xmlrpc", "wsgiref", "mailbox", "configparser", "imap
 GRADER = ByteLanguageModel(blocks=40, random_lengths=4)
 
 
-def prepare(source, out):
-    return split_source(source, out, HELD_OUT)
+def prepare(source):
+    return split_source(source, HELD_OUT)
 """
 
 

@@ -1,6 +1,6 @@
 """Real models through the answering program and the worker: the right number or refusal."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ async def score_of(scorer: Scorer, answering, made, split="dev") -> Score:
 
 
 async def test_the_score_is_what_a_direct_computation_gives(
-    small_scorer, small_locked, answering, candidate, tmp_path
+    small_scorer, small_locked, answering, candidate
 ):
     """Bits per byte of a bigram model agree with numpy over the very same blocks."""
     tensors = weights()
@@ -62,9 +62,8 @@ async def test_the_score_is_what_a_direct_computation_gives(
     )
     space: dict = {}
     exec((small_locked / "grade.py").read_text(), space)
-    split_source(STDLIB, tmp_path / "again", space["HELD_OUT"])
-    folder = tmp_path / "again" / "heldout" / "vault"
-    texts = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
+    files = split_source(STDLIB, space["HELD_OUT"]).heldout["vault"]
+    texts = [files[str(path)] for path in sorted(map(PurePosixPath, files))]
     requests = draw(texts, 40, 129, 8, generator(SECRET, "blocks/vault"))
     text = np.concatenate([request.blocks for request in requests]).astype(int)
     table = tensors["embed.weight"].astype(float) @ tensors["head.weight"].T.astype(float)

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scoring_channels import NANOLM, STDLIB
 from scoring.block_draw import draw, generator
 from scoring.corpus import SPLITS, split_source
 from scoring.errors import CorpusTooSmallError
+from scoring.grader import Division, Logits, Tokens
 from scoring.language_model import ByteLanguageModel
 
 
@@ -25,27 +27,17 @@ def load_grade():
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory):
-    """Split the library of this interpreter: (Corpus, folder)."""
-    out = tmp_path_factory.mktemp("corpus")
-    return load_grade().prepare(STDLIB, out), out
-
-
-def files_of(out: Path, name: str) -> dict[str, bytes]:
-    """Return the files of one held-out split."""
-    folder = out / "heldout" / name
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+def split() -> Division:
+    """Split the library of this interpreter."""
+    return load_grade().prepare(STDLIB)
 
 
 def test_splits_share_no_file_and_no_text(split):
     """Each held-out file is in one split, and its text is nowhere in the training bytes."""
-    corpus, out = split
-    parts = {name: files_of(out, name) for name in SPLITS}
+    parts, train = split.heldout, split.train
     names = [name for files in parts.values() for name in files]
     assert len(names) == len(set(names)) > 30
-    train = (out / "train" / "train.bin").read_bytes()
-    assert len(train) == corpus.train_bytes > 5_000_000
+    assert len(train) == split.corpus.train_bytes > 5_000_000
     for files in parts.values():
         assert sum(map(len, files.values())) >= 150_000
         for text in files.values():
@@ -56,9 +48,9 @@ def test_splits_share_no_file_and_no_text(split):
 
 def test_whole_packages_are_held_out_and_hidden(split):
     """Every scored file lies below a hidden path, and so does its compiled copy."""
-    corpus, out = split
+    corpus = split.corpus
     for name in SPLITS:
-        for path in files_of(out, name):
+        for path in split.heldout[name]:
             assert path.split("/")[0] in corpus.hidden
     assert "tomllib" not in corpus.hidden
     assert "test" in corpus.hidden
@@ -69,13 +61,9 @@ def test_whole_packages_are_held_out_and_hidden(split):
             assert f"__pycache__/{compiled.name}" in corpus.hidden
 
 
-def test_a_second_split_is_the_same(split, tmp_path: Path):
+def test_a_second_split_is_the_same(split):
     """Hash, training bytes and files depend on the source alone."""
-    corpus, out = split
-    assert load_grade().prepare(STDLIB, tmp_path) == corpus
-    assert (tmp_path / "train" / "train.bin").read_bytes() == (
-        out / "train" / "train.bin"
-    ).read_bytes()
+    assert load_grade().prepare(STDLIB) == split
 
 
 def make_source(folder: Path, held_files: int) -> Path:
@@ -92,22 +80,21 @@ def make_source(folder: Path, held_files: int) -> Path:
 def test_one_changed_byte_changes_the_hash(tmp_path: Path):
     """Also a move from one file to another name does."""
     source = make_source(tmp_path / "source", 15)
-    first = split_source(source, tmp_path / "a", ("held",)).hash
+    first = split_source(source, ("held",)).corpus.hash
     (source / "held" / "m3.py").write_text((source / "held" / "m3.py").read_text() + "#")
-    second = split_source(source, tmp_path / "b", ("held",)).hash
+    second = split_source(source, ("held",)).corpus.hash
     (source / "kept0.py").rename(source / "kept9.py")
-    third = split_source(source, tmp_path / "c", ("held",)).hash
+    third = split_source(source, ("held",)).corpus.hash
     assert len({first, second, third}) == 3
 
 
 @pytest.mark.parametrize(("held_files", "part"), [(11, "held-out"), (0, "held-out")])
 def test_too_little_held_out_text_is_refused(tmp_path: Path, held_files: int, part: str):
-    """Below 600 kB there is no corpus, and nothing is written."""
+    """Below 600 kB there is no corpus."""
     source = make_source(tmp_path / "source", held_files)
     with pytest.raises(CorpusTooSmallError) as caught:
-        split_source(source, tmp_path / "out", ("held",))
+        split_source(source, ("held",))
     assert caught.value.part == part
-    assert not (tmp_path / "out").exists()
 
 
 def test_one_giant_file_cannot_starve_a_split(tmp_path: Path):
@@ -115,12 +102,12 @@ def test_one_giant_file_cannot_starve_a_split(tmp_path: Path):
     source = make_source(tmp_path / "source", 2)
     (source / "held" / "giant.py").write_text("x = 1234567\n" * 60_000)
     with pytest.raises(CorpusTooSmallError, match="at least 150000"):
-        split_source(source, tmp_path / "out", ("held",))
+        split_source(source, ("held",))
 
 
 def test_training_imports_nothing_that_is_hidden(split):
     """A fresh torch process that trains a step, and loads tensors meets no hidden file."""
-    corpus, _ = split
+    corpus = split.corpus
     program = """
 import sys, numpy, torch, safetensors.torch
 model = torch.nn.TransformerEncoderLayer(8, 2, 16)
@@ -165,10 +152,9 @@ def test_drawn_blocks_are_disjoint_spread_and_real():
 
 def test_blocks_depend_on_the_secret_and_on_nothing_else(split):
     """The same secret draws the same blocks; another one, or another split, draws others."""
-    _, out = split
 
     def asked(secret: bytes, name: str) -> bytes:
-        texts = list(files_of(out, "seal").values())
+        texts = list(split.heldout["seal"].values())
         requests = draw(texts, 508, 129, 8, generator(secret, f"blocks/{name}"))
         return np.concatenate([request.blocks for request in requests]).tobytes()
 
@@ -183,7 +169,37 @@ def test_a_split_without_enough_blocks_is_refused():
         draw([b"x" * 128] * 100, 8, 129, 4, generator(b"s", "blocks/dev"))
 
 
-def test_a_missing_split_is_refused(tmp_path: Path):
-    """A grader does not open over an empty folder."""
+def test_a_missing_split_is_refused():
+    """A grader does not open over nothing."""
     with pytest.raises(CorpusTooSmallError):
-        ByteLanguageModel().open(tmp_path, b"s")
+        ByteLanguageModel().open({}, b"s")
+
+
+class OneAtATime:
+    """An answerer that knows nothing, and notes when a request is at hand before its turn."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+        self.early = 0
+
+    def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
+        """Look at the next request before answering this one, as a sandbox could."""
+        coming = iter(requests)
+        tokens = next(coming, None)
+        while tokens is not None:
+            following = next(coming, None)
+            self.early += following is not None
+            self.lengths.append(tokens.shape[1])
+            yield np.zeros((*tokens.shape, 256), np.float32)
+            tokens = following
+
+
+def test_a_blind_prefix_is_answered_before_a_longer_one_is_asked(split):
+    """Nothing is sent ahead to the blind sandbox, where it could be the same row's continuation."""
+    blocks, blind = OneAtATime(), OneAtATime()
+    examination = ByteLanguageModel(blocks=40).open(split.heldout, b"s")
+    measured = examination.examine("dev", blocks, blind, np.random.default_rng(1))
+    assert (measured.value, blind.early) == (8.0, 0)
+    assert blocks.early > 0
+    assert blind.lengths == sorted(blind.lengths)
+    assert len(blind.lengths) == 18

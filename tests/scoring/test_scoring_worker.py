@@ -278,22 +278,30 @@ async def test_held_out_text_is_nowhere_on_disk_and_not_in_public(small_scorer, 
     assert small_scorer.lock_hash == lock_hash(small_scorer.manifest)
 
 
-async def test_the_private_folder_is_for_us_alone_and_gone_when_ready(small_locked, tmp_path):
-    """What grade.py writes held-out text to has mode 0700 and does not outlive the start."""
-    grade = small_locked / "grade.py"
-    note = tmp_path / "note"
-    grade.write_text(
-        grade.read_text().replace(
-            "def prepare(source, out):",
-            f"def prepare(source, out):\n    open({str(note)!r}, 'w').write("
-            "f'{out} {out.stat().st_mode & 0o777:o}')",
-        )
-    )
+WATCHED = """
+import os, sys
+
+def note(event, arguments):
+    writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+    if event == "os.mkdir" or (event == "open" and arguments[2] & writes):
+        wrote.append(str(arguments[0]))
+        os.write(log, wrote[-1].encode() + b"\\n")
+
+wrote = []
+log = os.open(%r, os.O_WRONLY | os.O_CREAT)
+sys.addaudithook(note)
+"""
+
+
+async def test_held_out_text_never_touches_a_disk(small_locked, tmp_path):
+    """From its start on a worker writes the training data alone, so that a kill leaves nothing."""
+    grade, log = small_locked / "grade.py", tmp_path / "log"
+    grade.write_text(WATCHED % str(log) + grade.read_text())
     scorer = await Scorer.start(small_locked, STDLIB, tmp_path / "public", SECRET)
+    await scorer.score("dev", honest(), honest(), 20)
     await scorer.aclose()
-    private, mode = note.read_text().split()
-    assert mode == "700"
-    assert not Path(private).exists()
+    public = tmp_path / "public"
+    assert set(log.read_text().splitlines()) == {str(public), str(public / "train.new")}
 
 
 async def test_the_real_task_asks_sixty_four_kibibytes(tmp_path: Path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scoring.corpus import split_source
-from scoring.grader import Corpus
+from scoring.grader import Division
 from scoring.language_model import ByteLanguageModel
 
 HELD_OUT = (
@@ -40,6 +40,6 @@ UNSCORED = ("html/entities.py",)
 GRADER = ByteLanguageModel()
 
 
-def prepare(source: Path, out: Path) -> Corpus:
+def prepare(source: Path) -> Division:
     """Split the standard library at `source`; see `scoring.corpus.split_source`."""
-    return split_source(source, out, HELD_OUT, UNSCORED)
+    return split_source(source, HELD_OUT, UNSCORED)
