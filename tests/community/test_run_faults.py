@@ -12,7 +12,7 @@ from archive_script import ended, opened, queued, rows, run_whole, verdict
 from bench_script import House, house, scenario_of
 
 from agents.errors import LabError
-from agents.roles import load_role
+from agents.roles import Quotas, load_role
 from community.archive.ledger import Ledger
 from community.archive.state import RunState
 from community.calibration import share_baseline
@@ -150,7 +150,7 @@ async def test_a_baseline_that_does_not_compare_is_an_error_that_names_why(
     assert not share_baseline(chronicle, other)
 
 
-@pytest.mark.parametrize("fault", ["seat", "lab"])
+@pytest.mark.parametrize("fault", ["seat", "lab", "turns"])
 async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     fault: str,
     chronicle: Chronicle,
@@ -158,7 +158,7 @@ async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A taken seat, or an error out of the agent's own group of tasks: a notice, no exception."""
+    """A taken seat, an error out of the agent's own tasks, no turns left: a notice each time."""
 
     async def broken(*_: object) -> None:
         raise LabError("the lab's door is stuck")
@@ -168,21 +168,26 @@ async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     start = chronicle.state.opened
     assert start is not None
     chronicle.record(AgentJoined("ada", "explorer", "policy:random", ()))
+    role = load_role("explorer")
+    if fault == "turns":
+        role = replace(role, quotas=Quotas(turns=0))
     async with house(chronicle, repository, tmp_path, scenario) as home:
         community = _Community(
             scenario, chronicle, home.institution, home.board,
-            {"ada": load_role("explorer")}, Opening(home.institution.bench, start), (),
+            {"ada": role}, Opening(home.institution.bench, start), (),
         )  # fmt: skip
         if fault == "seat":
             async with home.board.seat(AgentName("ada")):
                 await _live_agent(community, ada)
         else:
-            monkeypatch.setattr(AgentLab, "catch_up", broken)
+            if fault == "lab":
+                monkeypatch.setattr(AgentLab, "catch_up", broken)
             await _live_agent(community, ada)
         assert await screened(home, "bob", 1.5)
     (notice,) = [event for _, event in chronicle.state.notices if isinstance(event, Noticed)]
     assert notice.text.startswith("ada left: ")
-    assert {"seat": "already has a seat", "lab": "door is stuck"}[fault] in notice.text
+    words = {"seat": "already has a seat", "lab": "door is stuck", "turns": "0 turns are used up"}
+    assert words[fault] in notice.text
 
 
 async def test_a_clerk_whose_board_ends_says_so(
