@@ -18,6 +18,7 @@ from scoring.noise import estimate
 _ALIKE = {
     "seed": "the seeds",
     "lock_hash": "the scorers or the locked files",
+    "trainer_hash": "the trainer's files",
     "corpus_hash": "the held-out texts",
     "device_class": "the machines",
     "baseline_tree_key": "the start trees or budgets",
@@ -50,7 +51,11 @@ async def calibrate(chronicle: Chronicle, scheduler: Scheduler, runs: int) -> No
     for experiment_id in ids:
         verdict = await scheduler.verdict(experiment_id)
         if verdict.outcome != "ok":
-            raise BaselineFailedError(experiment_id, verdict.reason)
+            last = chronicle.state.experiments[experiment_id].attempts[-1]
+            is_trained = last.ended is not None and last.ended.is_trained
+            raise BaselineFailedError(
+                experiment_id, last.attempt, verdict.reason, is_trained=is_trained
+            )
     record_noise(chronicle)
 
 

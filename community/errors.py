@@ -13,7 +13,7 @@ CommunityError
 ├── ExportError                   there is nothing to export, or nowhere to put it
 ├── ScenarioError                 a scenario file cannot be used; lists every fault
 ├── ResumeError                   a run cannot go on where it stopped
-├── BaselineFailedError           the unmodified start does not run
+├── BaselineFailedError           the unmodified start cannot be measured
 ├── BaselineDiffersError          another run's baseline does not compare with this run
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
 └── TopologyError                 a family's parameters do not fit the number of agents
@@ -105,14 +105,43 @@ class ResumeError(CommunityError):
 
 
 class BaselineFailedError(CommunityError):
-    """A baseline run is invalid, so there is nothing to compare experiments with."""
+    """A baseline run is invalid, so there is nothing to compare experiments with.
 
-    def __init__(self, experiment_id: str, reason: str) -> None:
+    Args:
+        experiment_id: Which run.
+        attempt: Its last attempt, which names the job folder.
+        reason: The fixed word of its verdict.
+        is_trained: Whether training succeeded, so that it failed while it was scored. Of that there
+            is no log, since the model could print held-out text into it.
+    """
+
+    def __init__(self, experiment_id: str, attempt: int, reason: str, *, is_trained: bool) -> None:
+        job = f"jobs/{experiment_id}-{attempt}"
+        if is_trained:
+            what = f"was trained, but its answers were refused ({reason}: {_refused(reason)})"
+            advice = f"call build_model() and the model in {job}/tree/train.py by hand"
+        else:
+            what = f"failed in training ({reason})"
+            advice = f"read {job}/log.txt in the run folder"
         super().__init__(
-            f"baseline run {experiment_id} is invalid ({reason}): the task's start tree does not "
-            f"run within its budget; read jobs/{experiment_id}-1/log.txt in the run folder and "
-            "mend start/"
+            f"baseline run {experiment_id} is invalid: the task's start tree {what}; {advice}, "
+            "and mend start/"
         )
+
+
+def _refused(reason: str) -> str:
+    """Say what a scorer's fixed word means."""
+    meanings = {
+        "short": "the model raised an error or ended, its state dict does not fit build_model(), "
+        "or its logits have a wrong shape",
+        "limit": "it used up the processor time, wall time or threads that answering may cost",
+        "memory": "it used more memory than the task allows",
+        "late": "it took too long",
+        "not_finite": "a logit is NaN or infinite",
+        "range": "a logit is too large",
+        "probe": "answers about one byte depend on later bytes, other rows or earlier requests",
+    }
+    return meanings.get(reason, "it wrote what nobody asked for")
 
 
 class BaselineDiffersError(CommunityError):

@@ -36,6 +36,8 @@ class RunOpened:
     baseline_commit: str
     baseline_tree_key: str
     host: dict[str, str] = field(default_factory=dict)
+    trainer_hash: str = ""
+    """Of the trainer's files that decide a score beside the lock; empty in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,11 @@ class AttemptEnded:
     score_cpu_s: float
     start_s: float
     """Wall seconds from lease to hand-over."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training succeeded, so that an answering process was asked for."""
+        return self.answer_us != (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from sysconfig import get_paths
 from typing import Literal
 
+import trainer
 from community.archive.ledger import Ledger
 from community.clock import RunClock, wall_epoch_s, wall_stamp
 from community.errors import ResumeError
@@ -57,7 +58,7 @@ async def open_bench(
 
     Raises:
         TaskError: the task folder is not whole.
-        ResumeError: the lock, corpus or machine differs from the resumed run's.
+        ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
     budget = task.budget if scenario.budget is None else _budget(scenario.budget)
@@ -93,6 +94,7 @@ async def open_bench(
                 baseline_commit=baseline,
                 baseline_tree_key=key,
                 host=host_facts(),
+                trainer_hash=trainer_hash(),
             )
             if known is not None:
                 _must_match(known, opened)
@@ -149,6 +151,17 @@ def run_secret(seed: int) -> bytes:
     return hashlib.sha256(f"research-community scorer {seed}".encode()).digest()
 
 
+def trainer_hash() -> str:
+    """Return the SHA-256 of the trainer's files that decide a score, which the lock leaves out.
+
+    The harness seeds, shows the budget and keeps its margins; the records of an experiment hold the
+    grace. Another number in one of them is another training run.
+    """
+    folder = Path(trainer.__file__).parent
+    texts = [(folder / name).read_bytes() for name in ("harness.py", "experiment.py")]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
 def host_facts() -> dict[str, str]:
     """Return what the ledger notes of this machine and moment; never hashed."""
     return {
@@ -183,12 +196,13 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
     names = {
         "task": "task",
         "lock_hash": "the scorer or the task's locked files",
+        "trainer_hash": "trainer/harness.py or trainer/experiment.py",
         "corpus_hash": "the held-out text (another Python version?)",
         "device_class": "this machine",
         "baseline_tree_key": "the start tree or the budget",
     }
     for name, what in names.items():
-        if getattr(known, name) != getattr(now, name):
+        if getattr(known, name) not in (getattr(now, name), ""):  # older ledgers lack some
             raise ResumeError(
                 f"run {known.run_id} cannot go on: {what} changed "
                 f"({getattr(known, name)} then, {getattr(now, name)} now), and scores made under "

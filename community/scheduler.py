@@ -27,6 +27,7 @@ from trainer.experiment import GRACE, Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
+from trainer.train_phase import ARTEFACT_NAME
 from trainer.tree_key import measurement_seed
 from trainer.workspace import write_workspace
 
@@ -192,6 +193,7 @@ class Scheduler:
         if ended.outcome in ("ok", "invalid"):
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
             self._chronicle.record(ended, verdict)
+            self._clear_artefacts()
             return
         self._lose(waiting, ended)
 
@@ -230,8 +232,27 @@ class Scheduler:
         if train.artefact is None:
             return _Attempt(train, None, leased_us, train_us, (0, 0))
         answer_began_us = clock.now_us()
-        scored = await bench.score_phase.score(train.artefact, workspace, queued.split, lease)
+        try:
+            scored = await bench.score_phase.score(train.artefact, workspace, queued.split, lease)
+        finally:
+            if queued.purpose != "confirm_child":
+                train.artefact.unlink(missing_ok=True)
         return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
+
+    def _clear_artefacts(self) -> None:
+        """Delete the artefacts of confirmed commits that do not lead.
+
+        An artefact has up to 8 MiB, so a long run that kept all of them would fill the disk. Only
+        a confirmation makes a commit lead, so others are deleted as soon as they are scored.
+        """
+        state = self._chronicle.state
+        leader = state.frontier[-1][1].hypothesis if state.frontier else None
+        for claim in state.hypotheses.values():
+            if claim.confirmations and claim.post_id != leader:
+                for name in claim.experiments:
+                    for attempt in state.experiments[name].attempts:
+                        job = self._bench.folder.job(f"{name}-{attempt.attempt}")
+                        (job / ARTEFACT_NAME).unlink(missing_ok=True)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str

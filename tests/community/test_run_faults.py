@@ -93,6 +93,38 @@ async def test_a_job_folder_that_a_power_cut_left_is_no_obstacle(
     assert chronicle.state.hypotheses[claim].status == "improved"
 
 
+async def test_only_the_leaders_artefacts_stay(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Others go once they are scored, or once they lead no more, so that a long run fits a disk."""
+
+    def owners() -> set[str]:
+        return {path.parent.name for path in tmp_path.glob("jobs/*/artefact.safetensors")}
+
+    def runs(claim: str) -> set[str]:
+        served = [
+            chronicle.state.experiments[n] for n in chronicle.state.hypotheses[claim].experiments
+        ]
+        return {
+            f"{e.queued.experiment_id}-1" for e in served if e.queued.purpose == "confirm_child"
+        }
+
+    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+        first = await screened(home, "ada", 1.5)
+        assert owners() == set()
+        await home.lab("cleo").reproduce(first)
+        assert owners() == runs(first)
+        worse = await screened(home, "bob", 1.4)
+        await home.lab("cleo").reproduce(worse)
+        best = await screened(home, "bob", 2.5)
+        assert owners() == runs(first)
+        await home.lab("cleo").reproduce(best)
+        await screened(home, "ada", 1.1)
+    assert len(owners()) == 3
+    assert owners() == runs(best)
+    assert len(list(tmp_path.glob("jobs/*/tree"))) == len(chronicle.state.experiments) - 1
+
+
 async def test_an_interrupted_attempt_is_charged_no_more_than_its_wall(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
