@@ -65,7 +65,11 @@ class SandboxedScorePhase:
         self._cpu_s = _answering_cpu_s(budget)
 
     async def score(self, artefact: Path, workspace: Path, split: Split, lease: Lease) -> Scored:
-        """Score as `ScorePhase.score` says; ``interrupted: lost`` if a sandbox was lost."""
+        """Score as `ScorePhase.score` says.
+
+        Answers that end early (``short``) say nothing of why: it is ``interrupted: lost`` if a
+        sandbox was lost, and ``limit`` or ``memory`` if one was ended for that.
+        """
         with ExitStack() as ours:
             async with (
                 self._answering(artefact, workspace, lease, ours) as (blocks, blocks_channel),
@@ -78,6 +82,8 @@ class SandboxedScorePhase:
         was_cut_off = score.outcome == "invalid" and score.reason == "short"
         if was_cut_off and (blocks.is_lost() or blind.is_lost()):
             score = replace(score, outcome="interrupted", value=None, reason="lost")
+        elif was_cut_off and (overuse := blocks.overuse() or blind.overuse()):
+            score = replace(score, reason=overuse)
         return Scored(score, cpu_s)
 
     @asynccontextmanager

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from trainer.experiment import Isolation, Job, TrainResult
 from trainer.gpu_pool import Lease
+
+Overuse = Literal["limit", "memory"]
+"""What a program exceeded: a limit of processor time, wall time or threads, or its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class RunningProgram(Protocol):
 
     def is_alive(self) -> bool:
         """Whether its process still runs."""
+        ...
+
+    def overuse(self) -> Overuse | None:
+        """What it exceeded, if it was ended for that. To be asked after the block, as `is_lost`."""
         ...
 
     def is_lost(self) -> bool:

@@ -124,11 +124,11 @@ class TrainPhase:
         try:
             model = self._trained_model()
         except BaseException as error:  # whatever it raises is the candidate's
-            return _report(error, EXIT_CRASH)
+            return report(error, EXIT_CRASH)
         try:
             payload = _pack(model)
         except BaseException as error:
-            return _report(error, EXIT_ARTEFACT)
+            return report(error, EXIT_ARTEFACT)
         sys.stdout.flush()
         sys.stderr.flush()
         _stream(self._artefact, payload)
@@ -161,7 +161,7 @@ def _pack(model: torch.nn.Module) -> bytes:
     return safetensors.torch.save(state)
 
 
-def _report(error: BaseException, otherwise: int) -> int:
+def report(error: BaseException, otherwise: int) -> int:
     """Print the traceback into the log; the exit code for memory, or `otherwise`."""
     traceback.print_exception(error)
     sys.stdout.flush()

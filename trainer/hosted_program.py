@@ -10,8 +10,9 @@ import signal
 from typing import Final
 
 from trainer.errors import ExecutorError
-from trainer.executor import Program
+from trainer.executor import Overuse, Program
 from trainer.experiment import Isolation
+from trainer.launch import EXIT_MEMORY
 from trainer.limits import THREADS
 from trainer.sandboxed_process import SandboxedProcess
 from trainer.train_phase import MEMORY_SLACK
@@ -32,6 +33,7 @@ class HostedProgram:
         self._process = process
         self._isolation: Isolation = isolation
         self._most_bytes = 0
+        self._killed_for: Overuse | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -68,6 +70,14 @@ class HostedProgram:
             and self._most_bytes <= min(_MODEST_BYTES, self._program.memory_bytes * _MODEST)
         )
 
+    def overuse(self) -> Overuse | None:
+        """What it exceeded: seen by `watch`, or told by the kernel's limits when it ended."""
+        ending = self._process.ending
+        if self._killed_for is not None or ending is None:
+            return self._killed_for
+        by_kernel: dict[int, Overuse] = {EXIT_MEMORY: "memory", -signal.SIGXCPU: "limit"}
+        return by_kernel.get(ending.code)
+
     async def started(self) -> None:
         """Wait until the program has begun.
 
@@ -92,11 +102,14 @@ class HostedProgram:
         while self.is_alive():
             usage = self._process.usage()
             self._most_bytes = max(self._most_bytes, usage.resident_bytes)
-            if (
+            if usage.resident_bytes > self._program.memory_bytes * MEMORY_SLACK:
+                self._killed_for = "memory"
+            elif (
                 self.cpu_s() > self._program.cpu_s
                 or self._loop.time() - begin_s > self._program.wall_s
-                or usage.resident_bytes > self._program.memory_bytes * MEMORY_SLACK
                 or usage.threads > THREADS
             ):
+                self._killed_for = "limit"
+            if self._killed_for is not None:
                 self._process.kill()
             await self._process.wait(_TICK_S)

@@ -7,11 +7,10 @@ walls go up and executed after, with the candidate's workspace as working and im
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 
-from trainer.harness import hand_over
+from trainer.harness import hand_over, report
 from trainer.launch import EXIT_CRASH, ServeOrder
 
 _NAME = "hosted_program"
@@ -33,12 +32,11 @@ class ServePhase:
         sys.modules[_NAME] = self._module
 
     def run(self) -> int:
-        """Run it to its end; the exit code, 0 if `main` returned."""
+        """Run it to its end; the exit code, 0 if `main` returned, as in training otherwise."""
         hand_over(self._mark)
         try:
             exec(self._code, self._module.__dict__)  # noqa: S102 - this is what the sandbox is for
             self._module.__dict__["main"](dict(self._order.arguments), self._descriptors)
-        except BaseException:
-            traceback.print_exc()
-            return EXIT_CRASH
+        except BaseException as error:
+            return report(error, EXIT_CRASH)
         return 0

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from trainer.errors import ExecutorError
+
 _CHUNK_BYTES: Final = 1 << 16
 _PIPE_BYTES: Final = 1 << 18
 """A larger pipe wakes the loop less often; refused quietly where the user's quota is spent."""
@@ -84,7 +86,37 @@ class LineReader(PipeReader):
             self.close()
 
 
-class LogStream(PipeReader):
+class FileStream(PipeReader):
+    """A pipe that ends in a file. What the disk refuses is kept in `fault` for whoever waits.
+
+    Raising it where it happens would end in the event loop's own log, and the hole in the file
+    would be held against the candidate.
+    """
+
+    def __init__(self, descriptor: int, path: Path, on_change: Callable[[], None]) -> None:
+        self.fault: ExecutorError | None = None
+        self._kept = path
+        self._file: BinaryIO = path.open("wb", buffering=0)
+        _enlarge(descriptor)
+        super().__init__(descriptor, on_change)
+
+    def _write(self, data: bytes) -> None:
+        """Write all of `data` (an unbuffered file takes it in pieces); nothing after a fault."""
+        rest = memoryview(data)
+        try:
+            while rest and self.fault is None:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.fault = ExecutorError(
+                f"cannot write {self._kept}: {error.strerror}; make room on that disk, then go on "
+                "with `community run --resume`"
+            )
+
+    def _finish(self) -> None:
+        self._file.close()
+
+
+class LogStream(FileStream):
     """Keeps the first `cap_bytes` of output in a file; the rest is drained inside the kernel."""
 
     def __init__(
@@ -93,10 +125,12 @@ class LogStream(PipeReader):
         self.dropped_bytes = 0
         self._room_bytes = cap_bytes
         self._tail = b""
-        self._file: BinaryIO = path.open("wb", buffering=0)
         self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        _enlarge(descriptor)
-        super().__init__(descriptor, on_change)
+        try:
+            super().__init__(descriptor, path, on_change)
+        except BaseException:
+            os.close(self._nowhere)
+            raise
 
     def last_line(self) -> str:
         """The last line that says something, printable characters only, at most 200 of them."""
@@ -123,16 +157,16 @@ class LogStream(PipeReader):
         self.dropped_bytes += len(data) - len(kept)
         self._room_bytes -= len(kept)
         self._tail = (self._tail + kept)[-4096:]
-        self._file.write(kept)
+        self._write(kept)
 
     def _finish(self) -> None:
         if self.dropped_bytes:
-            self._file.write(b"\n[%d bytes more were dropped]\n" % self.dropped_bytes)
-        self._file.close()
+            self._write(b"\n[%d bytes more were dropped]\n" % self.dropped_bytes)
+        super()._finish()
         os.close(self._nowhere)
 
 
-class ArtefactStream(PipeReader):
+class ArtefactStream(FileStream):
     """Writes the artefact to a file beside its final name, up to `cap_bytes`.
 
     Args:
@@ -151,9 +185,7 @@ class ArtefactStream(PipeReader):
         self._path = path
         self.partial = path.with_name(path.name + ".part")
         path.unlink(missing_ok=True)
-        self._file: BinaryIO = self.partial.open("wb", buffering=0)
-        _enlarge(descriptor)
-        super().__init__(descriptor, on_change)
+        super().__init__(descriptor, self.partial, on_change)
 
     def keep(self) -> Path:
         """Give the complete file its name, read-only.
@@ -175,10 +207,7 @@ class ArtefactStream(PipeReader):
             self.is_too_large = True
             self.close()
         else:
-            self._file.write(data)
-
-    def _finish(self) -> None:
-        self._file.close()
+            self._write(data)
 
 
 def _enlarge(descriptor: int) -> None:

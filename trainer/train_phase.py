@@ -85,7 +85,7 @@ class TrainPhase:
         """Watch until the attempt is over; nothing of it runs afterwards.
 
         Raises:
-            ExecutorError: the sandbox could not be set up.
+            ExecutorError: the sandbox could not be set up, or its output could not be written.
 
         Cancellation: the process is killed, the partial artefact removed.
         """
@@ -132,6 +132,8 @@ class TrainPhase:
         """What has ended the attempt, if anything has."""
         process = self._process
         process.check()
+        if full := self._artefact.fault or self._log.fault:
+            raise full
         begin = process.hand_over
         if self._artefact.is_too_large:
             return _End("invalid", "artefact", f"more than {self._job.artefact_bytes} bytes")

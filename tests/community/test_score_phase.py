@@ -15,7 +15,7 @@ from community.score_phase import SandboxedScorePhase, Scored
 from scoring.scorer import Channel
 from scoring.verdict import Outcome, Score
 from trainer.devices import Slot
-from trainer.executor import Program
+from trainer.executor import Overuse, Program
 from trainer.experiment import Budget
 from trainer.gpu_pool import Lease
 
@@ -27,8 +27,9 @@ class ScriptedProgram:
 
     isolation = "full"
 
-    def __init__(self, *, is_lost: bool) -> None:
+    def __init__(self, *, is_lost: bool, overuse: Overuse | None) -> None:
         self._is_lost = is_lost
+        self._overuse = overuse
         self.is_over = False
 
     def cpu_s(self) -> float:
@@ -43,14 +44,23 @@ class ScriptedProgram:
         """Return what was said at its making."""
         return self.is_over and self._is_lost
 
+    def overuse(self) -> Overuse | None:
+        """Return what was said at its making."""
+        return self._overuse if self.is_over else None
+
 
 class ScriptedExecutor:
     """Serves programs that do nothing; the one numbered `refuse_at` fails `refuse_how`."""
 
     def __init__(
-        self, lost: tuple[bool, bool] = (False, False), refuse_at: int = -1, refuse_how: str = ""
+        self,
+        lost: tuple[bool, bool] = (False, False),
+        refuse_at: int = -1,
+        refuse_how: str = "",
+        overuse: tuple[Overuse | None, Overuse | None] = (None, None),
     ) -> None:
         self._lost = lost
+        self._overuse = overuse
         self._refuse_at = refuse_at
         self._refuse_how = refuse_how
         self.programs: list[Program] = []
@@ -62,17 +72,17 @@ class ScriptedExecutor:
         refuse_how = self._refuse_how if number == self._refuse_at else ""
         if refuse_how == "called":
             raise RuntimeError("no")
-        return self._serve(program, self._lost[number], refuse_how)
+        running = ScriptedProgram(is_lost=self._lost[number], overuse=self._overuse[number])
+        return self._serve(program, running, refuse_how)
 
     @asynccontextmanager
     async def _serve(
-        self, program: Program, is_lost: bool, refuse_how: str
+        self, program: Program, running: ScriptedProgram, refuse_how: str
     ) -> AsyncIterator[ScriptedProgram]:
         for descriptor in program.descriptors:
             os.close(descriptor)
         if refuse_how == "entered":
             raise RuntimeError("no")
-        running = ScriptedProgram(is_lost=is_lost)
         yield running
         running.is_over = True
 
@@ -126,6 +136,29 @@ async def test_answers_cut_off_by_a_loss_are_no_verdict(
     scored = await score(tmp_path, ScriptedExecutor(lost), ScriptedScorer(*answer))
     assert (scored.score.outcome, scored.score.reason) == expected
     assert scored.cpu_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "overuse", "lost", "expected"),
+    [
+        (("invalid", "short"), ("limit", None), False, ("invalid", "limit")),
+        (("invalid", "short"), (None, "memory"), False, ("invalid", "memory")),
+        (("invalid", "short"), ("limit", None), True, ("interrupted", "lost")),
+        (("invalid", "range"), ("limit", None), False, ("invalid", "range")),
+        (("ok", ""), ("limit", "limit"), False, ("ok", "")),
+    ],
+)
+async def test_answers_cut_off_by_a_limit_say_which(
+    tmp_path: Path,
+    answer: tuple[Outcome, str],
+    overuse: tuple[Overuse | None, Overuse | None],
+    lost: bool,
+    expected: tuple[str, str],
+):
+    """One fixed word tells what was exceeded; what was answered badly or fully still counts."""
+    executor = ScriptedExecutor((False, lost), overuse=overuse)
+    scored = await score(tmp_path, executor, ScriptedScorer(*answer))
+    assert (scored.score.outcome, scored.score.reason) == expected
 
 
 @pytest.mark.parametrize("refuse_how", ["called", "entered"])

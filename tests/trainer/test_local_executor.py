@@ -279,6 +279,15 @@ async def test_sandbox_that_cannot_be_set_up_is_our_fault(
         await executor.train(replace(job, data=tmp_path / "jobs"), lease)
 
 
+@pytest.mark.parametrize("name", ["log.txt", "artefact.safetensors.part"])
+async def test_full_disk_is_our_fault(run_trial: RunTrial, job: Job, name: str):
+    """What cannot be written raises, names the file, and is never counted against a candidate."""
+    job.folder.mkdir()
+    (job.folder / name).symlink_to("/dev/full")
+    with pytest.raises(ExecutorError, match=rf"cannot write .*/{name}: No space left.* make room"):
+        await run_trial(HONEST, budget=STEPS)
+
+
 async def test_killed_warm_parent_interrupts_and_is_replaced(
     job: Job, lease: Lease, executor: LocalExecutor
 ):

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from trainer.errors import ExecutorError
-from trainer.executor import Program
+from trainer.executor import Overuse, Program
 from trainer.gpu_pool import Lease
 from trainer.local_executor import LocalExecutor
 
@@ -39,6 +39,7 @@ def main(arguments, descriptors):
 """
 SPIN = "def main(arguments, descriptors):\n    while True: pass\n"
 SLEEP = "import time\ndef main(arguments, descriptors):\n    time.sleep(60)\n"
+GREEDY = "def main(arguments, descriptors):\n    x = bytearray(1 << 30)\n"
 
 Prepare = Callable[..., Program]
 
@@ -105,21 +106,29 @@ async def test_block_that_raises_ends_the_program(
 
 
 @pytest.mark.parametrize(
-    ("source", "limits"),
+    ("source", "limits", "overuse"),
     [
-        (SPIN, {"cpu_s": 0.2}),
-        (SLEEP, {"wall_s": 0.2}),
-        (SPIN.replace("while True: pass", "x = bytearray(1 << 30)"), {"memory_bytes": 600 << 20}),
+        (SPIN, {"cpu_s": 0.2}, "limit"),
+        (SLEEP, {"wall_s": 0.2}, "limit"),
+        (GREEDY, {"memory_bytes": 600 << 20}, "memory"),
+        (SLEEP, {"memory_bytes": 64 << 20}, "memory"),
+        ("def main(arguments, descriptors): raise ValueError", {}, None),
     ],
-    ids=["cpu", "wall", "memory"],
+    ids=["cpu", "wall", "memory refused", "memory watched", "error"],
 )
-async def test_limits_end_a_program(
-    executor: LocalExecutor, program: Prepare, lease: Lease, source: str, limits: dict[str, float]
+async def test_limits_end_a_program_and_are_told(
+    executor: LocalExecutor,
+    program: Prepare,
+    lease: Lease,
+    source: str,
+    limits: dict[str, float],
+    overuse: Overuse | None,
 ):
     """CPU, wall time and memory are watched while the caller does something else."""
     async with executor.serve(program(source, **limits), lease) as running:
         await until_dead(running)
         assert running.cpu_s() < 1
+    assert running.overuse() == overuse
 
 
 async def test_two_programs_and_their_clocks(
