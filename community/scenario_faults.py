@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -23,8 +23,7 @@ from community.errors import TopologyError
 from community.scenario import (
     RESERVED_NAMES,
     AgentSection,
-    BoardSection,
-    BudgetSection,
+    Family,
     Scenario,
     TopologySection,
     member_names,
@@ -128,7 +127,7 @@ def cross_checks(
     entries = list(enumerate(raw if isinstance(raw, list) else []))
     agents = [(i, agent) for i, item in entries if (agent := _valid(AgentSection, item))]
     found = _task_faults(_text(data.get("run"), "task"), tasks)
-    found += _name_faults(agents)
+    found += _name_faults(entries)
     for index, item in entries:
         for key, known in (("role", roles), ("mind", minds)):
             word = _text(item, key)
@@ -137,8 +136,8 @@ def cross_checks(
     found += _right_faults(entries)
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
-        found += _topology_faults(_valid(TopologySection, data.get("topology", {})), names)
-    return found + _pair_faults(data)
+        found += _size_faults(data.get("topology"), len(names))
+    return found + _family_faults(data.get("topology")) + _pair_faults(data)
 
 
 def _text(table: object, key: str) -> str | None:
@@ -171,16 +170,20 @@ def _task_faults(task: str | None, tasks: Sequence[str]) -> Found:
     return [(("run", "task"), text)]
 
 
-def _name_faults(agents: Sequence[tuple[int, AgentSection]]) -> Found:
+def _name_faults(entries: Sequence[tuple[int, object]]) -> Found:
     """Return duplicate, reserved and too long names, after counts are expanded."""
     found: Found = []
     owners: dict[str, int] = {}
-    for index, agent in agents:
+    for index, item in entries:
+        name = _text(item, "name")
+        if name is None:
+            continue
         key = ("agents", index, "name")
-        names = member_names(agent.name, agent.count)
-        if agent.name in RESERVED_NAMES:
-            found.append((key, f"{agent.name!r} is the institution's own name; choose another"))
-        if len(names[-1]) > 32:
+        agent = _valid(AgentSection, item)
+        names = member_names(name, agent.count if agent else 1)
+        if name in RESERVED_NAMES:
+            found.append((key, f"{name!r} is the institution's own name; choose another"))
+        if len(name) <= 32 < len(names[-1]):
             found.append((key, f"{names[-1]!r} has more than 32 characters; choose a shorter name"))
         if taken := [name for name in names if name in owners]:
             first = owners[taken[0]]
@@ -223,37 +226,48 @@ def _rights(role: str | None) -> frozenset[Right] | None:
         return None
 
 
-def _topology_faults(section: TopologySection | None, names: Sequence[str]) -> Found:
-    if section is None:
+def _family_faults(table: object) -> Found:
+    """Return keys of the topology that its family lacks, or has no use for."""
+    if not isinstance(table, dict):
         return []
-    if section.family != "small_world":
+    family = table.get("family", TopologySection().family)
+    if family == "small_world":
         return [
-            (("topology", key), f'{key} belongs to family = "small_world"; remove it')
-            for key in ("k", "p")
-            if getattr(section, key) is not None
+            (("topology",), f"small_world needs {key}; write {key} = {example}")
+            for key, example in (("k", "4"), ("p", "0.1"))
+            if key not in table
         ]
-    found: Found = [
-        (("topology",), f"small_world needs {key}; write {key} = {example}")
-        for key, example in (("k", "4"), ("p", "0.1"))
-        if getattr(section, key) is None
+    return [
+        (("topology", key), f'{key} belongs to family = "small_world"; remove it')
+        for key in ("k", "p")
+        if key in table and family in get_args(Family)
     ]
-    if section.k is not None:
-        try:
-            build_topology([str(i) for i in range(len(names))], section, seed=0)
-        except TopologyError as error:
-            found.append((("topology", "k"), str(error)))
-    return found
+
+
+def _size_faults(table: object, size: int) -> Found:
+    """Return why a small world's k does not fit `size` agents, whatever its p is."""
+    if not isinstance(table, dict) or table.get("family") != "small_world":
+        return []
+    section = _valid(TopologySection, {"family": "small_world", "k": table.get("k"), "p": 0.1})
+    if section is None or section.k is None:
+        return []
+    try:
+        build_topology([str(i) for i in range(size)], section, seed=0)
+    except TopologyError as error:
+        return [(("topology", "k"), str(error))]
+    return []
 
 
 def _pair_faults(data: dict[str, Any]) -> Found:
     found: Found = []
-    board = _valid(BoardSection, data.get("board", {}))
-    if board is not None and board.port is not None and board.broker != "embedded":
-        text = f'port belongs to broker = "embedded"; with {board.broker!r} remove it'
+    board, budget = data.get("board"), data.get("budget")
+    broker = _text(board, "broker")
+    if isinstance(board, dict) and "port" in board and broker not in (None, "embedded"):
+        text = f'port belongs to broker = "embedded"; with {broker!r} remove it'
         found.append((("board", "port"), text))
-    budget = _valid(BudgetSection, data.get("budget"))
-    if budget is not None and budget.kind == "steps" and budget.amount != int(budget.amount):
-        text = f"{budget.amount} steps are not possible; give a whole number"
+    amount = budget.get("amount") if isinstance(budget, dict) else None
+    if _text(budget, "kind") == "steps" and isinstance(amount, float) and amount % 1:
+        text = f"{amount} steps are not possible; give a whole number"
         found.append((("budget", "amount"), text))
     return found
 

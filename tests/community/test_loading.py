@@ -104,6 +104,7 @@ mind = "policy:judge"
         ["s.toml:6", "budget.amount"],
         ["s.toml:10", "agents[0].mind"],
         ["s.toml:11", "agents[1].role"],
+        ["s.toml:12", "agents[1].name"],
         ["s.toml:13", "agents[1].rol"],
     ]
 
@@ -160,6 +161,41 @@ def test_each_fault_names_line_key_and_remedy(
     told = [fault for fault in found if fault.startswith(f"s.toml:{line}: {key}: ")]
     assert told, found
     assert any(words in fault for fault in told), told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "keys"),
+    [
+        ("k = 4, p = 0.1", "p = 2", ["topology", "topology.p"]),
+        ('"small_world", k = 4, p = 0.1', '"ring", k = 3, p = 2', ["topology.k", "topology.p"]),
+        ('"ada"', '"lab"', ["agents[0].name"]),
+    ],
+)
+def test_a_value_that_is_wrong_hides_no_other_fault_of_its_section(
+    old: str, new: str, keys: list[str]
+) -> None:
+    """Pairs and names are checked as they stand, whatever else the same table gets wrong."""
+    text = GOOD.replace(old, new, 1).replace("count = 4", "count = 0")
+    found = " ".join(faults(text))
+    assert "agents[0].count" in found
+    for key in keys:
+        assert f" {key}: " in found
+    assert ("topology.p: 2 does not fit" in found) == ("p = 2" in new)
+
+
+def test_a_wrong_p_or_broker_port_hides_no_impossible_pair() -> None:
+    """A k is held against the number of agents although p, too, is wrong; ports likewise."""
+    text = GOOD.replace("k = 4, p = 0.1", "k = 8, p = 2")
+    text += '[board]\nbroker = "memory"\nport = 99999\n[budget]\nkind = "steps"\namount = -1.5\n'
+    found = " ".join(faults(text))
+    for words in (
+        "k = 8 does not fit 5 agents",
+        "topology.p: 2 does not fit",
+        "board.port: 99999 does not fit",
+        'board.port: port belongs to broker = "embedded"',
+        "budget.amount: -1.5 steps are not possible",
+    ):
+        assert words in found
 
 
 @pytest.mark.parametrize(
