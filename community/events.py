@@ -48,6 +48,8 @@ class RunResumed:
     lost_attempts: tuple[str, ...]
     """Experiment ids whose running attempt was lost."""
     host: dict[str, str] = field(default_factory=dict)
+    experiments: int | None = None
+    """The limit of experiments from here on; None where nothing but the scenario's is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class RunStopped:
 
     kind: ClassVar[str] = "run_stopped"
     why: str
-    """experiments, device_seconds, wall_s, target, interrupted, failed."""
+    """experiments, device_seconds, wall_s, target, interrupted, failed, or why in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,13 +83,12 @@ class RunFolder:
         return FileLock.is_held(self.lock)
 
     @classmethod
-    def create(cls, base: Path, run_id: str, *, is_latest: bool = True) -> RunFolder:
+    def create(cls, base: Path, run_id: str) -> RunFolder:
         """Make the folder of a new run below `base`.
 
         Args:
             base: Folder of the run; made when missing.
             run_id: Name of the new folder.
-            is_latest: Point ``latest`` in `base` to it; for folders that hold nothing but runs.
 
         Raises:
             RunFolderError: the name is unusable, taken, or the folder cannot be written; no part of
@@ -104,9 +103,13 @@ class RunFolder:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
             folder.path.mkdir()
         except FileExistsError as error:
+            way_out = (
+                f"; go on with `community run --resume --run-dir {folder.path}`, or give"
+                if folder.ledger.is_file()
+                else " and is no run; give"
+            )
             raise RunFolderError(
-                f"{error.filename} exists already; go on with `community run --resume`, or give "
-                "another --run-dir"
+                f"{error.filename} exists already{way_out} another --run-dir"
             ) from error
         except OSError as error:
             raise RunFolderError(
@@ -114,13 +117,13 @@ class RunFolder:
                 "write with --run-dir"
             ) from error
         try:
-            folder._fill(is_latest)
+            folder._fill()
         except BaseException:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
         return folder
 
-    def _fill(self, is_latest: bool) -> None:
+    def _fill(self) -> None:
         """Make what belongs into the new, empty folder."""
         try:
             for inner in (self.jobs, self.data, self.report):
@@ -130,8 +133,6 @@ class RunFolder:
                 f"cannot make {error.filename}: {error.strerror}; make room, or give another "
                 "--run-dir"
             ) from error
-        if is_latest:
-            self.make_latest()
 
     @classmethod
     def open(cls, where: Path | str = LATEST, *, base: Path = RUNS) -> RunFolder:
@@ -157,7 +158,7 @@ class RunFolder:
         raise RunFolderError(f"there is no run {where}{_known(base)}")
 
     def make_latest(self) -> None:
-        """Point ``latest`` beside this folder to it, atomically.
+        """Point ``latest`` beside this folder to it, atomically; for a run that has begun.
 
         Raises:
             RunFolderError: the link cannot be written.

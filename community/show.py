@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from community.archive.leaderboard import Contribution, Researcher, contributions, researchers
-from community.archive.queries import best_commit, pool_use
+from community.archive.queries import best_commit, comparison, experiment_limit, pool_use
 from community.archive.state import RunState
 from community.plain_text import one_line
 
@@ -59,7 +59,9 @@ class BestShown:
     split: str | None
     """vault for reproduced, else dev."""
     reference: float | None
-    """The baseline's mean on that split (on dev where vault is not known)."""
+    """The baseline's mean on `reference_split`."""
+    reference_split: str | None
+    """That split, but dev where the baseline is not measured on vault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,12 @@ class Shown:
     """Experiments admitted, reproductions included, baseline left out."""
     experiments_done: int
     """Those with a verdict."""
+    experiment_limit: int | None
+    """As last given; None without a limit."""
     lost_attempts: int
+    """Attempts that died with the run, or by nobody's fault."""
+    cut_off_attempts: int
+    """Attempts that the run's own stop ended."""
     resumes: int
     posts: int
     refusals: int
@@ -113,6 +120,8 @@ class Shown:
     spend: SpendShown
     stop: str | None
     """Why it ended in order; None while it runs and after a kill."""
+    is_live: bool
+    """Whether a process writes it at the moment."""
     leaderboard: tuple[Contribution, ...]
     agents: tuple[Researcher, ...]
     ledger_hash: str
@@ -122,12 +131,13 @@ class Shown:
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False)
 
 
-def shown(state: RunState, ledger_hash: str) -> Shown:
+def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
     """Return what there is to say of a run.
 
     Args:
         state: The folded ledger; `opened` must be known.
         ledger_hash: `community.archive.codec.ledger_hash` of the same rows.
+        is_live: Whether a process writes the ledger.
 
     Raises:
         ValueError: the ledger is empty.
@@ -152,7 +162,9 @@ def shown(state: RunState, ledger_hash: str) -> Shown:
         best=_best(state),
         experiments=state.experiments_admitted,
         experiments_done=state.experiments_done,
+        experiment_limit=experiment_limit(state),
         lost_attempts=state.lost_attempts,
+        cut_off_attempts=state.cut_off_attempts,
         resumes=len(state.resumed),
         posts=len(state.posts),
         refusals=len(state.refusals),
@@ -165,6 +177,7 @@ def shown(state: RunState, ledger_hash: str) -> Shown:
             by_agent={name: spend.device_seconds for name, spend in sorted(state.spend.items())},
         ),
         stop=state.stop_reason,
+        is_live=is_live,
         leaderboard=tuple(board),
         agents=researchers(state),
         ledger_hash=ledger_hash,
@@ -197,6 +210,7 @@ def _best(state: RunState) -> BestShown:
         gain_percent=best.gain_percent,
         split=best.split,
         reference=best.reference,
+        reference_split=best.reference_split,
     )
 
 
@@ -208,76 +222,118 @@ def summary_lines(record: Shown) -> list[str]:
         lines.append("baseline: not measured yet")
     else:
         spread = "" if base.sigma is None else f" ± {base.sigma:.4f} between seeds"
-        lines.append(f"baseline: {base.mean:.4f} {record.unit}{spread} (n = {base.n})")
+        lines.append(f"baseline: {base.mean:.4f} {record.unit} on dev{spread} (n = {base.n})")
     if best.score is None:
         lines.append("best: nothing measured yet")
     else:
-        gain = "" if best.gain_percent is None else f", {best.gain_percent:+.1f} % better"
+        against = comparison(best.gain_percent, best.reference, best.reference_split)
         lines.append(
-            f"best: {best.score:.4f} on {best.split}{gain}, {best.status}, "
+            f"best: {best.score:.4f} on {best.split}{against and f', {against}'}, {best.status}, "
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
+    limit = "" if record.experiment_limit is None else f" (limit {record.experiment_limit})"
+    cut_off = record.cut_off_attempts and f", {record.cut_off_attempts} cut off by a stop"
     lines.append(
-        f"experiments: {record.experiments_done} of {record.experiments} admitted are done, "
-        f"{record.lost_attempts} attempts lost, {record.spend.device_seconds:.0f} device-seconds"
+        f"experiments: {record.experiments_done} of {record.experiments} admitted are done{limit}, "
+        f"{record.lost_attempts} attempts lost{cut_off or ''}, "
+        f"{record.spend.device_seconds:.0f} device-seconds"
     )
     lines.append(
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"
     )
-    lines.append(f"stopped: {record.stop}" if record.stop else "not stopped (running, or killed)")
+    if record.stop is not None:
+        lines.append(f"stopped: {one_line(record.stop, 80)}")
+    elif record.is_live:
+        lines.append("running")
+    else:
+        lines.append("killed: it neither runs nor stopped in order; `community run --resume`")
     return lines
 
 
 def leaderboard_text(record: Shown, top: int = 10) -> str:
-    """Return the summary and the best `top` contributions as plain text, one per line."""
+    """Return the summary, the best `top` contributions and the researchers as plain lines."""
     lines = summary_lines(record)
+    lines += ["", f"  # status       {record.metric:>8} vs baseline vs parent commit  by: title"]
     for entry in record.leaderboard[:top]:
-        score = "invalid" if entry.score is None else f"{entry.score:.4f}"
+        who = f"{entry.author}, reproduced by {entry.reproduced_by}"
         lines.append(
-            f"{entry.rank:>3}  {entry.status:<12} {score:>8}  {entry.commit[:7]}  "
-            f"{entry.author:<12} {entry.title}"
+            f"{entry.rank:>3} {_status(entry):<12} {_number(entry.score) or '-':>8} "
+            f"{_gain(entry.baseline_gain) or '-':>11} {_gain(entry.gain) or '-':>9} "
+            f"{entry.commit[:7]} {who if entry.reproduced_by else entry.author}: {entry.title}"
+        )
+    lines.append("")
+    for one in record.agents:
+        lines.append(
+            f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "
+            f"improved, {one.reproduced} reproduced, {one.reproductions} confirmed, "
+            f"{one.reviews} reviews"
         )
     return "\n".join(lines)
 
 
 Side = Literal["left", "right"]
 
+WIDE = 110
+"""From so many columns on the table has room for every column."""
+_LEFT = {"status", "commit", "by", "reproducer"}
+
 
 def rendered(record: Shown, top: int = 10, width: int = 80) -> Group:
-    """Return the same for a rich console of `width` columns; agents' words are never markup."""
-    title_width = max(16, width - 62)
+    """Return the same for a rich console of `width` columns; agents' words are never markup.
+
+    Numbers and names are never cut; titles are what wraps, and a narrow table has fewer columns.
+    """
     board = Table(
-        title="Contributions", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title="Contributions", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
     )
-    widths = {"#": 2, "status": 12, record.metric: 7, "gain": 7, "commit": 7, "by": 5}
-    for heading, width in widths.items():
-        justify: Side = "right" if heading in {"#", record.metric, "gain"} else "left"
-        board.add_column(heading, justify=justify, no_wrap=True, min_width=width)
-    board.add_column("reproducer", no_wrap=True, min_width=10)
-    board.add_column("what", no_wrap=True, overflow="ellipsis")
-    for entry in record.leaderboard[:top]:
-        cells = (
-            str(entry.rank),
-            entry.status if entry.outcome == "ok" else "invalid",
-            _number(entry.score),
-            _number(entry.baseline_gain),
-            entry.commit[:7],
-            entry.author,
-            entry.reproduced_by or "",
-            one_line(entry.title, title_width),
-        )
-        board.add_row(*(Text(cell) for cell in cells))
-    people = Table(title="Researchers", title_justify="left", box=SIMPLE_HEAD)
+    for index, entry in enumerate(record.leaderboard[:top]):
+        cells = _cells(entry, record.metric, is_wide=width >= WIDE)
+        if index == 0:
+            for heading in cells:
+                side: Side = "left" if heading in _LEFT else "right"
+                board.add_column(heading, justify=side, no_wrap=True)
+            board.add_column("title")
+        board.add_row(*(Text(cell) for cell in cells.values()), Text(entry.title))
+    people = Table(
+        title="Researchers", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
+    )
     counted = ("experiments", "posts", "improved", "reproduced", "reproductions", "reviews")
     headings = ("runs", "posts", "improved", "reproduced", "confirmed", "reviews", "off by")
-    for heading in ("agent", "role", *headings):
-        people.add_column(heading, justify="left" if heading in {"agent", "role"} else "right")
+    people.add_column("agent")
+    people.add_column("role")
+    for heading in headings:
+        people.add_column(heading, justify="right", no_wrap=True)
     for one in record.agents:
         counts = (str(getattr(one, name)) for name in counted)
         people.add_row(Text(one.agent), Text(one.role), *counts, _number(one.prediction_error))
-    return Group(*(Text(line) for line in summary_lines(record)), board, people)
+    lines = (Text(line) for line in summary_lines(record))
+    return Group(*lines, Text(), board, Text(), people)
+
+
+def _cells(entry: Contribution, metric: str, *, is_wide: bool) -> dict[str, str]:
+    """Return one contribution's cells by heading."""
+    cells = {
+        "#": str(entry.rank),
+        "status": _status(entry),
+        metric: _number(entry.score),
+        "vs baseline": _gain(entry.baseline_gain),
+    }
+    if is_wide:
+        cells["vs parent"] = _gain(entry.gain)
+    cells |= {"commit": entry.commit[:7], "by": entry.author}
+    if is_wide:
+        cells["reproducer"] = entry.reproduced_by or ""
+    return cells
+
+
+def _status(entry: Contribution) -> str:
+    return entry.status.replace("_", " ") if entry.outcome == "ok" else "invalid"
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _gain(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4f}"

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +101,9 @@ def export_run(run_dir: Path, out: Path) -> Exported:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(f"cannot make {out}: {error.strerror}; choose another folder") from error
+        raise ExportError(
+            f"cannot make {out}: {error.strerror}; choose another folder with --out"
+        ) from error
     best = best_commit(state)
     patch = repository = None
     if best is not None:
@@ -123,16 +126,27 @@ def _export_best(folder: RunFolder, baseline: str, best: Best, out: Path) -> tup
         source = Repository.open(folder.repository, writer=False)
         _write(patch, _mail(best) + source.diff(baseline, commit, cap_bytes=PATCH_BYTES))
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder.repository, part, ignore=shutil.ignore_patterns("*.lock", "tmp_*"))
+        _copy_writable(folder.repository, part)
         Repository.open(part).set_best(commit)
         shutil.rmtree(copy, ignore_errors=True)
         part.rename(copy)
     except (TrainerError, OSError, shutil.Error) as error:
         raise ExportError(
             f"cannot export commit {commit[:12]} of run {folder.run_id} to {out}: {error}; check "
-            "that repo.git is whole and that the folder can be written"
+            "that repo.git is whole and that the folder can be written, or choose one with --out"
         ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return patch, copy
+
+
+def _copy_writable(repository: Path, copy: Path) -> None:
+    """Copy a repository; the copy may be written, also where the original may not."""
+    try:
+        shutil.copytree(repository, copy, ignore=shutil.ignore_patterns("*.lock", "tmp_*"))
+    finally:
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
 def _mail(best: Best) -> str:
@@ -151,11 +165,7 @@ def _readme(run_id: str, state: RunState, best: Best | None) -> str:
         lines.append("No hypothesis has a score yet, so there is no patch here.")
     else:
         h = best.hypothesis
-        gain = (
-            ""
-            if best.gain_percent is None
-            else f", {best.gain_percent:+.2f} % better than the start"
-        )
+        gain = best.comparison and f", {best.comparison}"
         unit = state.opened.unit if state.opened else ""
         lines += [
             f"Best commit: `{h.commit}` by {one_line(h.author, 64)}, {h.status}, "

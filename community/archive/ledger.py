@@ -8,9 +8,9 @@ verdict are written with FULL, so that not even a power cut takes back a score.
 
 from __future__ import annotations
 
-import asyncio
+import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,8 +60,8 @@ class Ledger:
         """
         if path.exists():
             raise LedgerExistsError(
-                f"{path} exists already; resume that run with `community run --resume`, or give "
-                "another --run-dir"
+                f"{path} exists already; resume that run with "
+                f"`community run --resume --run-dir {path.parent}`, or give another --run-dir"
             )
         return cls._start(path)
 
@@ -74,9 +74,16 @@ class Ledger:
             LedgerInUseError: another process writes it.
             LedgerDamagedError: SQLite cannot read it, or it is no ledger.
             LedgerTooNewError: a newer program wrote it.
+            LedgerError: file or folder is read-only.
         """
         if not path.is_file():
             raise _missing(path)
+        for place in (path.parent, path):
+            if not os.access(place, os.W_OK):
+                raise LedgerError(
+                    f"{place} cannot be written: it is read-only; make the run's folder and what "
+                    "is in it writable, or resume a copy of it with --run-dir"
+                )
         return cls._start(path, is_new=False)
 
     @classmethod
@@ -142,7 +149,7 @@ class Ledger:
         except (sqlite3.Error, UnicodeEncodeError) as error:
             raise LedgerError(
                 f"{self.path}: could not record {values[0][2]}: {error}; check that the disk is "
-                "not full, then go on with `community run --resume`"
+                "not full and may be written, then go on with `community run --resume`"
             ) from error
 
     def _tell(self, rows: list[Row]) -> None:
@@ -234,22 +241,6 @@ class LedgerReader:
             LedgerEventError: a row does not have the shape of its kind.
         """
         return _rows(self._connection, self.path, after_seq)
-
-    async def tail(self, after_seq: int = 0, *, poll_s: float = 0.2) -> AsyncIterator[list[Row]]:
-        """Yield batches of new rows for ever, looking every `poll_s` seconds of loop time.
-
-        Cancellation: nothing remains; the connection stays open until `close`.
-        """
-        while True:
-            rows = list(self.rows(after_seq))
-            if rows:
-                after_seq = rows[-1].seq
-                yield rows
-            await asyncio.sleep(poll_s)
-
-    def query(self, sql: str) -> Iterable[dict[str, object]]:
-        """Yield the records of one SELECT over the views, through sqlite-utils."""
-        return Database(self._connection, recursive_triggers=False).query(sql)
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""

@@ -5,6 +5,7 @@ Pure functions of `RunState`. What ranks whom is `leaderboard`; what is printed 
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -112,7 +113,9 @@ class Best:
     split: Split
     """vault for a reproduced commit, else dev."""
     reference: float | None
-    """The baseline's mean on that split; its mean on dev where vault is not known."""
+    """The baseline's mean on `reference_split`."""
+    reference_split: Split
+    """The same split; dev where the baseline is not measured on vault."""
     gain: float | None
     """Gain over `reference`, positive is better."""
 
@@ -122,6 +125,19 @@ class Best:
         if self.gain is None or not self.reference:
             return None
         return 100 * self.gain / abs(self.reference)
+
+    @property
+    def comparison(self) -> str:
+        """`gain_percent` in words, with what it is told against; empty where that is unknown."""
+        return comparison(self.gain_percent, self.reference, self.reference_split)
+
+
+def comparison(percent: float | None, reference: float | None, split: str | None) -> str:
+    """Return ``18.2 % better than the baseline (3.3000 on vault)``, or nothing."""
+    if percent is None or reference is None:
+        return ""
+    way = "better" if percent >= 0 else "worse"
+    return f"{abs(percent):.1f} % {way} than the baseline ({reference:.4f} on {split})"
 
 
 _STEPS: tuple[tuple[Split, frozenset[str]], ...] = (
@@ -157,12 +173,26 @@ def best_commit(state: RunState) -> Best | None:
 
 
 def _best(state: RunState, hypothesis: HypothesisState, score: float, split: Split) -> Best:
-    reference = baseline_mean(state, split)
+    reference, reference_split = baseline_mean(state, split), split
     if reference is None:
-        reference = baseline_mean(state, "dev")
+        reference, reference_split = baseline_mean(state, "dev"), "dev"
     direction: Direction = state.opened.direction if state.opened else "lower"
     gain = None if reference is None else gain_over(score, reference, direction)
-    return Best(hypothesis, score, split, reference, gain)
+    return Best(hypothesis, score, split, reference, reference_split, gain)
+
+
+def experiment_limit(state: RunState) -> int | None:
+    """Return how many experiments the run may make: as last resumed, else as its scenario says."""
+    for _, resumed in reversed(state.resumed):
+        if resumed.experiments is not None:
+            return resumed.experiments
+    if state.opened is None:
+        return None
+    try:
+        limit = tomllib.loads(state.opened.scenario).get("stop", {}).get("experiments")
+    except (tomllib.TOMLDecodeError, AttributeError):
+        return None
+    return limit if isinstance(limit, int) else None
 
 
 def baseline_mean(state: RunState, split: Split) -> float | None:

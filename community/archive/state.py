@@ -97,17 +97,17 @@ class RunState:
         self.delivered: dict[str, dict[str, str]] = {}
         """Reader -> post id -> what the edge carried."""
         self.frontier: list[tuple[int, FrontierMoved]] = []
-        """(run time in microseconds, move), oldest first."""
         self.refusals: list[tuple[int, Refused]] = []
         self.notices: list[tuple[int, Noticed]] = []
         self.spend: dict[str, SpendState] = {}
         """By agent; calibration is under ``lab``."""
         self.experiments_admitted = 0
-        """Baseline runs left out."""
         self.experiments_done = 0
-        """Experiments with a verdict, baseline runs left out."""
+        """Those with a verdict; baseline runs are left out of both."""
         self.lost_attempts = 0
         """Attempts that died with the run, or were interrupted by nobody's fault."""
+        self.cut_off_attempts = 0
+        """Attempts that the run's own stop ended; not among the lost ones."""
         self.device_seconds = 0.0
         """Training CPU seconds plus the charge of lost attempts, baseline runs left out."""
         self.baseline_device_seconds = 0.0
@@ -299,7 +299,8 @@ class RunState:
                 row, f"attempt {event.attempt} of {event.experiment_id} is not running"
             )
         attempt.ended, attempt.ended_us = event, row.at_us
-        self.lost_attempts += event.outcome == "interrupted"
+        self.cut_off_attempts += attempt.is_cut_off
+        self.lost_attempts += event.outcome == "interrupted" and not attempt.is_cut_off
         spend = self._spend(experiment)
         spend.train_cpu_s += event.train_cpu_s
         spend.score_cpu_s += event.score_cpu_s

@@ -117,6 +117,13 @@ class AttemptState:
         return self.ended is None and not self.is_lost
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether the run's own stop ended it: a limit, or Ctrl-C."""
+        return self.ended is not None and (
+            (self.ended.outcome, self.ended.reason) == ("interrupted", "stopped")
+        )
+
+    @property
     def charge_s(self) -> float:
         """Device seconds it costs: training CPU seconds, or the whole budget of a lost one."""
         return self.lost_s if self.ended is None else self.ended.train_cpu_s

@@ -37,6 +37,8 @@ class ReportingGroup(TyperGroup):
         """Run the chosen command."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # whoever read our output has gone: the framework ends quietly
         except _FRAMEWORK:
             raise
         except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """What a run is started with: its scenario, its folder, and whether it goes on from a ledger.
 
-A resumed run keeps the scenario its ledger holds; only the limit of experiments may be changed.
+A resumed run keeps the scenario its ledger holds; only the limit of experiments may be changed, and
+stays changed.
 Nothing runs here. Next: `community.cli.run_command` hands the `Launch` to `community.run`.
 """
 
@@ -11,9 +12,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from community.admission import Admission
 from community.archive.ledger import Ledger, LedgerReader
+from community.archive.queries import experiment_limit
+from community.archive.state import RunState
 from community.errors import Fault, LedgerDamagedError, ResumeError
-from community.events import RunOpened
+from community.events import Row
 from community.loading import (
     LoadedScenario,
     apply_overrides,
@@ -23,7 +27,7 @@ from community.loading import (
     read_scenario,
 )
 from community.run_folder import LATEST, RUNS, RunFolder
-from community.scenario import Scenario
+from community.scenario import Scenario, StopSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Launch:
     known_seq: int
     """Last row of that ledger, 0 for a new run."""
     warnings: tuple[Fault, ...]
+    finished: str = ""
+    """Why there is nothing to go on with, and what to do about it; empty for a run to be run."""
 
     @property
     def resume_command(self) -> str:
@@ -47,6 +53,16 @@ class Launch:
         is_newest = self.folder.path == (place / LATEST).resolve()
         where = "" if is_newest else f" --run-dir {self.folder.path}"
         return f"community run --resume{where}"
+
+    def take_note(self, row: Row) -> None:
+        """Make a new run in ``runs`` the newest with its first row; one that fails before is not.
+
+        Raises:
+            RunFolderError: the link cannot be written.
+        """
+        is_among_runs = self.folder.path.parent.resolve() == RUNS.resolve()
+        if row.seq == 1 and self.known_seq == 0 and is_among_runs:
+            self.folder.make_latest()
 
 
 def launch_new(
@@ -73,7 +89,7 @@ def launch_new(
         path = run_dir.absolute()
         with contextlib.suppress(OSError):
             path.rmdir()  # an empty folder, made by mktemp -d say; any other stays and is refused
-        folder = RunFolder.create(path.parent, path.name, is_latest=_is_among_runs(path))
+        folder = RunFolder.create(path.parent, path.name)
     return _launch(loaded, folder)
 
 
@@ -100,8 +116,8 @@ def launch_resumed(
         check_task(loaded.scenario)
         return _launch(loaded, _folder_again(run_dir))
     folder = RunFolder.open(LATEST if run_dir is None else run_dir)
-    opened, known_seq = _recorded(folder)
-    if opened is None:
+    state = _recorded(folder)
+    if state.opened is None:
         if given is None and folder.scenario.exists():
             given = read_scenario(folder.scenario)
         if given is None:
@@ -112,12 +128,15 @@ def launch_resumed(
         loaded = override(given, experiments=experiments, seed=seed)
         check_task(loaded.scenario)
         return _launch(loaded, folder)
-    loaded = parse_scenario(opened.scenario, folder.ledger)
+    text = state.opened.scenario
+    loaded = parse_scenario(text, folder.ledger)
     _must_be_same(folder, loaded.scenario, given, seed)
-    changed = apply_overrides(loaded.scenario, experiments=experiments)
+    limit = experiment_limit(state) if experiments is None else experiments
+    changed = apply_overrides(loaded.scenario, experiments=limit)
     check_task(changed)
     warnings = _limits_not_taken(changed, given, has_new_limit=experiments is not None)
-    return Launch(changed, opened.scenario, folder, True, known_seq, warnings)
+    finished = _finished(state, changed)
+    return Launch(changed, text, folder, True, state.last_seq, warnings, finished)
 
 
 def _launch(loaded: LoadedScenario, folder: RunFolder) -> Launch:
@@ -146,28 +165,30 @@ def _folder_again(run_dir: Path) -> RunFolder:
     folder = RunFolder(run_dir.resolve())
     for inner in (folder.jobs, folder.data, folder.report):
         inner.mkdir(exist_ok=True)
-    if _is_among_runs(folder.path):
-        folder.make_latest()
     return folder
 
 
-def _is_among_runs(path: Path) -> bool:
-    """Whether a run's folder lies where runs lie by default; only there is a ``latest`` kept."""
-    return path.parent.resolve() == RUNS.resolve()
-
-
-def _recorded(folder: RunFolder) -> tuple[RunOpened | None, int]:
-    """Return the run's first event and its last row's number; (None, 0) for a blank ledger."""
+def _recorded(folder: RunFolder) -> RunState:
+    """Return what the run's ledger says; nothing for a blank one."""
     try:
         with LedgerReader(folder.ledger) as ledger:
-            rows = list(ledger.rows())
+            return RunState.from_rows(ledger.rows())
     except LedgerDamagedError:
         # Killed while the ledger was made? The writer completes such a file, or refuses it as well.
         Ledger.open(folder.ledger).close()
-        return None, 0
-    if not rows or not isinstance(rows[0].event, RunOpened):
-        return None, 0
-    return rows[0].event, rows[-1].seq
+        return RunState()
+
+
+def _finished(state: RunState, scenario: Scenario) -> str:
+    """Say that the run ended by a limit, and that a limit still holds; empty when it may go on."""
+    if state.opened is None or state.stop_reason not in StopSection.model_fields:
+        return ""
+    admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+    reason = admission.reason_to_stop(state, state.last_us / 1e6)
+    way_on = "start a new run, only the limit of experiments can be raised"
+    if reason == "experiments":
+        way_on = f"give --experiments N, more than {state.experiments_admitted}, to go on"
+    return reason and f"run {state.opened.run_id} is finished ({reason}); {way_on}"
 
 
 def _must_be_same(

@@ -106,7 +106,8 @@ def _opened(event: RunOpened, state: RunState) -> str:
 
 def _resumed(event: RunResumed, state: RunState) -> str:
     lost = ", ".join(event.lost_attempts)
-    return f"resumed{f'; lost attempts run again: {lost}' if lost else '; nothing was lost'}"
+    limit = "" if event.experiments is None else f", until {event.experiments} experiments are made"
+    return f"resumed{limit}{f'; lost attempts run again: {lost}' if lost else '; nothing was lost'}"
 
 
 def _joined(event: AgentJoined, state: RunState) -> str:
@@ -143,9 +144,10 @@ def _status(event: StatusChanged, state: RunState) -> str:
 
 def _frontier(event: FrontierMoved, state: RunState) -> str:
     best = best_commit(state)
-    percent = best.gain_percent if best and best.hypothesis.post_id == event.hypothesis else None
-    gain = "" if percent is None else f", {percent:.1f} % better than the baseline"
-    return f"new best: {event.score:.4f}{gain}, commit {event.commit[:10]} ({event.hypothesis})"
+    words = best.comparison if best and best.hypothesis.post_id == event.hypothesis else ""
+    gain = words and f", {words}"
+    commit = f"commit {event.commit[:10]} ({event.hypothesis})"
+    return f"new best: {event.score:.4f} on vault{gain}, {commit}"
 
 
 def _attempt(event: AttemptEnded, state: RunState) -> str | None:
@@ -178,5 +180,5 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     Refused: _refused,
     ReproductionOpened: lambda event, state: f"{event.by} reproduces {event.hypothesis}",
     Noticed: lambda event, state: plain(event.text) if event.text else None,
-    RunStopped: lambda event, state: f"stopped: {event.why}",
+    RunStopped: lambda event, state: f"stopped: {plain(event.why)}",
 }

@@ -147,8 +147,7 @@ class PanelProgress:
         if best is not None and best.hypothesis.status == "reproduced":
             line.append("   reproduced best ")
             line.append(f"{best.score:.4f}", style="bold green")
-            percent = best.gain_percent
-            line.append("" if percent is None else f" ({percent:.1f} % better)")
+            line.append(f" on vault, {best.comparison}" if best.comparison else " on vault")
         if points := state.best_score_so_far():
             line.append(f"   best single run {points[-1].best:.4f}")
         waiting = sum(h.status in ("improved", "undecided") for h in state.hypotheses.values())

@@ -30,8 +30,10 @@ def show(
 ) -> None:
     """Show leaderboard, best and spend.
 
+    In a terminal as tables, into a file or a pipe as plain lines.
+
     The JSON has, among others: baseline.mean, baseline.sigma, best.score, best.status, best.commit,
-    experiments, pool.busy_share.
+    experiments, is_live, pool.busy_share.
     """
     record = _record(_folder(run))
     if json:
@@ -39,10 +41,13 @@ def show(
         return
     from rich.console import Console
 
-    from community.show import rendered
+    from community.show import leaderboard_text, rendered
 
     console = Console()
-    console.print(rendered(record, top, console.width))
+    if console.is_terminal:
+        console.print(rendered(record, top, console.width))
+    else:
+        typer.echo(leaderboard_text(record, top))
 
 
 def report(run: RunArgument = "latest") -> None:
@@ -94,14 +99,15 @@ def watch(run: RunArgument = "latest") -> None:
 
 
 def print_summary(folder: RunFolder) -> None:
-    """Say what came of a run, where everything lies, and what to type next."""
+    """Write the report, then say what came of a run, where everything lies, and what to type."""
     from community.show import summary_lines
 
+    page = _report(folder)
     typer.echo()
     for line in summary_lines(_record(folder)):
         typer.echo(line)
     typer.echo()
-    typer.echo(f"report       {_report(folder)}")
+    typer.echo(f"report       {page}")
     typer.echo(f"ledger       {folder.ledger}")
     typer.echo(f"commits      {folder.repository}   (git log --graph --all)")
     typer.echo(f"results.tsv  {folder.results}")
@@ -147,6 +153,7 @@ def _record(folder: RunFolder) -> Shown:
     from community.errors import RunFolderError
     from community.show import shown
 
+    is_live = folder.is_live()  # asked first: a writer records the end before it lets go
     with LedgerReader(folder.ledger) as ledger:
         rows = list(ledger.rows())
     if not rows:
@@ -154,4 +161,4 @@ def _record(folder: RunFolder) -> Shown:
             f"run {folder.run_id} never began: its ledger is empty; start it again with "
             f"`community run SCENARIO --resume --run-dir {folder.path}`"
         )
-    return shown(RunState.from_rows(rows), ledger_hash(rows))
+    return shown(RunState.from_rows(rows), ledger_hash(rows), is_live=is_live)

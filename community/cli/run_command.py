@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from community.cli.failures import INTERRUPTED, TERMINATED
 if TYPE_CHECKING:
     from community.cli.launching import Launch
     from community.cli.progress import Progress
+    from community.events import Row
 
 EXAMPLES = """
 Examples:
@@ -80,16 +82,21 @@ def run(
             "name a scenario, for example: community run quickstart", param_hint="SCENARIO"
         )
     from community.cli.launching import launch_new, launch_resumed
+    from community.cli.result_commands import show
     from community.run_folder import RunFolder
 
+    shared = None if baseline_from is None else RunFolder.open(baseline_from).ledger
     if scenario is None or resume:
         launch = launch_resumed(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
     else:
         launch = launch_new(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
     for warning in launch.warnings:
         typer.echo(f"community: warning: {warning}", err=True)
-    typer.echo(f"run folder: {launch.folder.path}")
-    shared = None if baseline_from is None else RunFolder.open(baseline_from).ledger
+    _write_line(f"run folder: {launch.folder.path}")
+    if launch.finished:
+        _write_line(launch.finished)
+        show(str(launch.folder.path))
+        return
     progress = _progress(launch, is_headless=headless or not sys.stdout.isatty())
     code = _run(launch, progress, shared)
     if code:
@@ -109,9 +116,11 @@ def _progress(launch: Launch, *, is_headless: bool) -> Progress:
 
 
 def _write_line(line: str) -> None:
-    # Whoever reads our lines may go away (`| head`); the run goes on without them.
-    with contextlib.suppress(BrokenPipeError):
+    try:
         typer.echo(line)
+    except BrokenPipeError:
+        # Whoever reads our lines may go away (`| head`); the run goes on, and says no more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(launch: Launch, progress: Progress, baseline_from: Path | None) -> int:
@@ -138,6 +147,10 @@ async def _drive(launch: Launch, progress: Progress, baseline_from: Path | None)
     """
     from community.run import run_community
 
+    def on_row(row: Row) -> None:
+        progress.on_row(row)
+        launch.take_note(row)
+
     async with asyncio.TaskGroup() as group:
         picture = group.create_task(progress.show(), name="progress")
         with _terminable():
@@ -146,7 +159,7 @@ async def _drive(launch: Launch, progress: Progress, baseline_from: Path | None)
                 launch.text,
                 launch.folder,
                 is_resumed=launch.is_resumed,
-                on_row=progress.on_row,
+                on_row=on_row,
                 baseline_from=baseline_from,
             )
         picture.cancel()

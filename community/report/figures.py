@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from community.archive.queries import PoolUse
 from community.archive.state import RunState
@@ -27,6 +28,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#eceff2",
     "svg.fonttype": "path",
     "svg.hashsalt": "research-community",
@@ -42,7 +44,7 @@ def progress_svg(state: RunState) -> str:
         shown, moves = points(state), leads(state)
         scored = [point for point in shown if point.score is not None]
         _draw_band(axes, state)
-        top = _limit(axes, state, scored, moves)
+        top = _frame(axes, state, scored, moves)
         _draw_points(axes, scored, top)
         _draw_steps(axes, state, moves)
         kept = sum(1 for point in shown if point.status == "reproduced")
@@ -60,31 +62,15 @@ def lineage_svg(state: RunState) -> str:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11, 5), layout="constrained")
         axes = figure.add_subplot()
-        place = {}
-        if state.opened is not None and state.noise is not None:
-            place[state.opened.baseline_commit] = (0.0, state.noise.mean)
-            axes.annotate("baseline", (0, state.noise.mean), fontsize=9, va="bottom", ha="left")
         shown = [point for point in points(state) if point.score is not None]
-        place |= {p.commit: (float(p.number), p.score) for p in shown if p.score is not None}
-        for point in shown:
-            # with several parents the first is what the gain is declared against
-            built_on = point.parents[1:] or point.parents
-            for parent in point.parents:
-                if parent in place:
-                    (x0, y0), (x1, y1) = place[parent], place[point.commit]
-                    style, width = ("-", 0.9) if parent in built_on else (":", 0.6)
-                    axes.plot([x0, x1], [y0, y1], style, color=GREY, linewidth=width, zorder=1)
-        authors = sorted({point.author for point in shown})
-        colours = mpl.colormaps["tab10"]
-        for index, author in enumerate(authors):
-            own = [place[p.commit] for p in shown if p.author == author]
-            axes.scatter(
-                [x for x, _ in own],
-                [y for _, y in own],
-                s=34,
-                color=colours(index % 10),
-                label=author,
-            )
+        _frame(axes, state, shown)
+        low, high = axes.get_ylim()
+        place = {p.commit: (p.number, min(high, max(low, p.score or 0))) for p in shown}
+        if state.opened is not None and state.noise is not None:
+            place[state.opened.baseline_commit] = (0, state.noise.mean)
+            axes.annotate("baseline", (0, state.noise.mean), fontsize=9, va="bottom", ha="left")
+        _draw_lines(axes, shown, place)
+        _draw_authors(axes, shown, place)
         kept = [place[p.commit] for p in shown if p.status == "reproduced"]
         if kept:
             axes.scatter(
@@ -97,9 +83,39 @@ def lineage_svg(state: RunState) -> str:
             "Lineage: solid lines lead to what was built on a commit, dotted to gains against it",
             loc="left",
         )
-        if authors:
-            axes.legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
+        if shown:
+            figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=8)
         return _svg(figure)
+
+
+def _draw_lines(axes: Axes, shown: list[Point], place: dict[str, tuple[int, float]]) -> None:
+    for point in shown:
+        # with several parents the first is what the gain is declared against
+        built_on = point.parents[1:] or point.parents
+        for parent in point.parents:
+            if parent in place:
+                (x0, y0), (x1, y1) = place[parent], place[point.commit]
+                style, width = ("-", 0.9) if parent in built_on else (":", 0.6)
+                axes.plot([x0, x1], [y0, y1], style, color=GREY, linewidth=width, zorder=1)
+
+
+def _draw_authors(axes: Axes, shown: list[Point], place: dict[str, tuple[int, float]]) -> None:
+    """Draw a dot per commit in its author's colour, a triangle where it lies beyond the frame."""
+    colours = mpl.colormaps["tab10"]
+    for index, author in enumerate(sorted({point.author for point in shown})):
+        label: str | None = author
+        for marker, is_inside in (("o", True), ("^", False)):
+            own = [
+                place[p.commit]
+                for p in shown
+                if p.author == author and (place[p.commit][1] == p.score) == is_inside
+            ]
+            if own:
+                axes.scatter(
+                    [x for x, _ in own], [y for _, y in own], s=34, color=colours(index % 10),
+                    marker=marker, clip_on=False, label=label,
+                )  # fmt: skip
+                label = None
 
 
 def pool_svg(use: PoolUse) -> str:
@@ -130,8 +146,8 @@ def _draw_band(axes: Axes, state: RunState) -> None:
     )  # fmt: skip
 
 
-def _limit(axes: Axes, state: RunState, scored: list[Point], moves: tuple[Lead, ...]) -> float:
-    """Frame the interesting part; returns the worst score that is shown."""
+def _frame(axes: Axes, state: RunState, scored: list[Point], moves: tuple[Lead, ...] = ()) -> float:
+    """Show the interesting part, whatever lies far beyond; returns the worst score shown."""
     values = [p.score for p in scored if p.score is not None] + [lead.score for lead in moves]
     if state.noise is not None:
         values.append(state.noise.mean)
@@ -143,7 +159,9 @@ def _limit(axes: Axes, state: RunState, scored: list[Point], moves: tuple[Lead, 
     best = min(values) if is_lower else max(values)
     span = max(abs(baseline - best), 4 * sigma, 1e-9)
     sign = 1.0 if is_lower else -1.0
-    worst = baseline + sign * max(0.25 * span, 3 * sigma)
+    start = [lead.score for lead in moves[:1]]
+    worst = max(sign * score for score in (baseline, *start)) * sign
+    worst += sign * max(0.25 * span, 3 * sigma)
     edges = sorted((best - sign * 0.08 * span, worst))
     axes.set_ylim(*edges)
     return worst
@@ -181,15 +199,15 @@ def _draw_points(axes: Axes, scored: list[Point], worst: float) -> None:
                 title = title[: LABEL_CHARACTERS - 1] + "…"
             axes.annotate(
                 title, (point.number, point.score), xytext=(4, -14), textcoords="offset points",
-                fontsize=8, color=GREEN,
+                fontsize=8, color=GREEN, path_effects=[withStroke(linewidth=2.5, foreground="w")],
             )  # fmt: skip
 
 
 def _draw_steps(axes: Axes, state: RunState, moves: tuple[Lead, ...]) -> None:
-    if not moves or state.noise is None:
+    if not moves:
         return
-    numbers = [0, *(lead.number for lead in moves), max(state.experiments_done, moves[-1].number)]
-    scores = [state.noise.mean, *(lead.score for lead in moves), moves[-1].score]
+    numbers = [*(lead.number for lead in moves), max(state.experiments_done, moves[-1].number)]
+    scores = [*(lead.score for lead in moves), moves[-1].score]
     axes.step(
         numbers, scores, where="post", color=GREEN, linewidth=1.6,
         label="best reproduced (mean on vault)", zorder=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from community.archive.queries import baseline_mean
 from community.archive.state import RunState
 
 
@@ -28,7 +29,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """A moment at which the frontier moved."""
+    """A moment at which the frontier moved; number 0 is the baseline."""
 
     number: int
     """Experiments with a verdict by then."""
@@ -63,13 +64,15 @@ def points(state: RunState) -> tuple[Point, ...]:
 
 
 def leads(state: RunState) -> tuple[Lead, ...]:
-    """Return the frontier's moves, oldest first."""
+    """Return the frontier's moves, oldest first, after the baseline where vault has it."""
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_baseline
     )
-    return tuple(
-        Lead(sum(1 for end in ends if end <= at_us), moved.score) for at_us, moved in state.frontier
-    )
+    moves = [
+        Lead(sum(end <= at_us for end in ends), moved.score) for at_us, moved in state.frontier
+    ]
+    start = baseline_mean(state, "vault")
+    return (*([] if start is None or not moves else [Lead(0, start)]), *moves)
 
 
 def _numbers(state: RunState) -> dict[str, int]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from rich.text import Text
 
+from community.archive.queries import baseline_mean
 from community.archive.state import RunState
 from community.tui.colours import GREEN, GREY, status_look
 
@@ -28,7 +29,8 @@ class Plot:
     points: tuple[tuple[int, float, str], ...]
     """(number of the experiment, score on dev, present status)."""
     steps: tuple[tuple[int, float], ...]
-    """(experiments done by then, mean on vault) of each move of the frontier."""
+    """(experiments done by then, mean on vault) of each move of the frontier; where vault has the
+    baseline, that first."""
     baseline: tuple[float, float] | None
     """(mean, sigma)."""
     experiments: int
@@ -58,13 +60,17 @@ class Frame:
 
 def plot_of(state: RunState) -> Plot:
     """Return what is plotted of a run."""
+    start = baseline_mean(state, "vault") if state.frontier else None
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_baseline
     )
     return Plot(
         direction=state.opened.direction if state.opened else "lower",
         points=tuple((p.experiments, p.score, p.status) for p in state.best_score_so_far()),
-        steps=tuple((bisect_right(ends, at_us), moved.score) for at_us, moved in state.frontier),
+        steps=(
+            *([] if start is None else [(0, start)]),
+            *((bisect_right(ends, at_us), moved.score) for at_us, moved in state.frontier),
+        ),
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
         experiments=state.experiments_done,
     )
@@ -114,7 +120,8 @@ def _span(plot: Plot) -> tuple[float, float] | None:
     best = min(values) if plot.direction == "lower" else max(values)
     mean, sigma = plot.baseline or (values[0], 0.0)
     size = max(abs(mean - best), 4 * sigma, 1e-9 * max(1.0, abs(mean)))
-    edges = (best - sign * 0.08 * size, mean + sign * max(0.25 * size, 3 * sigma))
+    worst = sign * max(sign * score for score in (mean, *(s for _, s in plot.steps[:1])))
+    edges = (best - sign * 0.08 * size, worst + sign * max(0.25 * size, 3 * sigma))
     return min(edges), max(edges)
 
 
@@ -148,8 +155,6 @@ def _steps(plot: Plot, frame: Frame) -> dict[tuple[int, int], str]:
     if not plot.steps:
         return {}
     path = [*plot.steps, (plot.experiments, plot.steps[-1][1])]
-    if plot.baseline is not None:
-        path.insert(0, (0, plot.baseline[0]))
     cells: dict[tuple[int, int], str] = {}
     for (number, score), (following, next_score) in pairwise(path):
         start, turn = frame.column(number), frame.column(following)

@@ -6,12 +6,10 @@ Next: the widgets show it.
 
 from __future__ import annotations
 
-import tomllib
-
 from rich.text import Text
 
 from community.archive.leaderboard import contributions
-from community.archive.queries import PoolUse, baseline_mean, best_commit
+from community.archive.queries import PoolUse, baseline_mean, best_commit, experiment_limit
 from community.archive.state import ExperimentState, RunState
 from community.cli.lines import run_time
 from community.plain_text import one_line
@@ -23,22 +21,6 @@ BOARD_ROWS = 200
 TITLE_CHARACTERS = 120
 
 
-def experiment_limit(state: RunState) -> int | None:
-    """Return how many experiments the scenario allows, or None.
-
-    A resumed run may have been given another limit, which no ledger row holds; a limit that is
-    exceeded is therefore not believed.
-    """
-    if state.opened is None:
-        return None
-    try:
-        limit = tomllib.loads(state.opened.scenario).get("stop", {}).get("experiments")
-    except (tomllib.TOMLDecodeError, AttributeError):
-        return None
-    is_limit = isinstance(limit, int) and limit >= state.experiments_admitted
-    return limit if is_limit else None
-
-
 def header_lines(state: RunState, at_us: int, *, is_live: bool) -> tuple[Text, Text]:
     """Return what run this is and how it goes, in two lines."""
     opened = state.opened
@@ -48,7 +30,7 @@ def header_lines(state: RunState, at_us: int, *, is_live: bool) -> tuple[Text, T
     first.append(one_line(opened.run_id, 40), style="bold")
     first.append(f"  {one_line(opened.task, 40)}  seed {opened.seed}  {run_time(at_us)}  ")
     if state.stopped is not None:
-        first.append(f"■ ended: {one_line(state.stopped.why, 30)}", style=AMBER)
+        first.append(f"■ ended: {one_line(state.stopped.why, 40)}", style=AMBER)
     elif is_live:
         first.append("● live", style=f"bold {GREEN}")
     else:
@@ -61,14 +43,16 @@ def _numbers(state: RunState) -> Text:
     line = Text(no_wrap=True)
     line.append("experiments ", style=GREY)
     line.append(f"{state.experiments_done}{f'/{limit}' if limit else ''}")
-    line.append("  baseline ", style=GREY)
-    if state.noise is None:
-        line.append("not measured yet", style=GREY)
-    else:
-        line.append(f"{state.noise.mean:.4f} ± {state.noise.sigma:.4f}")
     best = best_commit(state)
-    if best is None:
+    if best is None or best.reference is None:
+        line.append("  baseline ", style=GREY)
+        noise = state.noise
+        line.append(f"{noise.mean:.4f} ± {noise.sigma:.4f}" if noise else "not measured yet")
         return line
+    # one split for all three numbers, or the percentage is not theirs
+    line.append(f"  {best.split}: baseline ", style=GREY)
+    line.append(f"{best.reference:.4f}")
+    line.append("" if best.reference_split == best.split else f" ({best.reference_split})")
     is_reproduced = best.hypothesis.status == "reproduced"
     line.append("  best reproduced " if is_reproduced else "  best, not reproduced ", style=GREY)
     line.append(f"{best.score:.4f}", style=f"bold {GREEN}" if is_reproduced else AMBER)
@@ -141,6 +125,8 @@ def slot_lines(state: RunState, use: PoolUse, at_us: int) -> list[Text]:
     last.append(f"queue {waiting}  busy {use.busy_share:.1%}  training {use.train_share:.1%}")
     if state.lost_attempts:
         last.append(f"  lost attempts {state.lost_attempts}", style=AMBER)
+    if state.cut_off_attempts:
+        last.append(f"  cut off by a stop {state.cut_off_attempts}")
     return [*lines, last]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_script import rows
+from archive_script import opened, rows
 from cli_calls import MINE, community, told
 
 from community.archive.ledger import Ledger
@@ -38,6 +38,7 @@ def recorded_run(path: Path) -> RunFolder:
     for row in rows():
         ledger.append(row.at_us, row.event)
     ledger.close()
+    folder.make_latest()
     return folder
 
 
@@ -96,7 +97,7 @@ def test_a_run_folder_that_is_taken_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("precious")
     message = told(community("run", "mine.toml", "--run-dir", "taken"))
-    assert "exists already" in message
+    assert "exists already and is no run" in message
     assert [p.name for p in (tmp_path / "taken").iterdir()] == ["thesis.txt"]
 
 
@@ -143,6 +144,17 @@ def test_show_of_a_run_that_never_began_is_told(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "runs", "blank")
     Ledger.create(folder.ledger).close()
     assert "never began" in told(community("show", "blank"))
+
+
+def test_show_tells_a_killed_run_from_a_live_one(tmp_path: Path) -> None:
+    """Without a stop in the ledger it counts whether a process writes it."""
+    folder = RunFolder.create(tmp_path / "runs", "r2")
+    with Ledger.create(folder.ledger) as ledger:
+        ledger.append(0, opened())
+        assert community("show", "r2").output.splitlines()[5] == "running"
+        assert json.loads(community("show", "r2", "--json").output)["is_live"]
+    assert "killed" in community("show", "r2").output
+    assert not json.loads(community("show", "r2", "--json").output)["is_live"]
 
 
 # -- this machine ------------------------------------------------------------------------------
@@ -245,6 +257,48 @@ def test_help_teaches_and_starts_quickly_without_heavy_imports() -> None:
     assert done.returncode == 0, done.stderr
     assert "community run quickstart" in done.stdout
     assert done.stdout.rstrip().endswith("[]")
+
+
+def without_reader(code: str, *arguments: str) -> str:
+    """Run the command line with an output that nobody reads; return what it says of errors."""
+    begin = f"import sys\nsys.argv = ['community', *{arguments!r}]\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{begin}{code}\nfrom community.cli import main\nmain()"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as said:
+        text = said.read()
+    process.wait(60)
+    return text
+
+
+@pytest.mark.parametrize("command", [("tasks",), ("show", "r1", "--json"), ("show", "r1")])
+def test_a_closed_pipe_is_no_fault(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """`community show | true` ends without a word."""
+    recorded_run(tmp_path / "runs" / "r1")
+    assert without_reader("", *command) == ""
+
+
+def test_a_run_outlives_whoever_read_its_lines(tmp_path: Path) -> None:
+    """`community run | head -2`: the run comes to its end and the report is written."""
+    code = (
+        "import community.run\n"
+        "from archive_script import rows\n"
+        "from community.archive.ledger import Ledger\n"
+        "async def run_community(scenario, text, folder, *, on_row, **_):\n"
+        "    with Ledger.create(folder.ledger) as ledger:\n"
+        "        ledger.subscribe(on_row)\n"
+        "        for row in rows(): ledger.append(row.at_us, row.event)\n"
+        "community.run.run_community = run_community\n"
+    )
+    assert without_reader(code, "run", "mine.toml", "--run-dir", "x") == ""
+    assert (tmp_path / "x" / "report" / "index.html").is_file()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -11,7 +11,8 @@ from archive_script import S, opened, story
 from cli_calls import MINE, community, told
 
 from community.archive.ledger import Ledger
-from community.events import Row, RunStopped
+from community.errors import ResumeError
+from community.events import Row, RunResumed, RunStopped
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 
@@ -46,7 +47,10 @@ def runs_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
             else:
                 ledger = Ledger.create(folder.ledger)
             ledger.subscribe(on_row)
-            if not is_resumed:
+            if is_resumed:
+                limit = scenario.stop.experiments
+                ledger.append(ledger.last_us, RunResumed((), {}, limit))
+            else:
                 ledger.append(0, opened(run_id=folder.run_id, scenario=scenario_text))
                 for second, event in sorted(story()[1:-1], key=lambda pair: pair[0]):
                     ledger.append(second * S, event)
@@ -103,7 +107,8 @@ def test_run_prints_a_line_per_event_and_a_summary(
         "   0:30  e0001 ada: 2.6000 on dev",
         '   0:30  p1 "turn p1" is improved (gain +0.5000, needed 0.0500), by ada',
         "   0:30  ben reproduces p1",
-        "   0:50  new best: 2.7000, 18.2 % better than the baseline, commit cccccccccc (p1)",
+        "   0:50  new best: 2.7000 on vault, 18.2 % better than the baseline (3.3000 on vault), "
+        "commit cccccccccc (p1)",
         "   1:30  e0005 ada: invalid: crash on dev",
         "stopped: experiments",
     ):
@@ -154,6 +159,57 @@ def test_resume_refuses_another_scenario_or_seed(
     runs_for()
     assert community("run", "mine.toml", "--resume", "--experiments", "50").exit_code == 0
     assert len(calls) == 1
+
+
+def test_a_new_limit_holds_for_later_lives_too(
+    runs_for: Callable[..., list[dict[str, Any]]],
+) -> None:
+    """What --experiments set at a restart is what the printed command goes on with."""
+    runs_for(KeyboardInterrupt())
+    community("run", "mine.toml")
+    calls = runs_for(KeyboardInterrupt())
+    for options in (["--experiments", "30"], []):
+        assert community("run", "--resume", *options).exit_code == 130
+    assert [call["scenario"].stop.experiments for call in calls] == [30, 30]
+    assert "(limit 30)" in community("show").output
+
+
+def test_a_finished_run_is_not_resumed_unless_its_limit_is_raised(
+    runs_for: Callable[..., list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Nothing is written, the result is shown, and what to type to go on."""
+    calls = runs_for()
+    community("run", "mine.toml")
+    ledger = tmp_path / "runs" / "mine-1" / "ledger.db"
+    before = ledger.read_bytes()
+    result = community("run", "--resume")
+    assert result.exit_code == 0, result.output
+    assert "run mine-1 is finished (experiments); give --experiments N, more than 5" in (
+        result.output
+    )
+    assert "best: 2.7000 on vault" in result.output
+    assert (ledger.read_bytes(), len(calls)) == (before, 1)
+    assert community("run", "--resume", "--experiments", "6").exit_code == 0
+    assert len(calls) == 2
+
+
+def test_a_launch_that_fails_leaves_latest_alone(
+    runs_for: Callable[..., list[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A typo makes no folder, and what fails before its first row is not the newest run."""
+    runs_for()
+    community("run", "mine.toml")
+    assert "no run typo" in told(community("run", "mine.toml", "--baseline-from", "typo"))
+    assert not (tmp_path / "runs" / "mine-2").exists()
+
+    async def run_community(*_: object, **__: object) -> str:
+        raise ResumeError("no isolation here")
+
+    monkeypatch.setattr("community.run.run_community", run_community)
+    assert "no isolation here" in told(community("run", "mine.toml"))
+    assert (tmp_path / "runs" / "latest").resolve() == tmp_path / "runs" / "mine-1"
 
 
 def test_resume_warns_of_a_limit_it_does_not_take_over(

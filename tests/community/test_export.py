@@ -128,7 +128,7 @@ def test_export_comes_with_tables_and_can_be_repeated(tmp_path: Path) -> None:
     assert (board[0]["rank"], board[0]["status"]) == (1, "reproduced")
     readme = exported.readme.read_text()
     assert "git apply best.patch" in readme
-    assert "+18.18 % better" in readme
+    assert "18.2 % better than the baseline (3.3000 on vault)" in readme
     names = {entry.name for entry in out.iterdir()}
     assert names == {"best.patch", "repo.git", "results.tsv", "leaderboard.json", "README.md"}
 
@@ -152,6 +152,36 @@ def test_export_names_what_is_missing(tmp_path: Path) -> None:
     folder.repository.rename(folder.path / "gone.git")
     with pytest.raises(ExportError, match=r"repo\.git is whole"):
         export_run(folder.path, tmp_path / "out")
+
+
+def test_the_exported_repository_of_a_read_only_run_may_be_written(tmp_path: Path) -> None:
+    """Who got a run to look at can go on with its copy, and export it again."""
+    folder = make_run(tmp_path / "runs", until=ev.RunStopped)
+    inside = [folder.repository, *folder.repository.rglob("*")]
+    for path in inside:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    exported = export_run(folder.path, tmp_path / "out")
+    assert exported.repository is not None
+    copies = [exported.repository, *exported.repository.rglob("*")]
+    assert all(path.stat().st_mode & 0o200 for path in copies)
+    export_run(folder.path, tmp_path / "out")
+    for path in inside:
+        path.chmod(0o755)
+
+
+def test_an_export_that_fails_leaves_no_half_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was copied so far is taken away again."""
+    folder = make_run(tmp_path / "runs", until=ev.RunStopped)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Repository, "set_best", refuse)
+    with pytest.raises(ExportError, match="--out"):
+        export_run(folder.path, tmp_path / "out")
+    assert not (tmp_path / "out" / "repo.git.part").exists()
 
 
 def test_exported_paths_are_all_in_the_target(tmp_path: Path) -> None:

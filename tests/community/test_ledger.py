@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import shutil
@@ -12,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -177,18 +177,15 @@ def test_reader_pages_through_many_rows(ledger: Ledger, path: Path) -> None:
         assert [row.seq for row in reader.rows()] == list(range(1, 1202))
 
 
-async def test_tail_yields_new_rows_as_they_come(ledger: Ledger, path: Path) -> None:
-    """What was there comes first, then what is appended meanwhile."""
-    ledger.append(0, opened())
-    heard: list[int] = []
-    with LedgerReader(path) as reader:
-        async with asyncio.timeout(10):
-            async for batch in reader.tail(poll_s=0.001):
-                heard += [row.seq for row in batch]
-                if len(heard) == 3:
-                    break
-                ledger.append(0, STOP)
-    assert heard == [1, 2, 3]
+def test_a_read_only_run_is_called_read_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a full disk nor damage is blamed when file or folder may not be written."""
+    Ledger.create(path).close()
+    for closed in (path, path.parent):
+        monkeypatch.setattr(
+            "os.access", lambda place, mode, closed=closed: Path(place) != closed or mode == os.R_OK
+        )
+        with pytest.raises(LedgerError, match=f"{closed} cannot be written: it is read-only"):
+            Ledger.open(path)
 
 
 def test_reader_cannot_write(ledger: Ledger, path: Path) -> None:
@@ -329,7 +326,8 @@ def test_migrations_are_recorded_by_name(ledger: Ledger) -> None:
 def test_views_answer_a_scientists_questions(ledger: Ledger, path: Path) -> None:
     """Each view has a row per event of its kind with plain columns."""
     record_story(ledger)
-    with LedgerReader(path) as reader:
+    reader = Database(path)
+    with closing(reader.conn):
         counts = {
             view: len(list(reader.query(f"select * from {view}")))
             for view in (

@@ -20,6 +20,7 @@ def begun(base: Path, run_id: str) -> RunFolder:
     folder = RunFolder.create(base, run_id)
     with Ledger.create(folder.ledger) as ledger:
         ledger.append(0, opened(run_id=run_id))
+    folder.make_latest()
     return folder
 
 
@@ -62,8 +63,12 @@ def test_what_is_no_run_is_refused_with_the_runs_there_are(tmp_path: Path) -> No
 def test_taken_and_unusable_names_are_refused(tmp_path: Path) -> None:
     """A run is never made over another, and a name cannot leave the folder."""
     begun(tmp_path, "one")
-    with pytest.raises(RunFolderError, match="--resume"):
+    with pytest.raises(RunFolderError, match=f"--resume --run-dir {tmp_path / 'one'}`"):
         RunFolder.create(tmp_path, "one")
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(RunFolderError, match="is no run; give another --run-dir") as caught:
+        RunFolder.create(tmp_path, "thesis")
+    assert "--resume" not in str(caught.value)
     for name in ("", "..", "a/b", "latest", "x" * 65, ".hidden", "new\nline"):
         with pytest.raises(RunFolderError, match="cannot name a run"):
             RunFolder.create(tmp_path, name)
@@ -75,15 +80,17 @@ def test_unwritable_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="--run-dir"):
         RunFolder.create(tmp_path / "file", "one")
     (tmp_path / "runs" / "latest").mkdir(parents=True)
+    folder = RunFolder.create(tmp_path / "runs", "one")
     with pytest.raises(RunFolderError, match="out of the way"):
-        RunFolder.create(tmp_path / "runs", "one")
-    assert [entry.name for entry in (tmp_path / "runs").iterdir()] == ["latest"], "half-made"
+        folder.make_latest()
+    assert {entry.name for entry in (tmp_path / "runs").iterdir()} == {"latest", "one"}
 
 
-def test_a_run_that_is_put_elsewhere_leaves_no_link_beside_it(tmp_path: Path) -> None:
-    """Somebody's own folder gets the run and nothing else."""
-    folder = RunFolder.create(tmp_path, "one", is_latest=False)
-    assert list(tmp_path.iterdir()) == [folder.path]
+def test_a_new_folder_is_not_the_newest_run_yet(tmp_path: Path) -> None:
+    """A run that fails before it begins leaves `latest` where it was."""
+    first = begun(tmp_path, "one")
+    RunFolder.create(tmp_path, "two")
+    assert RunFolder.open("latest", base=tmp_path) == first
 
 
 def test_a_run_is_live_while_its_ledger_is_open_for_writing(tmp_path: Path) -> None:

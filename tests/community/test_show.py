@@ -7,14 +7,14 @@ import io
 import json
 
 import pytest
-from archive_script import CHILD, hypothesis, opened, proposed, queued, rows, verdict
+from archive_script import CHILD, S, ended, hypothesis, opened, proposed, queued, rows, verdict
 from rich.console import Console
 
 from community import events as ev
 from community.archive.ledger import ledger_hash
 from community.archive.state import RunState
 from community.plain_text import one_line
-from community.show import Shown, leaderboard_text, rendered, shown
+from community.show import Shown, leaderboard_text, rendered, shown, summary_lines
 
 
 @pytest.fixture
@@ -61,12 +61,93 @@ def test_every_prefix_of_a_run_can_be_shown() -> None:
 def test_text_names_baseline_best_and_contributions(record: Shown) -> None:
     """The plain leaderboard says what counts, one line each."""
     text = leaderboard_text(record)
-    assert "baseline: 3.1000 bits per byte ± 0.1000 between seeds (n = 2)" in text
-    assert "best: 2.7000 on vault, +18.2 % better, reproduced, ccccccc by ada: turn p1" in text
+    assert "baseline: 3.1000 bits per byte on dev ± 0.1000 between seeds (n = 2)" in text
+    assert (
+        "best: 2.7000 on vault, 18.2 % better than the baseline (3.3000 on vault), reproduced, "
+        "ccccccc by ada: turn p1" in text
+    )
     assert "5 of 5 admitted are done, 1 attempts lost" in text
     assert "stopped: experiments" in text
-    assert "  1  reproduced     2.7000  ccccccc  ada          turn p1" in text.splitlines()
-    assert len(leaderboard_text(record, top=1).splitlines()) == len(text.splitlines()) - 2
+    lines = text.splitlines()
+    assert "  # status        val_bpb vs baseline vs parent commit  by: title" in lines
+    row = "  1 reproduced     2.7000     +0.6000   +0.6000 ccccccc ada, reproduced by ben: turn p1"
+    assert row in lines
+    assert "ben, reproducer: 3 runs, 2 posts, 0 improved, 0 reproduced, 1 confirmed" in text
+    assert len(leaderboard_text(record, top=1).splitlines()) == len(lines) - 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "is_live", "words"),
+    [
+        ("nobody left to propose", False, "stopped: nobody left to propose"),
+        (None, True, "running"),
+        (None, False, "killed: it neither runs nor stopped in order"),
+    ],
+)
+def test_a_stopped_a_live_and_a_killed_run_are_told_apart(
+    stop: str | None, is_live: bool, words: str
+) -> None:
+    """Any reason is printed as it is; without one it matters whether somebody writes."""
+    told = rows()[:-1] + ([ev.Row(len(rows()), 10**9, ev.RunStopped(stop))] if stop else [])
+    record = shown(RunState.from_rows(told), "", is_live=is_live)
+    assert summary_lines(record)[-1].startswith(words)
+    assert json.loads(record.as_json())["is_live"] == is_live
+
+
+def test_the_percentage_stands_beside_what_it_is_told_against() -> None:
+    """Where vault does not have the baseline yet, the words name dev's mean instead."""
+    told = [row for row in story_without_parent() if not isinstance(row.event, ev.RunStopped)]
+    record = shown(RunState.from_rows(told), "")
+    assert (record.best.reference, record.best.reference_split) == (3.1, "dev")
+    text = "\n".join(summary_lines(record))
+    assert "best: 2.7000 on vault, 12.9 % better than the baseline (3.1000 on dev)" in text
+
+
+def story_without_parent() -> list[ev.Row]:
+    """Return the script without the baseline's run on vault."""
+    kept = []
+    for row in rows():
+        event = row.event
+        if isinstance(event, ev.StatusChanged):
+            event = dataclasses.replace(
+                event, verdicts=tuple(v for v in event.verdicts if v != "v-e0002")
+            )
+        if getattr(event, "experiment_id", "") != "e0002":
+            kept.append((row.at_us // S, event))
+    return rows(kept)
+
+
+def test_a_table_of_80_columns_cuts_neither_titles_nor_headings(record: Shown) -> None:
+    """Titles wrap, headings and numbers stay whole, and no line is longer than the terminal."""
+    title = "a gated feed-forward layer with a cosine schedule and a warm-up of forty steps"
+    entry = dataclasses.replace(record.leaderboard[0], title=title)
+    record = dataclasses.replace(record, leaderboard=(entry,))
+    for width in (80, 120):
+        out = io.StringIO()
+        Console(file=out, width=width).print(rendered(record, width=width))
+        seen = out.getvalue()
+        assert all(len(line) <= width for line in seen.splitlines())
+        assert "…" not in seen
+        for word in (*title.split(), "vs baseline", "improved", "confirmed", "off by"):
+            assert word in seen
+        assert ("vs parent" in seen) == (width == 120)
+
+
+def test_attempts_that_the_stop_cut_off_are_not_called_lost() -> None:
+    """A limit ends what runs at the moment; nothing was lost by that."""
+    one = queued("e0001", "screen", CHILD, "t-child")
+    events: list[tuple[int, ev.Event]] = [
+        (0, opened()),
+        (1, proposed(CHILD, "t-child", "ada")),
+        (1, hypothesis("p1", "ada", CHILD, 0.4)),
+        (2, one),
+        (2, ev.AttemptStarted("e0001", 1, "cpu0")),
+        (9, ended("e0001", "cpu0", (2, 9), (0, 0), outcome="interrupted", reason="stopped")),
+        (9, ev.RunStopped("wall_s")),
+    ]
+    record = shown(RunState.from_rows(rows(events)), "")
+    assert (record.lost_attempts, record.cut_off_attempts) == (0, 1)
+    assert any("0 attempts lost, 1 cut off by a stop" in line for line in summary_lines(record))
 
 
 def test_rich_tables_show_agents_words_as_plain_text() -> None:

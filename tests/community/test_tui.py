@@ -109,7 +109,7 @@ async def test_a_finished_run_is_shown_whole(ledger: Ledger, size: tuple[int, in
         seen = screen_text(app)
         assert "r1  nanolm  seed 7  1:40" in seen
         assert "ended: experiments" in seen
-        assert "experiments 5  baseline 3.1000 ± 0.1000  best reproduced 2.7000 (+18.2 %)" in seen
+        assert "experiments 5  vault: baseline 3.3000  best reproduced 2.7000 (+18.2 %)" in seen
         assert "turn p3" in seen
         assert "idle" in seen
         assert "queue 0  busy 37.5%" in seen
@@ -197,6 +197,18 @@ async def test_new_rows_appear_while_the_run_goes_on(ledger: Ledger) -> None:
         ledger.append(30 * S, ev.RunStopped("target"))
         await until_shown(pilot, app, ledger)
         assert "ended: target" in screen_text(app)
+
+
+async def test_the_header_shows_the_limit_last_given(ledger: Ledger) -> None:
+    """A run that was resumed with another limit goes on under that."""
+    write(ledger, [*beginning(), (2, ev.RunResumed((), {}, 12))])
+    app = WatchApp(ledger.path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until_shown(pilot, app, ledger)
+        assert "experiments 0/12" in screen_text(app)
+        ledger.append(30 * S, ev.RunStopped("nobody left to propose"))
+        await until_shown(pilot, app, ledger)
+        assert "ended: nobody left to propose" in screen_text(app)
 
 
 async def test_a_killed_run_is_not_called_live(ledger: Ledger) -> None:

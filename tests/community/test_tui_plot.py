@@ -12,7 +12,7 @@ def test_the_plot_shows_band_steps_and_experiments() -> None:
     plot = Plot(
         direction="lower",
         points=((1, 2.5, "reproduced"), (5, 9.0, "not_improved"), (9, 2.9, "improved")),
-        steps=((4, 2.4), (7, 2.2)),
+        steps=((0, 3.0), (4, 2.4), (7, 2.2)),
         baseline=(3.0, 0.02),
         experiments=10,
     )
@@ -31,7 +31,9 @@ def test_the_plot_shows_band_steps_and_experiments() -> None:
 
 def test_the_plot_turns_over_when_higher_is_better() -> None:
     """The line rises, and what is beyond the edge is so below."""
-    plot = Plot("higher", ((1, 0.1, "x"), (3, 0.9, "improved")), ((2, 0.9),), (0.5, 0.01), 3)
+    plot = Plot(
+        "higher", ((1, 0.1, "x"), (3, 0.9, "improved")), ((0, 0.5), (2, 0.9)), (0.5, 0.01), 3
+    )
     lines = [line.plain for line in drawn(plot, 40, 10, band_style="")]
     assert "▾" in lines[-2]
     assert "╯" in "".join(lines)

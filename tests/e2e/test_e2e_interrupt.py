@@ -61,7 +61,7 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     ]
     assert interrupted, "what ran at the interruption is shown"
     assert all(attempt.charge_s > 0 for attempt in interrupted)
-    assert state.lost_attempts == len(interrupted)
+    assert (state.cut_off_attempts, state.lost_attempts) == (len(interrupted), 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

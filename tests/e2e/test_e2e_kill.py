@@ -155,8 +155,9 @@ def _check_lost_attempts(state: RunState, rows: list[Row]) -> None:
     """What a kill cut off is shown and charged to whom the experiment is charged."""
     attempts = [(e, a) for e in state.experiments.values() for a in e.attempts]
     lost = [(e, a) for e, a in attempts if a.is_lost]
-    cut_off = [a for _, a in attempts if a.ended is not None and a.ended.outcome == "interrupted"]
-    assert len(lost) + len(cut_off) == state.lost_attempts > 0
+    ended = [a for _, a in attempts if a.ended is not None and a.ended.outcome == "interrupted"]
+    assert len(lost) + len(ended) == state.lost_attempts + state.cut_off_attempts
+    assert state.lost_attempts > 0
     named = [
         name for r in rows if isinstance(r.event, RunResumed) for name in r.event.lost_attempts
     ]

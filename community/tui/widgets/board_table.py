@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-_COLUMNS = (("#", 3), ("status", 14), ("score", 8), ("gain", 8), ("author", 8))
+_COLUMNS = (("#", 3), ("status", 14), ("score", 8), ("vs baseline", 11), ("author", 8))
 """(heading, cells) of all columns but the title, which gets what is left."""
 _LEAST_TITLE = 20
 _GAPS = 2 * (len(_COLUMNS) + 1) + 1
@@ -57,7 +57,7 @@ class BoardTable(DataTable[Text]):
         place = self.cursor_row
         self.clear(columns=True)
         for heading, cells in (*_COLUMNS, ("title", title_cells)):
-            is_number = heading in ("#", "score", "gain")
+            is_number = heading in ("#", "score", "vs baseline")
             label = Text(heading, justify="right" if is_number else "left")
             self.add_column(label, width=cells)
         for row in self._shown:
