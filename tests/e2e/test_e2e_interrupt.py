@@ -12,6 +12,7 @@ import pytest
 from e2e_life import Life, call, recorded, state_of, survivors
 from e2e_scenarios import scenario_text
 
+from community.archive.queries import experiment_limit
 from community.events import AttemptStarted, Row, RunStopped
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
@@ -36,7 +37,7 @@ def _signal(life: Life, number: int) -> float:
 
 
 def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
-    """130, a ledger that says so, no process left; a second life finishes the rest."""
+    """130, a ledger that says so, no process left; a second life finishes under a new limit."""
     life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 40}), cwd=tmp_path)
     assert life.await_row(_is_screen_running, 60) is not None
     busy = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
@@ -48,11 +49,14 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert survivors(within_s=0.5) == []
     last = recorded(life.folder)[-1].event
     assert last == RunStopped("interrupted")
-    resumed = Life.begin("--resume", cwd=tmp_path)
+    resumed = Life.begin("--resume", "--experiments", "42", cwd=tmp_path)
     assert resumed.finish(90) == 0, resumed.text[-4000:]
     state = state_of(life.folder)
     assert state.stop_reason == "experiments"
-    assert state.experiments_done == state.experiments_admitted == 40
+    assert state.experiments_done == state.experiments_admitted == experiment_limit(state) == 42
+    again = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
+    assert (again.returncode, state_of(life.folder).last_seq) == (0, state.last_seq)
+    assert "is finished (experiments)" in again.stdout
     interrupted = [
         attempt
         for experiment in state.experiments.values()
