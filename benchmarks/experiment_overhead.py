@@ -1,9 +1,12 @@
-"""What an experiment costs beside training: start-up warm and cold, and the share of a 10 s budget.
+"""What an experiment costs beside training: start-up warm and cold, scoring, recording.
 
-Run by hand on a quiet machine: `python -m benchmarks.experiment_overhead [--write]`. It trains the
-nanolm start tree and stamps the end of its first optimiser step with the monotonic clock, which all
-processes of a machine share. Cold is the same tree under a fresh interpreter, as `python train.py`
-would run it. The score phase is counted by its sandboxes only; grading is not the trainer's.
+    python benchmarks/experiment_overhead.py [--write]
+
+Run by hand on a quiet machine. It trains the nanolm start tree, which stamps its own beginning and
+the end of its first optimiser step with the monotonic clock (which all processes of a machine
+share) and its processor time. Cold is the same tree under a fresh interpreter, as `python train.py`
+would run it. Whole experiments go through the real scheduler, sandboxes, scorer and ledger, one at
+a time on one slot, and are read back from the ledger. Wall and processor time are never mixed.
 """
 
 from __future__ import annotations
@@ -11,25 +14,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from trainer.devices import Slot
-from trainer.executor import Program
-from trainer.experiment import Budget, Job
-from trainer.gpu_pool import GpuPool
-from trainer.local_executor import LocalExecutor
+import psutil
 
-START = Path(__file__).resolve().parents[1] / "scenarios/tasks/nanolm/start/train.py"
+from community.archive.state import BASELINE, ExperimentState
+from community.chronicle import Chronicle
+from community.opening import open_bench, open_ledger
+from community.queueing import Queue
+from community.run_folder import RunFolder
+from community.scenario import Scenario
+from community.scheduler import Bench, Request, Scheduler
+from trainer.experiment import Budget, Job
+from trainer.train_phase import LOG_NAME
+from trainer.workspace import write_workspace
+
 RESULT = Path(__file__).parent / "results/experiment_overhead.md"
 
-MARKED = """
+MARKED = b"""
 import time
+def mark(what):
+    print("marked", what, time.monotonic(), time.process_time(), flush=True)
+mark("began")
 from start_tree import build_model, train as train_start
 
 class Marked:
@@ -40,7 +54,7 @@ class Marked:
     def steps(self):
         for index, progress in enumerate(self._run.steps()):
             if index == 1:
-                print("first step ended at", time.monotonic(), flush=True)
+                mark("stepped")
             yield progress
 
 def train(model, run):
@@ -48,7 +62,7 @@ def train(model, run):
 """
 
 COLD = """
-import os, sys
+import sys
 sys.path.insert(0, sys.argv[1])
 import torch
 torch.set_num_threads(1)
@@ -65,114 +79,206 @@ class Run:
 train(build_model(), Run())
 """
 
-SLEEPER = "import time\ndef main(arguments, descriptors): time.sleep(60)\n"
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Wall and processor seconds of one thing."""
+
+    wall_s: float
+    cpu_s: float
 
 
-def stamp(log: str) -> float:
-    """The monotonic time that a marked run printed."""
-    line = next(line for line in log.splitlines() if line.startswith("first step ended at"))
-    return float(line.rsplit(maxsplit=1)[1])
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One experiment, from its lease to the next one's, in parts that add up."""
+
+    start: Span
+    """Lease, workspace and sandbox, until candidate code begins."""
+    training: Span
+    """Until its artefact was complete; its processor time is what the budget counts."""
+    scoring: Span
+    """Two answering sandboxes, and waiting for the scorer's own work."""
+    rest: Span
+    """Burying the sandbox, recording the verdict, the next turn; the processor time of the scorer,
+    the warm parent and the community's own process, none of which is in the parts above."""
 
 
-def prepare(folder: Path) -> None:
-    """Tree, data and programs in `folder`."""
-    for name in ("tree", "data", "jobs"):
-        (folder / name).mkdir()
-    shutil.copyfile(START, folder / "tree" / "start_tree.py")
-    (folder / "tree" / "train.py").write_text(MARKED)
-    (folder / "data" / "train.bin").write_bytes(START.read_bytes() * 200)
-    (folder / "cold.py").write_text(COLD)
-    (folder / "sleeper.py").write_text(SLEEPER)
+def marks(log: str) -> dict[str, Span]:
+    """The stamps that a marked run printed: monotonic and processor time."""
+    lines = [line.split() for line in log.splitlines() if line.startswith("marked ")]
+    return {what: Span(float(wall), float(cpu)) for _, what, wall, cpu in lines}
 
 
-def measure_cold(folder: Path, count: int) -> list[float]:
-    """Seconds from starting a fresh interpreter to the end of its first step."""
-    command = [sys.executable, folder / "cold.py", folder / "tree", folder / "data" / "train.bin"]
-    seconds = []
+def measure_cold(tree: Path, data: Path, count: int) -> list[Span]:
+    """From starting a fresh interpreter to the end of its first step."""
+    command = [sys.executable, "-c", COLD, str(tree), str(data / "train.bin")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    spans = []
     for _ in range(count):
         begin = time.monotonic()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        seconds.append(stamp(done.stdout) - begin)
-    return seconds
+        stepped = marks(done.stdout)["stepped"]
+        spans.append(Span(stepped.wall_s - begin, stepped.cpu_s))
+    return spans
 
 
-async def measure_warm(
-    executor: LocalExecutor, pool: GpuPool, folder: Path, budget: Budget, count: int
-) -> list[tuple[float, float, float, float]]:
-    """(to hand-over, to first step, whole lease, training) in seconds, per experiment."""
-    rows = []
+async def measure_warm(bench: Bench, tree: Path, count: int) -> list[Span]:
+    """From the lease to the end of the first step."""
+    spans = []
     for number in range(count):
-        job_folder = folder / "jobs" / f"{budget.kind}{number}"
-        job = Job("e1", 1, folder / "tree", folder / "data", job_folder, number, budget)
-        async with pool.lease() as lease:
+        folder = bench.folder.job(f"warm{number}")
+        job = Job("warm", 1, tree, bench.folder.data, folder, number, Budget("steps", 2))
+        async with bench.pool.lease() as lease:
             begin = time.monotonic()
-            result = await executor.train(job, lease)
-            whole = time.monotonic() - begin
+            result = await bench.executor.train(job, lease)
         if result.outcome != "ok":
             sys.exit(f"the start tree did not train: {result}")
-        first = stamp((job_folder / "log.txt").read_text()) - begin
-        used = result.cpu_s if budget.kind == "cpu_seconds" else result.wall_s
-        rows.append((result.start_s, first, whole, used))
-    return rows
+        stepped = marks((folder / LOG_NAME).read_text())["stepped"]
+        spans.append(Span(stepped.wall_s - begin, stepped.cpu_s))
+    return spans
 
 
-async def measure_serving(
-    executor: LocalExecutor, pool: GpuPool, folder: Path, count: int
-) -> list[float]:
-    """Seconds to start and end the two sandboxes of a score phase, one after the other."""
-    seconds = []
-    program = Program(folder / "sleeper.py", folder / "tree")
-    for _ in range(count):
-        async with pool.lease() as lease:
-            begin = time.monotonic()
-            async with executor.serve(program, lease), executor.serve(program, lease):
-                pass
-            seconds.append(time.monotonic() - begin)
-    return seconds
+async def measure_whole(
+    bench: Bench, chronicle: Chronicle, commit: str, tree_key: str, count: int
+) -> list[Whole]:
+    """Run `count` whole experiments, and one more that only marks the end of the last."""
+    scheduler = Scheduler(chronicle, Queue(lambda: 0.0, lambda _: 0.0), bench)
+    request = Request(commit, tree_key, "", "baseline", "dev", BASELINE, BASELINE)
+    names = [scheduler.admit(request) for _ in range(count + 1)]
+    before_s = _own_cpu_s()
+    serving = asyncio.create_task(scheduler.serve())
+    try:
+        for name in names[:-1]:
+            verdict = await scheduler.verdict(name)
+            if verdict.outcome != "ok":
+                sys.exit(f"the start tree was not measured: {verdict}")
+        rest_cpu_s = (_own_cpu_s() - before_s) / count
+        experiments = chronicle.state.experiments
+        await chronicle.wait_until(lambda _: bool(experiments[names[-1]].attempts))
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+    runs = [experiments[name] for name in names]
+    return [
+        _parts(bench, run, following.attempts[0].started_us, rest_cpu_s)
+        for run, following in pairwise(runs)
+    ]
 
 
-def row(name: str, seconds: list[float]) -> str:
-    """A table row: median and 95th percentile in milliseconds."""
-    ordered = sorted(seconds)
-    high = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
-    return (
-        f"| {name} | {len(seconds)} | {statistics.median(seconds) * 1e3:.0f} | {high * 1e3:.0f} |"
+def _own_cpu_s() -> float:
+    """Processor seconds of this process, the scorer's worker and the warm parent so far."""
+    own = psutil.Process()
+    times = [process.cpu_times() for process in (own, *own.children())]
+    return sum(each.user + each.system for each in times)
+
+
+def _parts(bench: Bench, run: ExperimentState, next_us: int, rest_cpu_s: float) -> Whole:
+    """Take one experiment apart."""
+    attempt, verdict = run.attempts[0], run.verdict
+    ended = attempt.ended
+    assert ended is not None
+    assert verdict is not None
+    log = bench.folder.job(f"{run.queued.experiment_id}-1") / LOG_NAME
+    start_s = (ended.train_us[0] - ended.leased_us) / 1e6 + ended.start_s
+    scoring = Span((ended.answer_us[1] - ended.answer_us[0]) / 1e6, ended.score_cpu_s)
+    known_s = start_s + verdict.train_wall_s + scoring.wall_s
+    return Whole(
+        start=Span(start_s, marks(log.read_text())["began"].cpu_s),
+        training=Span(verdict.train_wall_s, ended.train_cpu_s),
+        scoring=scoring,
+        rest=Span((next_us - attempt.started_us) / 1e6 - known_s, rest_cpu_s),
     )
 
 
-async def measure(folder: Path, warm: int, cold: int, full: int, budget_s: float) -> str:
+def middle(spans: Sequence[Span]) -> Span:
+    """Median of each clock for itself."""
+    return Span(
+        statistics.median(span.wall_s for span in spans),
+        statistics.median(span.cpu_s for span in spans),
+    )
+
+
+def row(name: str, span: Span, *more: str) -> str:
+    """A table row, in milliseconds."""
+    cells = (name, f"{span.wall_s * 1e3:.0f}", f"{span.cpu_s * 1e3:.0f}", *more)
+    return f"| {' | '.join(cells)} |"
+
+
+def start_table(warm: Sequence[Span], cold: Sequence[Span]) -> list[str]:
+    """Lines on start-up, warm against cold."""
+    quick, slow = middle(warm), middle(cold)
+    ratio = f"{slow.wall_s / quick.wall_s:.1f} in wall, {slow.cpu_s / quick.cpu_s:.1f} in processor"
+    return [
+        "| to the end of the first training step | wall ms | processor ms | runs |",
+        "|---|---|---|---|",
+        row("warm, from the lease", quick, str(len(warm))),
+        row("cold, from `python train.py`", slow, str(len(cold))),
+        "",
+        f"Cold over warm: {ratio} time. Medians; processor time of the process that trains.",
+    ]
+
+
+def whole_table(wholes: Sequence[Whole], budget_s: float) -> list[str]:
+    """Lines on what the parts of a whole experiment cost."""
+    parts = {
+        "lease, workspace, sandbox, until candidate code begins": [w.start for w in wholes],
+        "training, until the artefact is complete": [w.training for w in wholes],
+        "two answering sandboxes, one score": [w.scoring for w in wholes],
+        "all else: end, verdict, ledger, next turn; scorer and our own processes": [
+            w.rest for w in wholes
+        ],
+    }
+    medians = {name: middle(spans) for name, spans in parts.items()}
+    whole = Span(sum(m.wall_s for m in medians.values()), sum(m.cpu_s for m in medians.values()))
+    training = middle(parts["training, until the artefact is complete"])
+    around = Span(whole.wall_s - training.wall_s, whole.cpu_s - training.cpu_s)
+    lines = [
+        f"| of an experiment of {budget_s:g} CPU-seconds | wall ms | processor ms "
+        "| share of wall | share of processor |",
+        "|---|---|---|---|---|",
+    ]
+    for name, span in {**medians, "**everything around training**": around}.items():
+        shares = f"{span.wall_s / whole.wall_s:.1%}", f"{span.cpu_s / whole.cpu_s:.1%}"
+        lines.append(row(name, span, *shares))
+    return [
+        *lines,
+        "",
+        f"Medians of {len(wholes)} experiments. Per budget of {budget_s:g} CPU-seconds everything "
+        f"around training costs {around.cpu_s / budget_s:.1%} of it in processor time; a slot "
+        f"trains {training.wall_s / whole.wall_s:.1%} of its wall time. Training ends a little "
+        "before its budget: the harness keeps a margin. Not counted: minds, the forum and views, "
+        "which run beside the slots.",
+    ]
+
+
+async def measure(folder: RunFolder, options: argparse.Namespace) -> str:
     """All tables as Markdown."""
-    pool = GpuPool([Slot("cpu0", "cpu", frozenset({min(os.sched_getaffinity(0))}))])
-    async with LocalExecutor() as executor:
-        isolation = await executor.warm_up()
-        short = await measure_warm(executor, pool, folder, Budget("steps", 2), warm)
-        serving = await measure_serving(executor, pool, folder, warm)
-        long = await measure_warm(executor, pool, folder, Budget("cpu_seconds", budget_s), full)
-    fresh = await asyncio.to_thread(measure_cold, folder, cold)
-    start = statistics.median(first[0] for first in short)
-    around = [whole - used for _, _, whole, used in long]
-    share = statistics.median(around) / budget_s
-    scoring = statistics.median(serving)
-    return "\n".join(
-        [
-            f"Isolation: {isolation}. One slot, one job at a time, nanolm's start tree.",
-            "",
-            "| from the lease to | runs | median ms | p95 ms |",
-            "|---|---|---|---|",
-            row("hand-over (sandbox ready, candidate code begins), warm", [r[0] for r in short]),
-            row("end of the first training step, warm", [r[1] for r in short]),
-            row("end of the first training step, cold `python train.py`", fresh),
-            row("two answering sandboxes started and ended", serving),
-            "",
-            f"Of a budget of {budget_s:g} CPU-seconds ({full} runs): everything around training "
-            f"takes {statistics.median(around) * 1e3:.0f} ms of the lease in the median, "
-            f"{share:.1%} of the budget (waiting for the processor included); the sandboxes of "
-            f"the score phase add {scoring / budget_s:.1%}. Start-up alone is "
-            f"{start / budget_s:.2%}; cold it would be {statistics.median(fresh) / budget_s:.0%}.",
-            "",
-        ]
+    scenario = Scenario.model_validate(
+        {
+            "run": {"task": "nanolm"},
+            "pool": {"slots": 1},
+            "budget": {"kind": "cpu_seconds", "amount": options.budget},
+            "agents": [{"name": "ada", "role": "explorer", "mind": "policy:random"}],
+        }
     )
+    ledger, clock = open_ledger(folder, is_resumed=False)
+    try:
+        async with open_bench(scenario, "", folder, None) as opening:
+            chronicle, bench = Chronicle(ledger, clock), opening.bench
+            chronicle.record(opening.opened)
+            tree = {"train.py": MARKED, "start_tree.py": bench.task.start["train.py"]}
+            commit = bench.repository.commit(tree, (), "lab <lab@community.invalid>", "marked\n", 0)
+            workspace = write_workspace(tree, folder.path / "tree")
+            warm = await measure_warm(bench, workspace, options.warm)
+            key = opening.opened.baseline_tree_key
+            wholes = await measure_whole(bench, chronicle, commit, key, options.full)
+        isolation = {verdict.isolation for verdict in chronicle.state.verdicts.values()}
+        cold = await asyncio.to_thread(measure_cold, workspace, folder.data, options.cold)
+    finally:
+        ledger.close()
+    head = f"Isolation: {', '.join(isolation)}. One slot, one job at a time, nanolm's start tree."
+    tables = [*start_table(warm, cold), "", *whole_table(wholes, options.budget)]
+    return "\n".join([head, "", *tables, ""])
 
 
 def main() -> None:
@@ -180,16 +286,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--warm", type=int, default=30, help="warm starts")
     parser.add_argument("--cold", type=int, default=8, help="cold starts")
-    parser.add_argument("--full", type=int, default=3, help="experiments of a whole budget")
+    parser.add_argument("--full", type=int, default=7, help="experiments of a whole budget")
     parser.add_argument("--budget", type=float, default=10.0, help="CPU-seconds of those")
     parser.add_argument("--write", action="store_true", help=f"write {RESULT.name}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rc-overhead-") as name:
-        folder = Path(name)
-        prepare(folder)
-        table = asyncio.run(
-            measure(folder, options.warm, options.cold, options.full, options.budget)
-        )
+        folder = RunFolder.create(Path(name), "overhead")
+        table = asyncio.run(measure(folder, options))
     print(table)
     if options.write:
         RESULT.parent.mkdir(exist_ok=True)
