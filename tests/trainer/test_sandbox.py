@@ -17,11 +17,13 @@ from trainer.errors import ExecutorError, SandboxUnavailableError
 from trainer.experiment import Budget, Job
 from trainer.local_executor import LocalExecutor
 from trainer.sandbox import probe as probing
+from trainer.sandbox.kernel import machine
 from trainer.sandbox.probe import SandboxReport, probe
 from trainer.sandbox.view import visible_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+FUTEX = {"x86_64": 202, "aarch64": 98}[machine()]
 STDLIB = Path(sysconfig.get_path("stdlib"))
 
 PREFACE = """
@@ -102,6 +104,53 @@ async def test_process_and_network_calls_are_refused(run_trial: RunTrial, walled
     }
     trial = await run_trial(exploring(raw), on=walled)
     assert json.loads(trial.log) == dict.fromkeys(raw, "-1")
+
+
+async def test_files_that_two_sandboxes_see_carry_no_words(
+    run_trial: RunTrial, walled: LocalExecutor
+):
+    """No lock, lease, time stamp, look at page cache or load of the machine, or waking of others.
+
+    Each was, or could be, a way for the sandbox that sees whole blocks to tell the blind one.
+    """
+    calls = {
+        "flock": "fcntl.flock(own, fcntl.LOCK_SH)",
+        "lock": "fcntl.fcntl(own, fcntl.F_SETLK, lock)",
+        "look": "fcntl.fcntl(own, fcntl.F_GETLK, lock)",
+        "wait": "fcntl.fcntl(own, fcntl.F_SETLKW, lock)",
+        "own_lock": "fcntl.fcntl(own, 37, lock)",
+        "own_look": "fcntl.fcntl(own, 36, lock)",
+        "lease": "fcntl.fcntl(own, fcntl.F_SETLEASE, fcntl.F_RDLCK)",
+        "lockf": "os.lockf(own, os.F_TEST, 0)",
+        "stamp": "os.utime('/dev/null')",
+        "own_stamp": "os.utime('train.py')",
+        "shared": "mmap.mmap(-1, 4096)",
+    }
+    raw = {
+        "mincore": "libc.mincore(mmap.PAGESIZE, mmap.PAGESIZE, bytes(1))",
+        "sysinfo": "libc.sysinfo(bytes(112))",
+        "futex_wait": f"libc.syscall({FUTEX}, word, 0, 0, None)",
+        "futex_wake": f"libc.syscall({FUTEX}, word, 1, 1)",
+    }
+    opening = (
+        "import ctypes, fcntl, mmap, struct\n"
+        "own = os.open('train.py', os.O_RDONLY)\n"
+        "lock = struct.pack('hhqqi', fcntl.F_RDLCK, 0, 0, 1, 0)\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "word = ctypes.create_string_buffer(4)\n"
+        "def train"
+    )
+    trial = await run_trial(exploring(calls | raw).replace("def train", opening), on=walled)
+    assert json.loads(trial.log) == dict.fromkeys(calls, "PermissionError") | dict.fromkeys(
+        raw, "-1"
+    )
+
+
+async def test_reading_a_file_through_memory_works(run_trial: RunTrial, walled: LocalExecutor):
+    """What numpy.memmap and a library's loader do with a file is no shared memory."""
+    text = "__import__('numpy').memmap('train.py', mode='r')[:4].tobytes()"
+    trial = await run_trial(exploring({"read": text}), on=walled)
+    assert json.loads(trial.log)["read"] == repr(b"\nimp")
 
 
 async def test_threads_are_allowed(run_trial: RunTrial, walled: LocalExecutor):

@@ -28,7 +28,8 @@ from trainer.sandbox.kernel import (
     set_mount_attributes,
 )
 
-PLAIN_DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/urandom")
+PLAIN_DEVICES: Final = ("/dev/null", "/dev/urandom")
+"""Not /dev/zero: mapped as shared it is memory that no limit counts."""
 SCRATCH: Final = ("/tmp", "/dev/shm")  # noqa: S108 - private mounts, not the host's folders
 
 _STAGE = "/proc"

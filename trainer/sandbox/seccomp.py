@@ -23,6 +23,7 @@ _CUDA_CALLS: Final = {
 
 _KILL = 0x80000000
 _EPERM = 0x00050001
+_EAGAIN = 0x0005000B
 _ENOSYS = 0x00050026
 _ALLOW = 0x7FFF0000
 
@@ -34,11 +35,16 @@ _RETURN = 0x06
 
 _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
+_FUTEX_PRIVATE = 128
+_MAP_SHARED = 0x01
+"""Set in MAP_SHARED_VALIDATE too."""
+_MAP_ANONYMOUS = 0x20
 _ARGUMENTS: Final = {
     # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what files and isatty() ask
     "ioctl": (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451),
-    # DUPFD, GETFD, SETFD, GETFL, SETFL, locks, DUPFD_CLOEXEC; not SETOWN, which can send signals
-    "fcntl": (0, 1, 2, 3, 4, 5, 6, 7, 1030),
+    # DUPFD, GETFD, SETFD, GETFL, SETFL, DUPFD_CLOEXEC; not SETOWN, which can send signals, and no
+    # locks or leases, which another sandbox could see on a file that both may read
+    "fcntl": (0, 1, 2, 3, 4, 1030),
     # SET_NAME, GET_NAME, SET_VMA; not PDEATHSIG, which holds the chain of death
     "prctl": (15, 16, 0x53564D41),
 }
@@ -85,10 +91,12 @@ def _program(family: str, own_pid: int, *, cuda: bool) -> list[_Instruction]:
         "clone3": [(_RETURN, 0, 0, _ENOSYS)],  # its flags lie in memory: libc falls back to clone
         "tgkill": _only_values(0, (own_pid,)),
         "prlimit64": _only_reading_limits(),
+        "futex": _only_private_futexes(),
+        "mmap": _no_shared_memory(),
         **{name: _only_values(_ARGUMENT_INDEX[name], x) for name, x in _ARGUMENTS.items()},
     }
     if cuda:
-        del special["ioctl"]
+        del special["ioctl"], special["mmap"]  # the driver shares memory with itself
         table = {**table, **_CUDA_CALLS[family]}
     for name, number in table.items():
         steps += _when(number, special.get(name, [(_RETURN, 0, 0, _ALLOW)]))
@@ -120,6 +128,35 @@ def _only_threads() -> list[_Instruction]:
         (_ANY_BIT, 0, 1, _CLONE_THREAD),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _EPERM),
+    ]
+
+
+def _only_private_futexes() -> list[_Instruction]:
+    """Allow futex() within this process.
+
+    A shared one is known by file and offset: threads of one sandbox would wait where another wakes
+    and counts. EAGAIN means that the word has changed, so an honest waiter (pthread_join, a C++
+    future) looks again.
+    """
+    return [
+        _low_word(1),
+        (_ANY_BIT, 0, 1, _FUTEX_PRIVATE),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _EAGAIN),
+    ]
+
+
+def _no_shared_memory() -> list[_Instruction]:
+    """Allow mmap() unless it is both shared and anonymous.
+
+    Neither RLIMIT_DATA nor, once its pages are given back, the resident size counts such memory.
+    """
+    return [
+        _low_word(3),
+        (_ANY_BIT, 0, 2, _MAP_ANONYMOUS),
+        (_ANY_BIT, 0, 1, _MAP_SHARED),
+        (_RETURN, 0, 0, _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
     ]
 
 
