@@ -26,6 +26,8 @@ DeviceKind = Literal["auto", "cpu", "cuda"]
 _QUERY_S = 10.0
 """nvidia-smi answers in well under a second, but may need several where a driver wakes up."""
 _MOST_SLOTS = 1024
+_MOST_PER_CPU = 3
+"""Jobs that share a processor stretch one another; the wall cap is three budgets and a little."""
 _CPU_INFO = Path("/proc/cpuinfo")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _INSTRUCTION_SETS = ("avx512f", "avx2", "avx", "sve", "asimd")
@@ -46,6 +48,8 @@ class Slot:
     """Index of the CUDA device on the host in PCI order, or None for a processor slot."""
     model: str = ""
     """The GPU's model name; empty for a processor slot."""
+    cuda_uuid: str = ""
+    """The GPU's own name, whatever the order it is counted in; empty for a processor slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class Gpu:
     """One CUDA device of the host, as nvidia-smi lists it."""
 
     index: int
-    """In PCI order; whoever starts a process on it sets CUDA_DEVICE_ORDER=PCI_BUS_ID."""
+    """In PCI order, which names its device node; CUDA is told the UUID instead."""
     model: str
     uuid: str
 
@@ -65,7 +69,8 @@ def find_slots(
 
     Args:
         slots: ``auto`` for one per GPU, or else one per usable processor; or how many. More slots
-            than processors share them in turn (`shared_cpus` names those); a GPU is never shared.
+            than processors share them in turn, three to one at most (`shared_cpus` names those); a
+            GPU is never shared.
         device: ``auto`` takes GPUs where there are any that the installed torch can use.
 
     Raises:
@@ -78,6 +83,11 @@ def find_slots(
         return _cuda_slots(gpus, slots)
     cpus = usable_cpus()
     count = len(cpus) if slots == "auto" else slots
+    if count > _MOST_PER_CPU * len(cpus):
+        raise DeviceError(
+            f"pool of {count} slots on {len(cpus)} usable processors: they would starve each other;"
+            f" set slots in [pool] to 'auto' or at most {_MOST_PER_CPU * len(cpus)}"
+        )
     return tuple(
         Slot(name=f"cpu{i}", device="cpu", cpus=frozenset({cpus[i % len(cpus)]}))
         for i in range(count)
@@ -162,6 +172,7 @@ def _cuda_slots(gpus: Sequence[Gpu], slots: Literal["auto"] | int) -> tuple[Slot
             cpus=frozenset(cpus[i::count] or cpus),
             cuda_index=gpu.index,
             model=gpu.model,
+            cuda_uuid=gpu.uuid,
         )
         for i, gpu in enumerate(gpus[:count])
     )

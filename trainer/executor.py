@@ -54,6 +54,10 @@ class RunningProgram(Protocol):
         """Whether its process still runs."""
         ...
 
+    async def ended(self) -> None:
+        """Wait until its process has ended, by itself or not. Cancellation leaves it as it is."""
+        ...
+
     def overuse(self) -> Overuse | None:
         """What it exceeded, if it was ended for that. To be asked after the block, as `is_lost`."""
         ...

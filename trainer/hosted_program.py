@@ -19,10 +19,6 @@ from trainer.train_phase import MEMORY_SLACK
 
 _START_S: Final = 30.0
 _TICK_S: Final = 0.05
-_MODEST_BYTES: Final = 512 << 20
-_MODEST: Final = 0.5
-"""A program that never held more than this, nor more than this share of its memory, is not
-suspected of having provoked the kernel. Torch and a small model hold 300 MiB."""
 
 
 class HostedProgram:
@@ -32,7 +28,6 @@ class HostedProgram:
         self._program = program
         self._process = process
         self._isolation: Isolation = isolation
-        self._most_bytes = 0
         self._killed_for: Overuse | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -51,24 +46,9 @@ class HostedProgram:
         return not self._process.is_gone
 
     def is_lost(self) -> bool:
-        """Whether it went with its keeper, or was killed by neither us nor itself.
-
-        Nothing inside may be able to bring this about, or a candidate could ask for reruns without
-        end. In a PID namespace of its own a program cannot send itself SIGKILL, every other signal
-        it can. The kernel kills for processor time and memory: so neither may be suspicious.
-        """
-        if not self._process.is_gone:
-            return False
-        ending = self._process.ending
-        if ending is None:
-            return True
-        return (
-            ending.code == -signal.SIGKILL
-            and not self._process.was_killed
-            and self._isolation == "full"
-            and self.cpu_s() <= self._program.cpu_s
-            and self._most_bytes <= min(_MODEST_BYTES, self._program.memory_bytes * _MODEST)
-        )
+        """Whether it ended by nobody's fault, as `SandboxedProcess.is_lost` has it."""
+        is_lost = self._process.is_lost(self._program.memory_bytes, self._isolation)
+        return is_lost and self.cpu_s() <= self._program.cpu_s
 
     def overuse(self) -> Overuse | None:
         """What it exceeded: seen by `watch`, or told by the kernel's limits when it ended."""
@@ -77,6 +57,11 @@ class HostedProgram:
             return self._killed_for
         by_kernel: dict[int, Overuse] = {EXIT_MEMORY: "memory", -signal.SIGXCPU: "limit"}
         return by_kernel.get(ending.code)
+
+    async def ended(self) -> None:
+        """Wait until its process has ended. Cancellation leaves it as it is."""
+        while self.is_alive():
+            await self._process.wait(_TICK_S)
 
     async def started(self) -> None:
         """Wait until the program has begun.
@@ -101,13 +86,13 @@ class HostedProgram:
         begin_s = self._loop.time()
         while self.is_alive():
             usage = self._process.usage()
-            self._most_bytes = max(self._most_bytes, usage.resident_bytes)
             if usage.resident_bytes > self._program.memory_bytes * MEMORY_SLACK:
                 self._killed_for = "memory"
             elif (
                 self.cpu_s() > self._program.cpu_s
                 or self._loop.time() - begin_s > self._program.wall_s
                 or usage.threads > THREADS
+                or usage.is_headless
             ):
                 self._killed_for = "limit"
             if self._killed_for is not None:

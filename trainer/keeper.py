@@ -13,7 +13,7 @@ import resource
 import select
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from trainer import harness, hosting
@@ -34,13 +34,11 @@ def run(descriptors: Sequence[int], parent: int) -> NoReturn:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()  # a signal to the own process group must not reach the warm parent
-        die_with_parent(signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(0)
+        _die_with(parent)
         launch = from_descriptor(descriptors[ORDER])
         if launch.walls.isolation == "full":
             namespaces.leave()
-            die_with_parent(signal.SIGKILL)  # new credentials have cleared it
+            _die_with(parent)  # new credentials have cleared it
         leash, held = os.pipe()
         child = os.fork()
     except BaseException as error:
@@ -52,17 +50,28 @@ def run(descriptors: Sequence[int], parent: int) -> NoReturn:
     _keep(child, status, held)
 
 
+def _die_with(parent: int) -> None:
+    """Die with the warm parent, also if it has died before this could be asked for."""
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
 def _keep(child: int, status: int, held: int) -> NoReturn:
     """Tell the child's id, wait, tell its end. `held` stays open as long as this process lives."""
     close_all_but((status, held))
     _tell(status, {"pid": child})
     _, code, usage = os.wait4(child, 0)
-    cpu_s = usage.ru_utime + usage.ru_stime
-    _tell(status, {"exit": os.waitstatus_to_exitcode(code), "cpu_s": cpu_s})
+    end = {
+        "exit": os.waitstatus_to_exitcode(code),
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "most_bytes": usage.ru_maxrss << 10,
+    }
+    _tell(status, end)
     os._exit(0)
 
 
-def _tell(descriptor: int, line: dict[str, object]) -> None:
+def _tell(descriptor: int, line: Mapping[str, object]) -> None:
     """Write one JSON line; a reader that has gone away is no error."""
     try:
         os.write(descriptor, json.dumps(line).encode() + b"\n")
@@ -113,8 +122,8 @@ def _scrub(launch: Launch) -> None:
     """An environment that tells nothing, and an import path without our own code."""
     os.environ.clear()
     os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"})  # noqa: S108
-    if launch.cuda_index is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(launch.cuda_index)
+    if launch.cuda_uuid:  # an index would count the bound cards, in an order of CUDA's own
+        os.environ["CUDA_VISIBLE_DEVICES"] = launch.cuda_uuid
     sys.dont_write_bytecode = True
     sys.argv = [""]
     sys.path.insert(0, launch.walls.inner_workspace)

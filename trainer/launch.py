@@ -51,7 +51,8 @@ class Launch:
 
     walls: Walls
     cpus: tuple[int, ...]
-    cuda_index: int | None
+    cuda_uuid: str
+    """The one GPU it may use; empty without one."""
     hidden_modules: tuple[str, ...]
     """Must not be loaded in the warm parent, or hiding their files would be in vain."""
     order: TrainOrder | ServeOrder
@@ -84,7 +85,7 @@ def from_descriptor(descriptor: int) -> Launch:
             limits=Limits(**walls["limits"]),
         ),
         cpus=tuple(body["cpus"]),
-        cuda_index=body["cuda_index"],
+        cuda_uuid=body["cuda_uuid"],
         hidden_modules=tuple(body["hidden_modules"]),
         order=ServeOrder(**order) if "path" in order else TrainOrder(**order),
     )

@@ -200,7 +200,7 @@ class LocalExecutor:
     ) -> SandboxedProcess:
         """Ask for a process; the child's ends of all pipes are closed with `stack`."""
         launch = Launch(
-            walls, tuple(sorted(slot.cpus)), slot.cuda_index, module_names(self._hidden), order
+            walls, tuple(sorted(slot.cpus)), slot.cuda_uuid, module_names(self._hidden), order
         )
         status_in, status_out = _pipe(stack)
         mark_in, mark_out = _pipe(stack)

@@ -17,9 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from trainer.errors import ExecutorError
+from trainer.experiment import Isolation
 from trainer.streams import LineReader
 
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_MODEST_BYTES: Final = 512 << 20
+_MODEST: Final = 0.5
+"""A process that never held more than this, nor more than this share of its memory, is not
+suspected of having provoked the kernel. Torch and a small model hold 300 MiB."""
+_HELD: Final = (b"VmRSS", b"VmSwap", b"VmPTE")
 _CPU_CLOCK: Final = 2
 """Of the three clocks of a process the one the scheduler keeps, in nanoseconds."""
 
@@ -42,6 +47,8 @@ class Ending:
     """Exit code, or minus the signal's number."""
     cpu_s: float
     """All CPU seconds it used."""
+    most_bytes: int
+    """The most memory that was ever resident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,10 @@ class Usage:
     """What it holds right now."""
 
     resident_bytes: int
+    """Resident or swapped out, with the page tables, which can be large where memory is not."""
     threads: int
+    is_headless: bool
+    """Its first thread has ended and others live on; the kernel then tells no memory."""
 
 
 class SandboxedProcess:
@@ -111,14 +121,42 @@ class SandboxedProcess:
                 return self._last_cpu_s  # it has just ended; the keeper is about to tell
         return self._last_cpu_s
 
+    def waited_s(self) -> float:
+        """Seconds its first thread was ready to run and given no processor; 0 if not known."""
+        try:
+            return int(Path(f"/proc/{self._pid}/schedstat").read_bytes().split()[1]) / 1e9
+        except (OSError, IndexError):
+            return 0.0
+
     def usage(self) -> Usage:
         """Memory and threads; zeros once it has ended."""
         try:
-            text = Path(f"/proc/{self._pid}/stat").read_bytes()
-            fields = text.rpartition(b")")[2].split()  # fields[0] is the third of proc(5)
-            return Usage(int(fields[21]) * _PAGE_BYTES, int(fields[17]))
-        except (OSError, IndexError):
-            return Usage(0, 0)
+            lines = Path(f"/proc/{self._pid}/status").read_bytes().splitlines()
+        except OSError:
+            return Usage(0, 0, is_headless=False)
+        said = {name: words.split() for name, _, words in (line.partition(b":") for line in lines)}
+        held = sum(int(said[name][0]) << 10 for name in _HELD if name in said)
+        threads = int(said[b"Threads"][0])
+        return Usage(held, threads, is_headless=said[b"State"][0] == b"Z" and threads > 1)
+
+    def is_lost(self, memory_bytes: int, isolation: Isolation) -> bool:
+        """Whether it went with its keeper, or was killed by neither us nor itself.
+
+        Nothing inside may be able to bring this about, or a candidate could ask for reruns without
+        end. In a PID namespace of its own a program cannot send itself SIGKILL, every other signal
+        it can. The kernel kills for memory (and for processor time, which the caller looks at): so
+        it must not have held much of the `memory_bytes` that it was allowed.
+        """
+        if not self.is_gone:
+            return False
+        if self.ending is None:
+            return True
+        return (
+            self.ending.code == -signal.SIGKILL
+            and not self._was_killed
+            and isolation == "full"
+            and self.ending.most_bytes <= min(_MODEST_BYTES, memory_bytes * _MODEST)
+        )
 
     def kill(self) -> None:
         """Kill it, and with it everything in its PID namespace; at birth if it is not born yet."""
@@ -173,7 +211,8 @@ class SandboxedProcess:
             if self._is_doomed:
                 self.kill()
         else:
-            self.ending = Ending(int(record["exit"]), float(record["cpu_s"]))
+            code, cpu_s, most_bytes = record["exit"], record["cpu_s"], record["most_bytes"]
+            self.ending = Ending(int(code), float(cpu_s), int(most_bytes))
 
     def _take_mark(self, line: bytes) -> None:
         """From our code in the sandbox, before candidate code runs: ready, or a fault."""

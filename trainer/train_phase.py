@@ -28,6 +28,8 @@ END_S: Final = 5.0
 """A killed process is gone within milliseconds; if not, the warm parent's end takes it along."""
 
 _START_S: Final = 30.0
+_BLINK_S: Final = 1.0
+"""Looking away longer than this was not meant: we were stopped, or the whole machine was."""
 _LATE_ARTEFACT_S: Final = 1.0
 """How long a process may live on after it closed its artefact pipe half-way."""
 _LONG_TICK_S: Final = 0.05
@@ -64,6 +66,9 @@ class TrainPhase:
         self._process = process
         self._requested_s = requested_s
         self._loop = asyncio.get_running_loop()
+        self._launched_s = self._looked_s = self._loop.time()
+        self._unseen_s = 0.0
+        self._isolation: Isolation = "none"
         self._arrived_s: float | None = None
         self._cpu_s = 0.0
         changed = process.changed.set
@@ -89,11 +94,12 @@ class TrainPhase:
 
         Cancellation: the process is killed, the partial artefact removed.
         """
-        process = self._process
+        process, self._isolation = self._process, isolation
         try:
             end = self._end()
             while end is None:
                 await process.wait(self._tick_s())
+                self._notice_gap()
                 end = self._end()
             over_s = self._loop.time()
             await self._bury()
@@ -148,7 +154,7 @@ class TrainPhase:
         if self._arrived_s is None:
             self._cpu_s = process.cpu_s()
         if begin is None:
-            is_late = self._loop.time() > self._requested_s + _START_S
+            is_late = self._loop.time() > self._launched_s + _START_S
             return _End("interrupted", "lost", "the sandbox did not start") if is_late else None
         return self._overdrawn(self._cpu_s, self._loop.time()) or self._too_much()
 
@@ -159,12 +165,25 @@ class TrainPhase:
         wall_s = at_s - begin.at_s
         clocks = {"cpu_seconds": cpu_s - begin.cpu_s, "device_seconds": wall_s, "steps": 0.0}
         if clocks[budget.kind] > budget.amount * GRACE:
+            if budget.kind == "device_seconds" and wall_s - self._unseen_s <= budget.amount * GRACE:
+                return _End("interrupted", "lost", f"nobody looked for {self._unseen_s:.1f} s")
             unit = budget.kind.replace("_", " ")
             detail = f"{clocks[budget.kind]:.2f} of {budget.amount:g} {unit} used, not finished"
             return _End("invalid", "limit", detail)
         if wall_s > budget.wall_cap_s:
-            return _End("invalid", "limit", f"not finished after {wall_s:.1f} s of wall time")
+            # the cap is for those who sleep; our absence and a full processor are not their doing
+            own_s = wall_s - self._unseen_s - self._process.waited_s()
+            if own_s > budget.wall_cap_s:
+                return _End("invalid", "limit", f"not finished after {wall_s:.1f} s of wall time")
         return None
+
+    def _notice_gap(self) -> None:
+        """Remember for how long since the hand-over nobody looked."""
+        begin, last_s = self._process.hand_over, self._looked_s
+        self._looked_s = self._loop.time()
+        gap_s = self._looked_s - max(last_s, begin.at_s) if begin is not None else 0.0
+        if gap_s > _BLINK_S:
+            self._unseen_s += gap_s
 
     def _too_much(self) -> _End | None:
         """Whether it holds more memory or threads than it may."""
@@ -173,6 +192,8 @@ class TrainPhase:
             return _End("invalid", "memory", f"{usage.resident_bytes >> 20} MiB resident")
         if usage.threads > THREADS:
             return _End("invalid", "limit", f"{usage.threads} threads")
+        if usage.is_headless:  # or it is on its way out, which its exit code will tell
+            self._process.kill()
         return None
 
     def _own_ending(self) -> _End:
@@ -192,12 +213,18 @@ class TrainPhase:
         if ending.code == -signal.SIGXCPU:
             return _End("invalid", "limit", "the kernel's CPU limit ended it")
         if ending.code == -signal.SIGKILL:
-            return self._overdrawn(ending.cpu_s, self._loop.time()) or _End(
-                "invalid", "memory", "the kernel killed it, most likely for memory"
-            )
+            return self._overdrawn(ending.cpu_s, self._loop.time()) or self._killing()
         if ending.code < 0:
             return _End("invalid", "crash", f"{signal.Signals(-ending.code).name}; {last}")
         return _End("invalid", "crash", last)
+
+    def _killing(self) -> _End:
+        """What it means that it was killed, before we knew of any reason to."""
+        if self._process.was_killed:
+            return _End("invalid", "crash", "its first thread ended while others ran on")
+        if self._process.is_lost(self._job.memory_bytes, self._isolation):
+            return _End("interrupted", "lost", "somebody else killed it")
+        return _End("invalid", "memory", "the kernel killed it, most likely for memory")
 
     def _tick_s(self) -> float:
         """How long to look away: not longer than what is left of the budget."""

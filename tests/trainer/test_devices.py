@@ -61,6 +61,14 @@ def test_a_number_of_slots_is_taken_at_its_word_and_sharing_is_told():
     assert [min(slot.cpus) for slot in slots] == [2, 4, 6, 7, 2, 4]
     assert len({slot.name for slot in slots}) == 6
     assert shared_cpus(slots) == (2, 4)
+    assert len(find_slots(12)) == 12
+
+
+@pytest.mark.usefixtures("machine")
+def test_slots_that_would_starve_one_another_are_refused():
+    """More than three to a processor is no pool, and the message says what would be one."""
+    with pytest.raises(DeviceError, match=r"64 slots on 4 usable processors.*at most 12"):
+        find_slots(64)
 
 
 @pytest.mark.parametrize("slots", [0, -1, True, 10**9])
@@ -86,10 +94,11 @@ def test_gpus_become_slots_with_their_share_of_processors(tmp_path: Path):
     """Every GPU is one slot; inside the sandbox each is cuda:0."""
     add_tool(tmp_path)
     assert find_slots() == (
-        Slot("cuda0", "cuda:0", frozenset({2, 6}), 0, "NVIDIA H200"),
-        Slot("cuda1", "cuda:0", frozenset({4, 7}), 1, "NVIDIA H200"),
+        Slot("cuda0", "cuda:0", frozenset({2, 6}), 0, "NVIDIA H200", "GPU-aaaa-1"),
+        Slot("cuda1", "cuda:0", frozenset({4, 7}), 1, "NVIDIA H200", "GPU-bbbb-2"),
     )
-    assert find_slots(1) == (Slot("cuda0", "cuda:0", frozenset({2, 4, 6, 7}), 0, "NVIDIA H200"),)
+    (only,) = find_slots(1)
+    assert (only.cuda_index, only.cpus) == (0, frozenset({2, 4, 6, 7}))
     assert {slot.device for slot in find_slots(device="cpu")} == {"cpu"}
 
 

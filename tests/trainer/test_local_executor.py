@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from safetensors.torch import load_file
-from trainer_trials import HONEST, NOTHING, RunTrial
+from trainer_trials import HONEST, NOTHING, RunTrial, children_of, train_body, until_marked
 
 from trainer.errors import ExecutorError
 from trainer.experiment import Budget, Job
@@ -24,12 +24,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STEPS = Budget("steps", 12)
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def train_body(body: str) -> str:
-    """A candidate whose train() has this body."""
-    lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
-    return NOTHING.replace("    pass\n", lines)
 
 
 async def test_honest_candidate_trains_and_leaves_its_state(run_trial: RunTrial, job: Job):
@@ -139,21 +133,6 @@ async def test_gigabytes_of_output_are_capped(run_trial: RunTrial, job: Job):
     assert f"[{(1 << 30) + 4 - 10_000} bytes more were dropped]" in trial.log
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        "import torch\nkeep = torch.ones(1 << 30)",
-        "keep = [bytearray(1 << 20) for _ in range(4096)]",
-        "import mmap\nm = mmap.mmap(-1, 1 << 30)\nwhile True: m.write(b'x' * (1 << 20))",
-    ],
-    ids=["tensor", "bytes", "shared mapping"],
-)
-async def test_memory_bomb_is_refused(run_trial: RunTrial, body: str):
-    """Private memory is refused by the limit; shared memory is seen by the watch from outside."""
-    trial = await run_trial(train_body(body), memory_bytes=600 << 20)
-    assert (trial.result.outcome, trial.result.reason) == ("invalid", "memory")
-
-
 async def test_thread_bomb_is_ended(run_trial: RunTrial):
     """Threads without end are refused by the kernel's limit or ended by the watch from outside."""
     body = (
@@ -228,17 +207,6 @@ async def test_two_jobs_run_at_once(executor: LocalExecutor, job: Job, lease: Le
     results = [task.result() for task in tasks]
     assert [result.outcome for result in results] == ["ok", "ok"]
     assert results[0].artefact.read_bytes() != results[1].artefact.read_bytes()
-
-
-def children_of(process: psutil.Process) -> list[psutil.Process]:
-    """All living descendants."""
-    return [child for child in process.children(recursive=True) if child.is_running()]
-
-
-async def until_marked(path: Path) -> None:
-    """Wait until a candidate has said something."""
-    while not (path.exists() and path.read_bytes()):  # noqa: ASYNC110 - a file has no event
-        await asyncio.sleep(0.01)
 
 
 async def test_cancelling_kills_the_job(executor: LocalExecutor, job: Job, lease: Lease):

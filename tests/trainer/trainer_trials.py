@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
 
 from trainer.experiment import TrainResult
 
@@ -58,3 +62,20 @@ class Trial:
 
 
 RunTrial = Callable[..., Awaitable[Trial]]
+
+
+def train_body(body: str) -> str:
+    """A candidate whose train() has this body."""
+    lines = "".join(f"    {line}\n" for line in body.strip().splitlines())
+    return NOTHING.replace("    pass\n", lines)
+
+
+def children_of(process: psutil.Process) -> list[psutil.Process]:
+    """All living descendants."""
+    return [child for child in process.children(recursive=True) if child.is_running()]
+
+
+async def until_marked(path: Path) -> None:
+    """Wait until a candidate has said something."""
+    while not (path.exists() and path.read_bytes()):  # noqa: ASYNC110 - a file has no event
+        await asyncio.sleep(0.01)

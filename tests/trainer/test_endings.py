@@ -1,0 +1,167 @@
+"""What a candidate may hold and how long it may last, and whose fault an end is."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+from trainer_trials import HONEST, RunTrial, children_of, train_body, until_marked
+
+from trainer.experiment import Budget, Job
+from trainer.gpu_pool import Lease
+from trainer.local_executor import LocalExecutor
+from trainer.sandbox.kernel import machine
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+EXIT_THREAD = {"x86_64": "60", "aarch64": "93"}[machine()]
+BOMB = """
+import mmap
+def bomb(flags, file=-1):
+    if file >= 0: os.ftruncate(file, 1 << 30) if os.fstat(file).st_size == 0 else None
+    keep = []
+    for _ in range(32):
+        keep.append(mmap.mmap(file, 64 << 20, flags=flags))
+        for at in range(0, 64 << 20, 4096): keep[-1][at] = 1
+        if flags & 1: keep[-1].madvise(mmap.MADV_DONTNEED)
+        print("filled", flush=True)
+def tables():
+    whole = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000,
+                      prot=mmap.PROT_READ)
+    for at in range(0, 1 << 40, 1 << 21): whole[at]
+    print("filled", flush=True)
+"""
+STARTED = HONEST.replace("run):\n", "run):\n    print('here')\n")
+SLEEPER = train_body("import time\nprint('here')\ntime.sleep(60)")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import torch\nkeep = torch.ones(1 << 30)",
+        "keep = [bytearray(1 << 20) for _ in range(4096)]",
+        BOMB + "bomb(mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100)",
+        BOMB + "tables()",
+    ],
+    ids=["tensor", "bytes", "stack mapping", "page tables"],
+)
+async def test_memory_bomb_is_refused(run_trial: RunTrial, body: str):
+    """Private memory is refused by the limit; what that does not count is seen from outside."""
+    trial = await run_trial(train_body(body), memory_bytes=600 << 20)
+    assert (trial.result.outcome, trial.result.reason) == ("invalid", "memory")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BOMB + "bomb(mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)",
+        BOMB + "bomb(3 | mmap.MAP_ANONYMOUS)",
+        BOMB + "bomb(mmap.MAP_SHARED, os.open('/dev/zero', os.O_RDWR))",
+        BOMB + "bomb(mmap.MAP_SHARED, os.memfd_create('bomb'))",
+    ],
+    ids=["shared", "shared and validated", "/dev/zero", "memfd"],
+)
+async def test_memory_that_hides_from_its_limit_cannot_be_had(run_trial: RunTrial, body: str):
+    """Shared pages that are given back leave the resident size and stay: none are handed out."""
+    trial = await run_trial(train_body(body), memory_bytes=600 << 20)
+    assert (trial.result.outcome, trial.result.reason) == ("invalid", "crash")
+    assert trial.log.count("filled") == 0
+
+
+async def test_first_thread_that_ends_takes_the_others_along(run_trial: RunTrial):
+    """The kernel shows no memory of a process without its first thread, so it does not live on."""
+    body = (
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "ctypes.CDLL(None).syscall(" + EXIT_THREAD + ", 0)"
+    )
+    trial = await run_trial(train_body(body))
+    assert (trial.result.outcome, trial.result.reason) == ("invalid", "crash")
+    assert trial.result.wall_s < 2
+
+
+@pytest.fixture
+def low_cap(monkeypatch: pytest.MonkeyPatch):
+    """A wall cap that a test can wait for."""
+    monkeypatch.setattr(Budget, "wall_cap_s", property(lambda _: 0.8))
+
+
+@pytest.mark.usefixtures("low_cap")
+@pytest.mark.parametrize(
+    ("source", "budget", "expected"),
+    [
+        (STARTED, Budget("cpu_seconds", 0.6), ("ok", "")),
+        (SLEEPER, Budget("cpu_seconds", 0.6), ("invalid", "limit")),
+        (SLEEPER, Budget("device_seconds", 0.6), ("interrupted", "lost")),
+    ],
+    ids=["honest", "sleeping", "device"],
+)
+async def test_time_in_which_nobody_looked_is_not_the_candidates(
+    executor: LocalExecutor,
+    job: Job,
+    lease: Lease,
+    source: str,
+    budget: Budget,
+    expected: tuple[str, str],
+):
+    """An executor that stood still forgives the wall cap that much; a lost device time is rerun."""
+    (job.workspace / "train.py").write_text(source)
+    task = asyncio.create_task(executor.train(replace(job, budget=budget), lease))
+    async with asyncio.timeout(10):
+        await until_marked(job.folder / "log.txt")
+    time.sleep(2)  # noqa: ASYNC251 - the loop stands still, as under SIGSTOP
+    result = await task
+    assert (result.outcome, result.reason) == expected
+
+
+@pytest.mark.usefixtures("low_cap")
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [(HONEST, ("ok", "")), (SLEEPER, ("invalid", "limit"))],
+    ids=["honest", "sleeping"],
+)
+async def test_full_processor_is_not_the_candidates_fault(
+    run_trial: RunTrial, lease: Lease, source: str, expected: tuple[str, str]
+):
+    """The wall cap forgives the wait for a processor that others fill, and no sleep."""
+    code = f"import os; os.sched_setaffinity(0, {set(lease.slot.cpus)})\nwhile True: pass"
+    others = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]  # noqa: ASYNC220
+    try:
+        trial = await run_trial(source, budget=Budget("cpu_seconds", 0.6))
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert (trial.result.outcome, trial.result.reason) == expected
+    assert trial.result.wall_s > 0.8
+
+
+@pytest.mark.parametrize(("held", "expected"), [
+    ("b''", ("interrupted", "lost")),
+    ("b'x' * (1 << 28)", ("invalid", "memory")),
+], ids=["modest", "large"])  # fmt: skip
+async def test_kill_from_outside_loses_a_modest_attempt(
+    executor: LocalExecutor,
+    job: Job,
+    lease: Lease,
+    held: str,
+    expected: tuple[str, str],
+):
+    """SIGKILL by somebody else is nobody's fault, unless the kernel ever had reason to."""
+    if await executor.warm_up() != "full":
+        pytest.skip("elsewhere a candidate can kill itself, so it is never believed")
+    body = f"held = {held}\ndel held\nprint('here')\nwhile True: pass"
+    (job.workspace / "train.py").write_text(train_body(body))
+    task = asyncio.create_task(executor.train(replace(job, memory_bytes=900 << 20), lease))
+    async with asyncio.timeout(10):
+        await until_marked(job.folder / "log.txt")
+    (innermost,) = (c for c in children_of(psutil.Process(executor.warm_parent_pid))
+                    if not c.children())  # fmt: skip
+    innermost.kill()
+    result = await task
+    assert (result.outcome, result.reason) == expected
