@@ -1,14 +1,17 @@
 """The score phase of one attempt: two answering sandboxes between an artefact and the scorer.
 
 Only descriptors are handed about here: the sandboxes get the artefact and their ends of the pipes,
-the scorer gets the other ends. No held-out byte and no logit passes through this process.
+the scorer gets the other ends. No held-out byte and no logit passes through this process. The blind
+sandbox starts when the one that saw whole blocks has ended: two that live at once may find a way to
+talk, over locks, queues or whatever else a kernel shares.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -49,7 +52,7 @@ class ScorePhase(Protocol):
 
 
 class SandboxedScorePhase:
-    """The real one: two sandboxes forked from the warm parent, one scorer process.
+    """The real one: two sandboxes after one another, forked from the warm parent; one scorer.
 
     Args:
         executor: Runs the sandboxes.
@@ -70,37 +73,46 @@ class SandboxedScorePhase:
         Answers that end early (``short``) say nothing of why: it is ``interrupted: lost`` if a
         sandbox was lost, and ``limit`` or ``memory`` if one was ended for that.
         """
-        with ExitStack() as ours:
-            async with (
-                self._answering(artefact, workspace, lease, ours) as (blocks, blocks_channel),
-                self._answering(artefact, workspace, lease, ours) as (blind, blind_channel),
-            ):
+        with ExitStack() as ours, ExitStack() as first, ExitStack() as second:
+            blocks_program, blocks_end = self._converse(artefact, workspace, lease, ours, first)
+            blind_program, blind_end = self._converse(artefact, workspace, lease, ours, second)
+            async with AsyncExitStack() as sandboxes:
+                served = [await self._serve(sandboxes, blocks_program, lease, first)]
                 ours.pop_all()  # the scorer closes the channels, whatever happens
-                score = await self._scorer.score(split, blocks_channel, blind_channel, DEADLINE_S)
-                cpu_s = blocks.cpu_s() + blind.cpu_s()
-        # after the block, when it is known of both how they ended
+                asking = self._scorer.score(split, blocks_end, blind_end, DEADLINE_S)
+                async with _beside(asking) as asked:
+                    await _until_ended(served[0], asked)
+                    if not asked.done():
+                        served.append(await self._serve(sandboxes, blind_program, lease, second))
+                    score = await asked
+                cpu_s = sum(sandbox.cpu_s() for sandbox in served)
+        # after the block, when it is known of all how they ended
         was_cut_off = score.outcome == "invalid" and score.reason == "short"
-        if was_cut_off and (blocks.is_lost() or blind.is_lost()):
+        overuse = next((found for sandbox in served if (found := sandbox.overuse())), None)
+        if was_cut_off and any(sandbox.is_lost() for sandbox in served):
             score = replace(score, outcome="interrupted", value=None, reason="lost")
-        elif was_cut_off and (overuse := blocks.overuse() or blind.overuse()):
+        elif was_cut_off and overuse is not None:
             score = replace(score, reason=overuse)
         return Scored(score, cpu_s)
 
-    @asynccontextmanager
-    async def _answering(
-        self, artefact: Path, workspace: Path, lease: Lease, ours: ExitStack
-    ) -> AsyncIterator[tuple[RunningProgram, Channel]]:
-        """Serve one sandbox; `ours` gets the channel's ends, to close them."""
-        with ExitStack() as theirs:
-            request_read, request_write = _pipe(theirs, ours)
-            reply_read, reply_write = _pipe(ours, theirs)
-            artefact_fd = os.open(artefact, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            theirs.callback(os.close, artefact_fd)
-            program = self._program(workspace, lease, (artefact_fd, request_read, reply_write))
-            serving = self._executor.serve(program, lease)
-            theirs.pop_all()  # entering it passes them
-        async with serving as running:
-            yield running, Channel(request_fd=request_write, reply_fd=reply_read)
+    def _converse(
+        self, artefact: Path, workspace: Path, lease: Lease, ours: ExitStack, theirs: ExitStack
+    ) -> tuple[Program, Channel]:
+        """Open what one sandbox needs: `ours` closes the scorer's ends, `theirs` the sandbox's."""
+        request_read, request_write = _pipe(theirs, ours)
+        reply_read, reply_write = _pipe(ours, theirs)
+        artefact_fd = os.open(artefact, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        theirs.callback(os.close, artefact_fd)
+        program = self._program(workspace, lease, (artefact_fd, request_read, reply_write))
+        return program, Channel(request_fd=request_write, reply_fd=reply_read)
+
+    async def _serve(
+        self, sandboxes: AsyncExitStack, program: Program, lease: Lease, theirs: ExitStack
+    ) -> RunningProgram:
+        """Start one sandbox, to be ended with `sandboxes`."""
+        serving = self._executor.serve(program, lease)
+        theirs.pop_all()  # entering it passes them
+        return await sandboxes.enter_async_context(serving)
 
     def _program(self, workspace: Path, lease: Lease, descriptors: tuple[int, ...]) -> Program:
         return Program(
@@ -118,6 +130,25 @@ class SandboxedScorePhase:
             cpu_s=self._cpu_s,
             wall_s=DEADLINE_S,
         )
+
+
+@asynccontextmanager
+async def _beside(asking: Coroutine[None, None, Score]) -> AsyncIterator[asyncio.Task[Score]]:
+    """Run `asking` beside the block, and no longer."""
+    task = asyncio.create_task(asking, name="score")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _until_ended(sandbox: RunningProgram, asked: asyncio.Task[Score]) -> None:
+    """Wait until `sandbox` has ended, or there is nothing more to ask."""
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(sandbox.ended())
+        await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
 
 
 def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,6 +32,9 @@ class ScriptedProgram:
         self._is_lost = is_lost
         self._overuse = overuse
         self.is_over = False
+
+    async def ended(self) -> None:
+        """Return at once: it has nothing to do."""
 
     def cpu_s(self) -> float:
         """Return what every program uses."""
@@ -64,6 +68,7 @@ class ScriptedExecutor:
         self._refuse_at = refuse_at
         self._refuse_how = refuse_how
         self.programs: list[Program] = []
+        self.both_run = asyncio.Event()
 
     def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[Any]:
         """Note the program; fail here if it is to fail when called."""
@@ -83,22 +88,28 @@ class ScriptedExecutor:
             os.close(descriptor)
         if refuse_how == "entered":
             raise RuntimeError("no")
+        if len(self.programs) > 1:
+            self.both_run.set()
         yield running
         running.is_over = True
 
 
 class ScriptedScorer:
-    """Gives one answer and closes the channels, as the contract says."""
+    """Gives one answer once it could ask both, and closes the channels, as the contract says."""
 
     def __init__(self, outcome: Outcome = "ok", reason: str = "") -> None:
+        self.asks_when = asyncio.Event()
         self._outcome = outcome
         self._reason = reason
 
     async def score(self, split: str, blocks: Channel, blind: Channel, deadline_s: float) -> Score:
         """Answer."""
-        for channel in (blocks, blind):
-            os.close(channel.request_fd)
-            os.close(channel.reply_fd)
+        try:
+            await self.asks_when.wait()
+        finally:
+            for channel in (blocks, blind):
+                os.close(channel.request_fd)
+                os.close(channel.reply_fd)
         value = 2.0 if self._outcome == "ok" else None
         return Score(self._outcome, value, self._reason, 1, 1, 0.0)
 
@@ -113,6 +124,7 @@ async def score(
     artefact = folder / "artefact.safetensors"
     artefact.touch()
     scorer = scorer or ScriptedScorer()
+    scorer.asks_when = executor.both_run
     task = task_of({"train.py": b""}, folder)
     phase = SandboxedScorePhase(executor, scorer, task, budget)  # type: ignore[arg-type]
     return await phase.score(artefact, folder, "dev", LEASE)
