@@ -22,6 +22,7 @@ from community.errors import Fault, ScenarioError
 from community.scenario import Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
+from trainer.devices import find_slots
 from trainer.task import find_task, list_tasks, load_task
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
@@ -130,8 +131,11 @@ def check_task(scenario: Scenario) -> tuple[Knob, ...]:
     Raises:
         TaskError: the task folder is not whole.
         KnobError: its knobs.toml does not fit its start.
+        DeviceError: this machine does not have the slots that the scenario asks for.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
+    is_on_cpu = (scenario.budget or task.budget).kind in ("cpu_seconds", "steps")
+    find_slots(scenario.pool.slots, device="cpu" if is_on_cpu else "auto")
     if task.knobs_toml is None or task.knobs_path is None:
         return ()
     return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())

@@ -78,7 +78,8 @@ def launch_new(
 
     Raises:
         ScenarioError: the scenario cannot be used.
-        TaskError, KnobError: its task, or that task's knobs, cannot be used; nothing was made.
+        TaskError, KnobError, DeviceError: its task, that task's knobs, or its slots cannot be used;
+            nothing was made.
         RunFolderError: the folder is taken or cannot be written.
     """
     loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
@@ -108,7 +109,7 @@ def launch_resumed(
         RunFolderError: there is no such run.
         ResumeError: the scenario or the seed is another one than the run's.
         ScenarioError: the scenario cannot be used.
-        TaskError, KnobError: its task, or that task's knobs, cannot be used.
+        TaskError, KnobError, DeviceError: its task, that task's knobs, or its slots cannot be used.
     """
     given = None if scenario is None else read_scenario(scenario)
     if run_dir is not None and given is not None and _never_began(run_dir):

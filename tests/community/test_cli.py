@@ -179,6 +179,16 @@ def test_broken_knobs_are_told_by_check_and_run_before_anything_is_made(tmp_path
     assert not (tmp_path / "runs").exists()
 
 
+def test_more_slots_than_the_machine_can_bear_are_told_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    """`check` does not say that a scenario can be run when `run` would refuse its pool."""
+    (tmp_path / "mine.toml").write_text("pool = { slots = 2000 }\n" + MINE)
+    for command in (("scenario", "check"), ("run",)):
+        assert "pool of 2000 slots" in told(community(*command, "mine.toml"))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_tasks_lists_nanolm_with_its_metric() -> None:
     """The shipped task is listed with metric and budget."""
     result = community("tasks")
