@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "COMMUNITY_BROKER_PASSWORD"  # noqa: S105 - the name of one, not one
 """Where the password of an external broker's user comes from: a scenario is kept in the ledger."""
 BROKER_LIVES = 5
-"""A broker that ends more often than this in one run will not be cured by starting it again."""
+BROKER_SPAN_S = 600.0
+"""A broker that ends so often within this span will not be cured by starting it again; one that
+ends now and then in a run of weeks is."""
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -55,17 +61,23 @@ async def _keep_up(broker: EmbeddedBroker) -> None:
     """Start the broker again, where its clients look for it, when it ends unasked.
 
     Raises:
-        BrokerStartError: it does not come back, or ended `BROKER_LIVES` times.
+        BrokerStartError: it does not come back, or ended `BROKER_LIVES` times in `BROKER_SPAN_S`.
 
     Cancellation: the broker is ended.
     """
+    loop = asyncio.get_running_loop()
+    ends: deque[float] = deque(maxlen=BROKER_LIVES)
     try:
-        for _ in range(BROKER_LIVES):
+        while True:
             code = await broker.wait()
+            ends.append(loop.time())
+            if len(ends) == BROKER_LIVES and ends[-1] - ends[0] <= BROKER_SPAN_S:
+                raise BrokerStartError(
+                    f"the embedded broker ended {BROKER_LIVES} times in {ends[-1] - ends[0]:.0f} s,"
+                    f" the last time with code {code}; see whether memory is short, then go on "
+                    "with `community run --resume`"
+                )
+            _log.warning("the embedded broker ended with code %d; it is started again", code)
             broker = await broker.again()
     finally:
         await broker.aclose()
-    raise BrokerStartError(
-        f"the embedded broker ended {BROKER_LIVES} times, the last time with code {code}; see "
-        "whether memory is short, then go on with `community run --resume`"
-    )

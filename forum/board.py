@@ -49,7 +49,7 @@ class Seat(Protocol):
 
         Raises:
             PostRefusedError: the clerk refused it; the error carries the reason.
-            BoardClosedError: the board closed before a receipt came.
+            BoardClosedError: the board closed before a receipt came; it says why.
 
         Cancellation: the draft may or may not have been recorded; repeat it with the same id.
         """
@@ -59,11 +59,14 @@ class Seat(Protocol):
         """Yield posts of one's own feed, each once, until the seat is left.
 
         They come in the order in which the clerk delivered them, which is the ledger's.
+
+        Raises:
+            BoardClosedError: the seat was lost for good; it says why, and has the cause.
         """
         ...
 
     def notices(self) -> AsyncIterator[Notice]:
-        """Yield public notices until the seat is left."""
+        """Yield public notices until the seat is left. Raises as `posts`."""
         ...
 
 
@@ -75,6 +78,10 @@ class Desk(Protocol):
 
         Nothing in it is believed yet, and one draft may come several times: dropping repeated
         message ids, and acknowledging them again, is the clerk's part.
+
+        Raises:
+            BoardUnreachableError: the broker was away for too long.
+            LoginRefusedError: it came back and does not know the clerk any more.
         """
         ...
 

@@ -8,7 +8,7 @@
     ├── TopicError               a name, topic or broker URL that is not well formed
     ├── BoardError
     │   ├── BoardClosedError     the board closed while somebody waited for it
-    │   ├── BoardUnreachableError  no broker answers at the address
+    │   ├── BoardUnreachableError  no broker answers at the address, at first or for too long
     │   ├── LoginRefusedError    the broker refuses the credential, or a topic that belongs to it
     │   └── SeatTakenError       the seat, or the desk, is in use
     └── BrokerStartError         the embedded broker did not start
@@ -50,7 +50,7 @@ class BoardError(ForumError):
 
 
 class BoardClosedError(BoardError):
-    """The board closed while somebody waited for it."""
+    """The board closed while somebody waited for it; its cause is what took the board away."""
 
 
 class BoardUnreachableError(BoardError):

@@ -23,6 +23,7 @@ class Mailbox(Generic[_T]):
         self._items: deque[_T] = deque()
         self._capacity = capacity
         self._is_closed = False
+        self._error: BaseException | None = None
         self._changed = asyncio.Event()
 
     def put(self, item: _T) -> bool:
@@ -33,9 +34,13 @@ class Mailbox(Generic[_T]):
         self._changed.set()
         return True
 
-    def close(self) -> None:
-        """Let readers end once they have read what is there."""
-        self._is_closed = True
+    def close(self, error: BaseException | None = None) -> None:
+        """Let readers end once they have read what is there: with `error`, if it has one.
+
+        Only the first call decides how.
+        """
+        if not self._is_closed:
+            self._is_closed, self._error = True, error
         self._changed.set()
 
     def __aiter__(self) -> Mailbox[_T]:
@@ -43,6 +48,8 @@ class Mailbox(Generic[_T]):
 
     async def __anext__(self) -> _T:
         while not self._items:
+            if self._error is not None:
+                raise self._error
             if self._is_closed:
                 raise StopAsyncIteration
             self._changed.clear()

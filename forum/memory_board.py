@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from forum.board import Desk, Observed, Seat, Submission
-from forum.errors import SeatTakenError
+from forum.errors import BoardClosedError, SeatTakenError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
@@ -129,7 +129,7 @@ class _MemorySeat:
         self.pending.repeat(self._send)
 
     def leave(self) -> None:
-        self.pending.close(f"agent {self._agent!r} left its seat")
+        self.pending.close(BoardClosedError(f"agent {self._agent!r} left its seat"))
         self._posts.close()
         self._notices.close()
 

@@ -8,6 +8,7 @@ misses it gets from the ledger, not from here.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
@@ -15,17 +16,20 @@ from typing import Final
 from forum.board import Desk, Observed, Seat, Submission
 from forum.codec import decode_notice, decode_post, decode_receipt, encode
 from forum.credentials import BrokerAddress, Credentials, Login
-from forum.errors import MessageRefusedError, SeatTakenError, TopicError
+from forum.errors import BoardClosedError, MessageRefusedError, SeatTakenError, TopicError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
-from forum.mqtt_link import MqttLink
+from forum.mqtt_link import MqttLink, in_words
 from forum.pending_drafts import PendingDrafts, accepted
 from forum.topics import CLERK, OBSERVER, Topics
 
 FIRST_REPEAT_S: Final = 0.5
 """A draft without a receipt is submitted again after this long, then at doubling intervals."""
 LONGEST_REPEAT_S: Final = 30.0
+DESK_PATIENCE_S: Final = 120.0
+"""How long the desk seeks a lost broker: a machine's reboot, but no night in which nobody is heard.
+Seats wait for ever; what ends them is the end of the run."""
 
 
 class MqttBoard:
@@ -83,7 +87,7 @@ class MqttBoard:
             link = self._link(agent, filters, seat)
             async with link:
                 seat.link = link
-                link.ended.add_done_callback(lambda _: seat.leave())
+                link.ended.add_done_callback(lambda ended: seat.leave(_cause(ended)))
                 try:
                     yield seat
                 finally:
@@ -102,9 +106,10 @@ class MqttBoard:
         """
         desk = _MqttDesk(self._topics)
         with self._taking(CLERK):
-            async with self._link(CLERK, (self._topics.all_submits(),), desk) as link:
+            filters = (self._topics.all_submits(),)
+            async with self._link(CLERK, filters, desk, DESK_PATIENCE_S) as link:
                 desk.link = link
-                link.ended.add_done_callback(lambda _: desk.leave())
+                link.ended.add_done_callback(lambda ended: desk.leave(_cause(ended)))
                 try:
                     yield desk
                 finally:
@@ -122,17 +127,23 @@ class MqttBoard:
         """
         watcher = _Watcher(self._topics)
         async with self._link(OBSERVER, (self._topics.all_events(),), watcher) as link:
-            link.ended.add_done_callback(lambda _: watcher.events.close())
+            link.ended.add_done_callback(lambda ended: watcher.events.close(_cause(ended)))
             try:
                 yield watcher.events
             finally:
                 watcher.events.close()
 
     def _link(
-        self, participant: str, filters: tuple[str, ...], user: _MqttSeat | _MqttDesk | _Watcher
+        self,
+        participant: str,
+        filters: tuple[str, ...],
+        user: _MqttSeat | _MqttDesk | _Watcher,
+        patience_s: float = math.inf,
     ) -> MqttLink:
         login = self._credentials.of(participant)
-        return MqttLink(self._address, participant, login, filters, user.receive)
+        return MqttLink(
+            self._address, participant, login, filters, user.receive, patience_s=patience_s
+        )
 
     @contextmanager
     def _taking(self, participant: str) -> Iterator[None]:
@@ -198,10 +209,14 @@ class _MqttSeat:
             # permissions this is a stranger's noise, and no answer is due.
             return
 
-    def leave(self) -> None:
-        self._pending.close(f"agent {self._agent!r} left its seat, or lost it for good")
-        self._posts.close()
-        self._notices.close()
+    def leave(self, cause: BaseException | None = None) -> None:
+        """End what waits and reads here; a `cause` means that the seat was lost, and is told."""
+        how = "left its seat" if cause is None else f"lost its seat: {in_words(cause)}"
+        error = BoardClosedError(f"agent {self._agent!r} {how}")
+        error.__cause__ = cause
+        self._pending.close(error)
+        for mailbox in (self._posts, self._notices):
+            mailbox.close(error if cause is not None else None)
 
     async def _still_waits(
         self, receipt: asyncio.Future[Receipt], reconnected: asyncio.Future[None], pause_s: float
@@ -249,8 +264,9 @@ class _MqttDesk:
             return
         self._submitted.put(Submission(AgentName(author), payload))
 
-    def leave(self) -> None:
-        self._submitted.close()
+    def leave(self, cause: BaseException | None = None) -> None:
+        """End the submissions, with what took the desk away if it was not left."""
+        self._submitted.close(cause)
 
 
 class _Watcher:
@@ -259,4 +275,14 @@ class _Watcher:
         self.events: Mailbox[Observed] = Mailbox()
 
     def receive(self, topic: str, payload: bytes) -> None:
-        self.events.put(Observed(self._topics.parse(topic).owner, payload))
+        """Take an event in; what is none came from a stranger."""
+        try:
+            name = self._topics.parse(topic).owner
+        except TopicError:
+            return
+        self.events.put(Observed(name, payload))
+
+
+def _cause(ended: asyncio.Task[None]) -> BaseException | None:
+    """Return what ended a link other than its owner."""
+    return None if ended.cancelled() else ended.exception()

@@ -8,7 +8,9 @@ outbox. `forum.mqtt_board` builds seats and the desk on it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import math
 import random
 import secrets
 import socket
@@ -22,11 +24,13 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from forum.credentials import Login
-from forum.errors import BoardUnreachableError, LoginRefusedError
+from forum.errors import BoardUnreachableError, ForumError, LoginRefusedError
 from forum.outbox import Outbox, Outgoing
 
 FIRST_CONNECT_S: Final = 15.0
 """How long opening a link tries to reach the broker, seconds of loop time."""
+AWAY_WARNING_S: Final = 5.0
+"""A connection that was lost for longer is told of: a broker's restart takes less than that."""
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 _CALL_S = 10.0  # each call to the broker; loopback answers in milliseconds
@@ -38,8 +42,21 @@ _SUBACK_FAILURE = 0x80
 # unsupported protocol, client id not valid, bad user name or password, not authorised.
 _FINAL_REFUSALS = frozenset({0x84, 0x85, 0x86, 0x87})
 
-# aiomqtt warns of every eleventh concurrent publication, and sets this logger's level itself.
-logging.getLogger("mqtt").setLevel(logging.ERROR)
+# aiomqtt sets this logger's level itself and warns of every eleventh concurrent publication; paho
+# writes a line to it for each reset of a connection, of which the link tells in its own words.
+logging.getLogger("mqtt").setLevel(logging.CRITICAL)
+_log = logging.getLogger(__name__)
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Drop asyncio's tracebacks of aiomqtt watching a socket that broke the moment before."""
+    error = record.exc_info[1] if record.exc_info else None
+    is_closed_socket = isinstance(error, OSError) and error.errno == errno.EBADF
+    watches = ("add_reader(", "add_writer(")
+    return not (is_closed_socket and any(name in record.getMessage() for name in watches))
+
+
+logging.getLogger("asyncio").addFilter(_is_worth_telling)
 
 
 class MqttLink:
@@ -52,6 +69,8 @@ class MqttLink:
         login: Login | None,
         filters: Sequence[str],
         receive: Callable[[str, bytes], None],
+        *,
+        patience_s: float = math.inf,
     ) -> None:
         """Prepare to connect to `address` (host, port).
 
@@ -61,12 +80,14 @@ class MqttLink:
             login: User and password, or None to connect without.
             filters: What to subscribe to after each connect.
             receive: Called with topic and payload of each message; must not block.
+            patience_s: How long a lost connection is sought before the link ends.
         """
         self._address = address
         self._participant = participant
         self._login = login
         self._filters = list(filters)
         self._receive = receive
+        self._patience_s = patience_s
         self._outbox = Outbox()
         self._loop = asyncio.get_running_loop()
         self._next_connection: asyncio.Future[None] = self._loop.create_future()
@@ -75,6 +96,8 @@ class MqttLink:
         # Jitter only has to differ between participants, so their names are seed enough.
         self._chance = random.Random(participant)  # noqa: S311
         self._is_connected = False
+        self._lost_at = 0.0
+        self._is_missed = False
         self.connections = 0
         """How often the link has connected; 1 unless it was interrupted."""
 
@@ -90,13 +113,17 @@ class MqttLink:
 
     @property
     def ended(self) -> asyncio.Task[None]:
-        """The link's task; done when it is closed or has given up."""
+        """The link's task; done when it is closed, or with an error when it has given up."""
         if self._task is None:
             raise RuntimeError("the link has not been opened")
         return self._task
 
     async def send(self, topic: str, payload: bytes) -> None:
-        """Put a publication into the outbox; waits only if that is full."""
+        """Put a publication into the outbox; waits only if that is full.
+
+        Raises:
+            BoardClosedError: the link has given up.
+        """
         await self._outbox.add(Outgoing(topic, payload))
 
     async def __aenter__(self) -> Self:
@@ -150,7 +177,20 @@ class MqttLink:
                 self._task.exception()  # whoever watches `ended` has seen it
 
     async def _run(self) -> None:
-        """Connect again and again, with growing pauses, until cancelled or refused for good."""
+        """Keep connected; whatever ends that also ends the waiting for room in the outbox."""
+        try:
+            await self._keep_connected()
+        except Exception as error:
+            await self._outbox.close(in_words(error))
+            raise
+
+    async def _keep_connected(self) -> None:
+        """Connect again and again, with growing pauses.
+
+        Raises:
+            LoginRefusedError: the broker refuses us; trying again is useless.
+            BoardUnreachableError: the connection was lost for longer than `patience_s`.
+        """
         pause_s = _FIRST_PAUSE_S
         while True:
             connections = self.connections
@@ -160,9 +200,29 @@ class MqttLink:
                 self._trouble = str(error)
             if self.connections > connections:
                 pause_s = _FIRST_PAUSE_S
+                self._lost_at = self._loop.time()
+            if self.connections:  # before that `__aenter__` watches
+                self._consider_absence()
             # Half to whole of the pause, so that a broker's return is not met by all at once.
             await asyncio.sleep(pause_s * (0.5 + 0.5 * self._chance.random()))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _consider_absence(self) -> None:
+        """Tell of a long absence once, and end the link after one that is too long."""
+        away_s = self._loop.time() - self._lost_at
+        host, port = self._address
+        if away_s > self._patience_s:
+            raise BoardUnreachableError(
+                f"no MQTT broker at {host}:{port} for {away_s:.0f} s ({self._trouble}), "
+                f"{self._participant!r} waits no longer; start the broker again, then go on with "
+                "`community run --resume`"
+            )
+        if away_s > AWAY_WARNING_S and not self._is_missed:
+            self._is_missed = True
+            _log.warning(
+                "%s has no connection to the broker at %s:%d (%s); is it running? Trying on",
+                *(self._participant, host, port, self._trouble),
+            )
 
     async def _connected_spell(self) -> None:
         """Connect, subscribe and carry messages both ways until the connection breaks."""
@@ -212,6 +272,11 @@ class MqttLink:
     def _note_connection(self) -> None:
         self._is_connected = True
         self.connections += 1
+        if self._is_missed:
+            self._is_missed = False
+            _log.warning(
+                "%s is connected again to the broker at %s:%d", *(self._participant, *self._address)
+            )
         connected, self._next_connection = self._next_connection, self._loop.create_future()
         connected.set_result(None)
 
@@ -246,6 +311,13 @@ class MqttLink:
             # Without it the kernel holds small packets back and a round trip takes 44 ms, not 0.5.
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
+
+
+def in_words(error: BaseException) -> str:
+    """Return what a person is told of the error that ended a link."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, ForumError) else repr(error)
 
 
 def _reason_number(answer: Any) -> int:

@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from forum.errors import BoardClosedError
+
 OUTBOX_CAPACITY: Final = 10_000
 """Messages; who adds to a full outbox waits."""
 
@@ -30,14 +32,22 @@ class Outbox:
         self._items: deque[Outgoing] = deque()
         self._capacity = capacity
         self._changed = asyncio.Condition()
+        self._why_closed: str | None = None
 
     async def add(self, item: Outgoing) -> None:
         """Append `item`, waiting for room.
 
+        Raises:
+            BoardClosedError: nothing will ever be published from here again.
+
         Cancellation: `item` is not added.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._items) < self._capacity)
+            await self._changed.wait_for(
+                lambda: self._why_closed is not None or len(self._items) < self._capacity
+            )
+            if self._why_closed is not None:
+                raise BoardClosedError(self._why_closed)
             self._items.append(item)
             self._changed.notify_all()
 
@@ -51,6 +61,12 @@ class Outbox:
         """Remove the oldest item: it has been published."""
         async with self._changed:
             self._items.popleft()
+            self._changed.notify_all()
+
+    async def close(self, why: str) -> None:
+        """Fail everybody who adds, or waits to, with `BoardClosedError(why)`."""
+        async with self._changed:
+            self._why_closed = why
             self._changed.notify_all()
 
     async def emptied(self) -> None:

@@ -21,7 +21,7 @@ class PendingDrafts:
     def __init__(self) -> None:
         self._payloads: dict[str, bytes] = {}
         self._waiting: dict[str, list[asyncio.Future[Receipt]]] = {}
-        self._why_closed: str | None = None
+        self._closed: BoardClosedError | None = None
 
     @contextmanager
     def expecting(self, draft: Draft) -> Iterator[tuple[bytes, asyncio.Future[Receipt]]]:
@@ -29,10 +29,10 @@ class PendingDrafts:
 
         Raises:
             PostRefusedError: `draft` is too large to be sent.
-            BoardClosedError: the seat has been left.
+            BoardClosedError: the seat has been left, or was lost; it says why.
         """
-        if self._why_closed is not None:
-            raise BoardClosedError(self._why_closed)
+        if self._closed is not None:
+            raise self._closed
         message_id = draft.message_id
         try:
             payload = encode(draft)
@@ -52,13 +52,13 @@ class PendingDrafts:
             if not future.done():
                 future.set_result(receipt)
 
-    def close(self, why: str) -> None:
-        """Fail everybody who waits, now and later, with `BoardClosedError(why)`."""
-        self._why_closed = why
+    def close(self, why: BoardClosedError) -> None:
+        """Fail everybody who waits, now and later, with `why`; only the first call counts."""
+        self._closed = self._closed or why
         for futures in self._waiting.values():
             for future in futures:
                 if not future.done():
-                    future.set_exception(BoardClosedError(why))
+                    future.set_exception(self._closed)
 
     def repeat(self, send: Callable[[bytes], None]) -> None:
         """Call `send` with every payload that still lacks a receipt."""

@@ -175,15 +175,68 @@ async def test_a_submission_in_flight_survives_the_brokers_death() -> None:
 
 
 async def test_a_broker_that_no_longer_knows_us_ends_the_seat() -> None:
-    """With new passwords there is no way back: waiting submissions fail, iterators end."""
+    """With new passwords there is no way back: whoever waits or reads is told why."""
     first = await EmbeddedBroker.start("r1", [ADA])
     async with asyncio.timeout(60), board_of(first).seat(ADA) as ada:
         waiting = asyncio.create_task(ada.submit(draft("m1")))
         await kill(first)
         async with await EmbeddedBroker.start("r1", [ADA], port=first.port):
-            with pytest.raises(BoardClosedError):
-                await waiting
-            assert [p async for p in ada.posts()] == []
+            why = r"agent 'ada' lost its seat: the broker refuses 'ada'.*credential"
+            for told in (
+                waiting,
+                anext(ada.posts()),
+                anext(ada.notices()),
+                ada.submit(draft("m2")),
+            ):
+                with pytest.raises(BoardClosedError, match=why) as caught:
+                    await told
+                assert isinstance(caught.value.__cause__, LoginRefusedError)
+
+
+async def test_a_desk_that_the_broker_no_longer_knows_says_so() -> None:
+    """The clerk learns that it was refused, not only that nothing comes any more."""
+    first = await EmbeddedBroker.start("r1", [ADA])
+    async with asyncio.timeout(60), board_of(first).desk() as desk:
+        await kill(first)
+        async with await EmbeddedBroker.start("r1", [ADA], port=first.port):
+            with pytest.raises(LoginRefusedError, match="refuses 'clerk'"):
+                await anext(desk.submissions())
+
+
+async def test_a_desk_without_a_broker_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its patience the clerk is told where no broker is, and what to do; a seat waits on."""
+    monkeypatch.setattr("forum.mqtt_board.DESK_PATIENCE_S", 0.2)
+    first = await EmbeddedBroker.start("r1", [ADA])
+    board = board_of(first)
+    async with asyncio.timeout(60), board.desk() as desk, board.seat(ADA) as ada:
+        waiting = asyncio.create_task(ada.submit(draft("m1")))
+        await anext(desk.submissions())
+        await kill(first)
+        why = rf"no MQTT broker at 127.0.0.1:{first.port} for .*start the broker.*--resume"
+        with pytest.raises(BoardUnreachableError, match=why):
+            await anext(desk.submissions())
+        with pytest.raises(BoardClosedError, match=why):
+            await desk.deliver(ADA, post(9))
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_a_broken_receiver_is_named_as_what_took_the_seat() -> None:
+    """Whatever a link dies of, an error of our own included, its user is told."""
+
+    def broken(topic: str, payload: bytes) -> None:
+        raise ZeroDivisionError("in the receiver")
+
+    async with (
+        await EmbeddedBroker.start("r1", [ADA]) as broker,
+        asyncio.timeout(60),
+        board_of(broker).desk() as desk,
+        board_of(broker).seat(ADA) as ada,
+    ):
+        ada.link._receive = broken  # type: ignore[attr-defined]
+        await desk.deliver(ADA, post(1))
+        with pytest.raises(BoardClosedError, match=r"ZeroDivisionError.*in the receiver"):
+            await anext(ada.posts())
 
 
 async def test_a_wrong_password_and_an_unknown_agent_are_refused_at_once() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
-from forum.errors import LoginRefusedError
+from forum.errors import BoardClosedError, BoardUnreachableError, LoginRefusedError
 from forum.mqtt_link import MqttLink
 from forum.outbox import Outbox, Outgoing
 
@@ -63,6 +67,76 @@ async def test_an_unacknowledged_publication_is_repeated_before_the_next() -> No
         assert script.published == [b"one", b"one", b"one", b"two"]
         server.close()
         await server.wait_closed()
+
+
+def and_set(event: asyncio.Event, emit: Callable[[logging.LogRecord], None]) -> Any:
+    """Return `emit` that sets `event` as well."""
+
+    def emit_and_set(record: logging.LogRecord) -> None:
+        emit(record)
+        event.set()
+
+    return emit_and_set
+
+
+async def test_a_long_absence_is_told_once_and_so_is_the_return(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is away, from where and why; nothing of the library's own, and nothing twice."""
+    monkeypatch.setattr("forum.mqtt_link.AWAY_WARNING_S", 0.05)
+    warned = asyncio.Event()
+    monkeypatch.setattr(caplog.handler, "emit", and_set(warned, caplog.handler.emit))
+    script = ScriptedServer(hang_ups=1)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(30):
+        async with MqttLink(("127.0.0.1", port), "clerk", None, (), lambda *_: None) as link:
+            server.close()
+            await link.send("t", b"one")
+            lost = link.next_connection
+            await warned.wait()
+            again = await asyncio.start_server(script.serve, "127.0.0.1", port)
+            await lost
+            again.close()
+    told = [(record.levelno, record.message) for record in caplog.records]
+    assert [level for level, _ in told] == [logging.WARNING] * 2
+    assert told[0][1].startswith(f"clerk has no connection to the broker at 127.0.0.1:{port} (")
+    assert "refused" in told[0][1]
+    assert told[1][1] == f"clerk is connected again to the broker at 127.0.0.1:{port}"
+
+
+async def test_a_link_gives_up_after_its_patience() -> None:
+    """Its task ends with where and why, and who waits for room in the outbox is not left there."""
+    script = ScriptedServer(hang_ups=1)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link = MqttLink(("127.0.0.1", port), "clerk", None, (), lambda *_: None, patience_s=0.1)
+    link._outbox = Outbox(capacity=1)
+    async with asyncio.timeout(30), link:
+        server.close()
+        await link.send("t", b"one")
+        with pytest.raises(BoardClosedError, match="start the broker again"):
+            await link.send("t", b"two")  # there is no room before "one" has left
+        with pytest.raises(BoardUnreachableError, match=rf"127.0.0.1:{port} for .*'clerk' waits"):
+            await link.ended
+
+
+async def test_watching_a_socket_that_just_broke_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The library may register a closed socket; of that asyncio is silent, of other errors not."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    with socket.socket() as broken:
+        number = broken.fileno()
+    loop.call_soon(loop.add_writer, number, done.set)
+    loop.call_soon(loop.add_reader, number, done.set)
+    loop.call_soon(lambda: 1 // 0)
+    loop.call_soon(done.set)
+    await done.wait()
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [
+        ZeroDivisionError
+    ]
 
 
 async def test_a_refused_subscription_is_an_error() -> None:

@@ -1,0 +1,98 @@
+"""The embedded broker is kept up, within reason, and each of its ends is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+
+import pytest
+
+from community import board_opening
+from community.board_opening import BROKER_LIVES, open_board
+from community.scenario import BoardSection
+from forum.broker import EmbeddedBroker
+from forum.errors import BrokerStartError
+from forum.ids import AgentName
+from forum.messages import Notice
+
+
+class ShortLivedBroker:
+    """Ends as soon as it is waited for, `lives` times; then it lives for ever."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+        self.is_closed = False
+
+    async def wait(self) -> int:
+        """End, or never return."""
+        if not self.lives:
+            await asyncio.Event().wait()
+        self.lives -= 1
+        return -9
+
+    async def again(self) -> ShortLivedBroker:
+        """Return a successor: itself."""
+        return self
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+async def keep_up(broker: ShortLivedBroker) -> None:
+    """Keep the scripted broker up."""
+    await board_opening._keep_up(broker)  # type: ignore[arg-type]
+
+
+async def test_a_broker_that_ends_again_and_again_is_given_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each end but the last is told of and made good; the last is an error that says what to do."""
+    broker = ShortLivedBroker(lives=10 * BROKER_LIVES)
+    with pytest.raises(BrokerStartError, match=r"ended 5 times in 0 s.* code -9.*--resume"):
+        await keep_up(broker)
+    assert broker.lives == 9 * BROKER_LIVES
+    assert broker.is_closed
+    told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert told == ["the embedded broker ended with code -9; it is started again"] * 4
+
+
+async def test_ends_that_lie_far_apart_do_not_count_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run of weeks outlives more broken brokers than `BROKER_LIVES`, now and then."""
+    monkeypatch.setattr(board_opening, "BROKER_SPAN_S", -1.0)  # whatever happens is too far apart
+    broker = ShortLivedBroker(lives=3 * BROKER_LIVES)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(keep_up(broker), 0.2)
+    assert broker.lives == 0
+    assert broker.is_closed
+
+
+async def test_a_board_goes_on_when_its_broker_is_killed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next broker stands where the first was: desk and seats come back by themselves."""
+    brokers: list[EmbeddedBroker] = []
+    start = EmbeddedBroker.start
+
+    async def started(*args: object, **options: object) -> EmbeddedBroker:
+        brokers.append(await start(*args, **options))  # type: ignore[arg-type]
+        return brokers[-1]
+
+    monkeypatch.setattr(EmbeddedBroker, "start", started)
+    async with (
+        asyncio.timeout(60),
+        open_board(BoardSection(broker="embedded"), "r1", ["ada"]) as board,
+        board.desk() as desk,
+        board.seat(AgentName("ada")) as seat,
+    ):
+        os.kill(brokers[0].pid, signal.SIGKILL)
+        await seat.link.next_connection  # type: ignore[attr-defined]
+        notice = Notice(kind="resume", text="again")
+        await desk.notify(notice)
+        assert await anext(seat.notices()) == notice
+        assert [broker.port for broker in brokers] == [brokers[0].port] * 2
+        assert "ended with code -9; it is started again" in caplog.text
