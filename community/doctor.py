@@ -13,7 +13,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import psutil
 
 from community.loading import load_scenario
 from scoring.errors import ScoringError
-from scoring.grader import Corpus
+from scoring.grader import Corpus, Division
 from trainer.devices import find_gpus, find_slots, usable_cpus
 from trainer.errors import TrainerError
 from trainer.sandbox.probe import probe
@@ -166,7 +165,7 @@ def _sandbox() -> Check:
 
 
 def _corpus() -> Check:
-    """Split the corpus as a run would, into a folder that is removed again."""
+    """Split the corpus as a run would."""
     try:
         task = _quickstart_task()
         corpus = _split(task)
@@ -189,9 +188,8 @@ def _quickstart_task() -> Task:
 def _split(task: Task) -> Corpus:
     """Run the task's own ``prepare`` on this interpreter's standard library."""
     grade = runpy.run_path(str(task.locked / "grade.py"))
-    with tempfile.TemporaryDirectory(prefix="community-doctor-") as out:
-        corpus: Corpus = grade["prepare"](Path(get_paths()["stdlib"]), Path(out))
-    return corpus
+    division: Division = grade["prepare"](Path(get_paths()["stdlib"]))
+    return division.corpus
 
 
 def _git() -> Check:

@@ -128,7 +128,7 @@ async def test_only_the_leaders_artefacts_stay(
 async def test_an_interrupted_attempt_is_charged_no_more_than_its_wall(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """What Ctrl-C cuts off costs its wall, at most the budget and its grace, and counts as lost."""
+    """What Ctrl-C cuts off costs its wall, at most the budget and its grace, and is told apart."""
     loop = asyncio.get_running_loop()
     async with house(chronicle, repository, tmp_path, scenario_of()) as home:
         home.executor.gate.clear()
@@ -140,7 +140,7 @@ async def test_an_interrupted_attempt_is_charged_no_more_than_its_wall(
     (attempt,) = chronicle.state.experiments["e0001"].attempts
     assert attempt.ended is not None
     assert attempt.ended.train_cpu_s == pytest.approx(1.02)
-    assert chronicle.state.lost_attempts == 1
+    assert chronicle.state.cut_off_attempts == 1
 
 
 def test_a_lost_attempt_of_a_steps_budget_costs_its_wall() -> None:
