@@ -76,3 +76,9 @@ def test_hash_leaves_out_what_the_machine_adds() -> None:
     assert ledger_hash([ev.Row(1, 0, other)]) != ledger_hash(
         [ev.Row(1, 0, dataclasses.replace(other, score=2.8))]
     )
+
+
+def test_a_restart_that_older_programs_recorded_still_loads() -> None:
+    """Before limits were recorded there was no such field: nothing but the scenario's holds."""
+    event = decode_event("run_resumed", '{"host":{},"lost_attempts":["e0001"]}')
+    assert event == ev.RunResumed(("e0001",), {}, None)
