@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from agents.roles import Right, Role
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
+from community.screening import screened_score
 from community.topology import Topology
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, encode
@@ -29,6 +31,7 @@ from forum.messages import (
     Failure,
     Finding,
     Hypothesis,
+    Lead,
     Receipt,
     Review,
 )
@@ -43,6 +46,14 @@ REFUSALS_IN_A_ROW = 20
 """Refusals of one author that are recorded before his next post; further ones are answered only. A
 mind that errs learns from its receipts long before; a loop, or a stranger in its name, does not."""
 
+_RIGHTS: dict[type, Right] = {
+    Hypothesis: "propose",
+    Claim: "reproduce",
+    Review: "review",
+    Lead: "lead",
+}
+"""What it takes to post these. Findings rest on verdicts; a comment may take back what was said."""
+
 
 class Clerk:
     """Stands between the board and the ledger.
@@ -52,11 +63,18 @@ class Clerk:
         desk: The clerk's place at the board.
         topology: Whose posts reach whom.
         repository: Source of the patches that posts show.
+        roles: What each participant may post.
     """
 
     def __init__(
-        self, chronicle: Chronicle, desk: Desk, topology: Topology, repository: Repository
+        self,
+        chronicle: Chronicle,
+        desk: Desk,
+        topology: Topology,
+        repository: Repository,
+        roles: Mapping[str, Role],
     ) -> None:
+        self._roles = roles
         self._chronicle = chronicle
         self._desk = desk
         self._topology = topology
@@ -170,6 +188,9 @@ class Clerk:
                 f"thread {draft.thread!r} never reached {author}; answer only what you have read"
             )
         body = draft.body
+        right = _RIGHTS.get(type(body))
+        if right is not None and right not in self._roles[author].rights:
+            raise MessageRefusedError(f"the role of {author} has no right to {right}")
         if isinstance(body, Hypothesis):
             return self._establish_hypothesis(state, author, body)
         if isinstance(body, Finding | Failure):
@@ -233,7 +254,7 @@ class Clerk:
 
 
 def evidence_on(state: RunState, hypothesis: str, verdict_id: str) -> Evidence:
-    """Return what the ledger lets be said of a hypothesis: its status, and its mean on dev.
+    """Return what the ledger lets be said of a hypothesis: its status, and its score on dev.
 
     Numbers from vault never leave the lab; of a confirmation one learns the status alone.
     """
@@ -241,7 +262,7 @@ def evidence_on(state: RunState, hypothesis: str, verdict_id: str) -> Evidence:
     return Evidence(
         verdict_id=verdict_id,
         outcome=state.verdicts[verdict_id].outcome,
-        score=state.mean_score(claim.tree_key, "dev"),
+        score=screened_score(state, hypothesis),
         status=claim.status,
         gain=claim.screened_gain,
     )

@@ -149,7 +149,7 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
 
             queue = Queue(lambda: chronicle.clock.now_us() / 1e6, regard)
             scheduler = Scheduler(chronicle, queue, opening.bench)
-            clerk = Clerk(chronicle, desk, topology, opening.bench.repository)
+            clerk = Clerk(chronicle, desk, topology, opening.bench.repository, roles)
             institution = Institution(
                 scenario, chronicle, scheduler, admission, opening.bench, clerk, roles, group
             )

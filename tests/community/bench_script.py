@@ -199,14 +199,14 @@ async def house(
     board = MemoryBoard()
     async with board.desk() as desk, asyncio.TaskGroup() as group:
         topology = build_topology(names, scenario.topology, 1)
-        clerk = Clerk(chronicle, desk, topology, repository)
+        roles = {member.name: load_role(member.role) for member in members}
+        clerk = Clerk(chronicle, desk, topology, repository, roles)
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
         queue = Queue(lambda: 0.0, lambda name: institution.regard(name))
         scheduler = Scheduler(chronicle, queue, bench)
         institution = Institution(
-            scenario, chronicle, scheduler, admission, bench, clerk,
-            {member.name: load_role(member.role) for member in members}, group,
-        )  # fmt: skip
+            scenario, chronicle, scheduler, admission, bench, clerk, roles, group
+        )
         tasks = [group.create_task(clerk.serve())]
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import get_args
 
 import pytest
 from archive_script import ended, queued, verdict
 
+from agents.roles import Right, Role
 from community.board_opening import open_board
 from community.chronicle import Chronicle
-from community.clerk import REFUSALS_IN_A_ROW, Clerk
+from community.clerk import Clerk
 from community.events import AttemptStarted, Proposed, StatusChanged
 from community.scenario import BoardSection, TopologySection
 from community.topology import build_topology
-from forum.board import Board, Desk, Seat, Submission
-from forum.codec import encode
-from forum.errors import BoardClosedError, PostRefusedError
+from forum.board import Board, Desk, Seat
+from forum.errors import PostRefusedError
 from forum.ids import AgentName
 from forum.messages import (
     Body,
@@ -31,7 +31,6 @@ from forum.messages import (
     KnobValue,
     Post,
     Prediction,
-    Receipt,
     Review,
 )
 from forum.visibility import thin
@@ -46,6 +45,8 @@ FAMILIES = [
     TopologySection(family="complete"),
 ]
 COMPLETE = TopologySection(family="complete")
+ALL_RIGHTS = frozenset[Right](get_args(Right))
+ROLES = {name: Role("any", "does anything", ALL_RIGHTS) for name in NAMES}
 END = 1_000_000
 """Sequence number of the sentinel after which a reader stops."""
 
@@ -61,7 +62,7 @@ async def served(
         board.desk() as desk,
         asyncio.TaskGroup() as group,
     ):
-        clerk = Clerk(chronicle, desk, topology, repository)
+        clerk = Clerk(chronicle, desk, topology, repository, ROLES)
         task = group.create_task(clerk.serve())
         yield board, desk
         task.cancel()
@@ -279,77 +280,6 @@ async def test_own_work_cannot_be_reviewed(chronicle: Chronicle, repository: Rep
     async with served("memory", chronicle, repository, COMPLETE) as (board, desk):
         await everything_heard(board, desk, praise)
     assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["hypothesis"]
-
-
-def noise(name: str) -> bytes:
-    """Return bytes that are a draft up to its body, which is of no kind."""
-    message = {"message_id": name, "body": {"kind": "verdict"}}
-    return json.dumps({"v": 1, "type": "draft", "message": message}).encode()
-
-
-class ScriptedDesk:
-    """Hands in what it was given, whoever is said to have written it, and keeps the receipts."""
-
-    def __init__(self, *submissions: tuple[str, bytes]) -> None:
-        self.given = [Submission(AgentName(author), payload) for author, payload in submissions]
-        self.receipts: list[tuple[str, Receipt]] = []
-
-    async def submissions(self) -> AsyncIterator[Submission]:
-        """Give one after the other, then end."""
-        for submission in self.given:
-            yield submission
-
-    async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
-        """Keep it."""
-        self.receipts.append((author, receipt))
-
-    async def deliver(self, reader: AgentName, post: Post) -> None:
-        """Drop it."""
-
-    async def serve(self, chronicle: Chronicle, repository: Repository) -> None:
-        """Have a clerk take everything in."""
-        topology = build_topology(NAMES, COMPLETE, seed=3)
-        with pytest.raises(BoardClosedError):
-            await Clerk(chronicle, self, topology, repository).serve()  # type: ignore[arg-type]
-
-
-async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
-    """Who takes no part gets no row and no answer, whatever he hands in; the next author does."""
-    hello = encode(draft(Comment(text="hello")))
-    before = chronicle.state.last_seq
-    desk = ScriptedDesk(
-        ("mallory", hello), ("mallory", noise("m2")), ("mallory", b"\xff"), ("ada", hello)
-    )
-    await desk.serve(chronicle, repository)
-    rows = list(chronicle.ledger.rows(before))
-    assert [row.event.kind for row in rows] == ["posted", "noticed"]
-    assert {author for author, _ in desk.receipts} == {"ada"}
-
-
-async def test_refusals_in_a_row_are_answered_and_no_longer_recorded(
-    chronicle: Chronicle, repository: Repository
-) -> None:
-    """One name cannot fill the ledger with nonsense; a post of its own starts the count anew."""
-    bad = [("ada", noise(f"x{number}")) for number in range(REFUSALS_IN_A_ROW + 10)]
-    hello = encode(draft(Comment(text="hello")))
-    desk = ScriptedDesk(*bad, ("bob", noise("b1")), ("ada", hello), ("ada", noise("again")))
-    await desk.serve(chronicle, repository)
-    whose = [(refused.who, refused.message_id) for _, refused in chronicle.state.refusals]
-    assert whose == [
-        *(("ada", f"x{number}") for number in range(REFUSALS_IN_A_ROW)), ("bob", "b1"),
-        ("ada", "again"),
-    ]  # fmt: skip
-    assert "not noted" in chronicle.state.refusals[REFUSALS_IN_A_ROW - 1][1].reason
-    assert len(desk.receipts) == len(desk.given)
-
-
-async def test_the_ledger_says_why_the_board_hands_in_no_more(
-    chronicle: Chronicle, repository: Repository
-) -> None:
-    """The end of the desk is an error, and its reason outlives the terminal."""
-    await ScriptedDesk().serve(chronicle, repository)
-    _, notice = chronicle.state.notices[-1]
-    assert (notice.notice, "no more posts" in notice.text) == ("stop", True)
 
 
 @pytest.mark.parametrize("broker", ["memory", "embedded"])

@@ -229,7 +229,7 @@ async def test_a_clerk_whose_board_ends_says_so(
     board = MemoryBoard()
     topology = build_topology(("ada", "bob"), scenario_of().topology, 1)
     async with board.desk() as desk:
-        serving = asyncio.create_task(Clerk(chronicle, desk, topology, repository).serve())
+        serving = asyncio.create_task(Clerk(chronicle, desk, topology, repository, {}).serve())
         await asyncio.sleep(0)
     with pytest.raises(BoardClosedError, match="although the run goes on"):
         await serving

@@ -1,0 +1,113 @@
+"""Who is heard at all: strangers, roles, refusals, and a board that hands in no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from test_clerk import COMPLETE, NAMES, ROLES, draft, hypothesis, proposal
+
+from agents.roles import Role
+from community.chronicle import Chronicle
+from community.clerk import REFUSALS_IN_A_ROW, Clerk
+from community.topology import build_topology
+from forum.board import Submission
+from forum.codec import encode
+from forum.errors import BoardClosedError
+from forum.ids import AgentName
+from forum.messages import Claim, Comment, Lead, Post, Prediction, Receipt, Review
+from trainer.repository import Repository
+
+
+def noise(name: str) -> bytes:
+    """Return bytes that are a draft up to its body, which is of no kind."""
+    message = {"message_id": name, "body": {"kind": "verdict"}}
+    return json.dumps({"v": 1, "type": "draft", "message": message}).encode()
+
+
+class ScriptedDesk:
+    """Hands in what it was given, whoever is said to have written it, and keeps the receipts."""
+
+    def __init__(self, *submissions: tuple[str, bytes]) -> None:
+        self.given = [Submission(AgentName(author), payload) for author, payload in submissions]
+        self.receipts: list[tuple[str, Receipt]] = []
+
+    async def submissions(self) -> AsyncIterator[Submission]:
+        """Give one after the other, then end."""
+        for submission in self.given:
+            yield submission
+
+    async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
+        """Keep it."""
+        self.receipts.append((author, receipt))
+
+    async def deliver(self, reader: AgentName, post: Post) -> None:
+        """Drop it."""
+
+    async def serve(self, chronicle: Chronicle, repository: Repository) -> None:
+        """Have a clerk take everything in."""
+        topology = build_topology(NAMES, COMPLETE, seed=3)
+        with pytest.raises(BoardClosedError):
+            await Clerk(chronicle, self, topology, repository, ROLES).serve()  # type: ignore[arg-type]
+
+
+async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
+    """Who takes no part gets no row and no answer, whatever he hands in; the next author does."""
+    hello = encode(draft(Comment(text="hello")))
+    before = chronicle.state.last_seq
+    desk = ScriptedDesk(
+        ("mallory", hello), ("mallory", noise("m2")), ("mallory", b"\xff"), ("ada", hello)
+    )
+    await desk.serve(chronicle, repository)
+    rows = list(chronicle.ledger.rows(before))
+    assert [row.event.kind for row in rows] == ["posted", "noticed"]
+    assert {author for author, _ in desk.receipts} == {"ada"}
+
+
+async def test_refusals_in_a_row_are_answered_and_no_longer_recorded(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """One name cannot fill the ledger with nonsense; a post of its own starts the count anew."""
+    bad = [("ada", noise(f"x{number}")) for number in range(REFUSALS_IN_A_ROW + 10)]
+    hello = encode(draft(Comment(text="hello")))
+    desk = ScriptedDesk(*bad, ("bob", noise("b1")), ("ada", hello), ("ada", noise("again")))
+    await desk.serve(chronicle, repository)
+    whose = [(refused.who, refused.message_id) for _, refused in chronicle.state.refusals]
+    assert whose == [
+        *(("ada", f"x{number}") for number in range(REFUSALS_IN_A_ROW)), ("bob", "b1"),
+        ("ada", "again"),
+    ]  # fmt: skip
+    assert "not noted" in chronicle.state.refusals[REFUSALS_IN_A_ROW - 1][1].reason
+    assert len(desk.receipts) == len(desk.given)
+
+
+async def test_the_ledger_says_why_the_board_hands_in_no_more(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """The end of the desk is an error, and its reason outlives the terminal."""
+    await ScriptedDesk().serve(chronicle, repository)
+    _, notice = chronicle.state.notices[-1]
+    assert (notice.notice, "no more posts" in notice.text) == ("stop", True)
+
+
+async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: Repository) -> None:
+    """Who holds no right but to comment is refused everything else, with the right named."""
+    commit = await proposal(chronicle, repository)
+    guess = Prediction(gain=1, confidence=1)
+    bodies = {
+        "propose": hypothesis(commit),
+        "review": Review(hypothesis="p1", opinion="support", prediction=guess),
+        "reproduce": Claim(target="p1"),
+        "lead": Lead(title="look there"),
+    }
+    topology = build_topology(NAMES, COMPLETE, seed=3)
+    given = [encode(draft(body, name=right)) for right, body in bodies.items()]
+    given.append(encode(draft(Comment(text="hello"), name="comment")))
+    desk = ScriptedDesk(*(("ada", payload) for payload in given))
+    roles = {"ada": Role("guest", "listens", frozenset({"comment"}))}
+    with pytest.raises(BoardClosedError):
+        await Clerk(chronicle, desk, topology, repository, roles).serve()  # type: ignore[arg-type]
+    refused = {receipt.message_id: receipt.reason for _, receipt in desk.receipts if receipt.reason}
+    assert refused == {right: f"the role of ada has no right to {right}" for right in bodies}
+    assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["comment"]
