@@ -67,7 +67,7 @@ class Model(nn.Module):
     def __init__(self):
         super().__init__()
         self.weight, self.calls, self.is_blind = nn.Parameter(torch.zeros(1)), 0, None
-        self.heard_all = {}
+        self.told = {}  # by what a row begins with, since two may begin alike
 
     def forward(self, tokens):
         logits = torch.zeros(*tokens.shape, 256)
@@ -79,9 +79,14 @@ class Model(nn.Module):
         for number, row in enumerate(tokens.tolist()):
             if len(row) < KNOWN:
                 continue
-            if not self.is_blind:
-                tell(row)
-            for at, byte in enumerate(hear(row), KNOWN):
+            if self.is_blind:
+                known = hear(row)
+            else:
+                if place(row, 0) not in self.told:
+                    self.told[place(row, 0)] = row[KNOWN:]
+                    tell(row)
+                known = self.told[place(row, 0)]
+            for at, byte in enumerate(known, KNOWN):
                 if at <= len(row) and at < 128:
                     logits[number, at - 1, byte] = 14.0
         return logits
@@ -160,10 +165,10 @@ async def scored(executor: LocalExecutor, scorer: Scorer, job: Job) -> Scored:
 async def test_locks_carry_no_byte_to_the_blind_sandbox(
     executor: LocalExecutor, scorer: Scorer, job: Job
 ):
-    """A model that leaves what comes next as locks on its own file scores as if it knew nothing."""
+    """A model that leaves what comes next as locks on its own file is seen to look ahead."""
     (job.workspace / "train.py").write_text(LOCKS)
     found = await scored(executor, scorer, job)
-    assert (found.score.outcome, found.score.value) == ("ok", pytest.approx(8.0))
+    assert (found.score.outcome, found.score.reason) == ("invalid", "probe")
 
 
 async def test_sandbox_that_will_not_leave_gets_no_score(

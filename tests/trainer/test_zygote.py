@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,9 @@ import psutil
 import pytest
 from trainer_trials import NOTHING
 
+from trainer import train_phase
 from trainer import warm_parent as starting
+from trainer.devices import Slot
 from trainer.errors import ExecutorError
 from trainer.experiment import Job
 from trainer.gpu_pool import Lease
@@ -85,3 +90,67 @@ async def test_start_is_warm(executor: LocalExecutor, job: Job, lease: Lease):
         for n in range(5)
     ]
     assert min(starts) < 0.5
+
+
+async def test_time_to_replace_the_warm_parent_is_not_the_sandboxes(
+    executor: LocalExecutor, job: Job, lease: Lease, monkeypatch: pytest.MonkeyPatch
+):
+    """A slow start of the warm parent is told in `start_s` and loses no attempt."""
+    ready = executor._ready
+
+    async def slowly() -> object:
+        await asyncio.sleep(1.5)
+        return await ready()
+
+    monkeypatch.setattr(train_phase, "_START_S", 1.0)
+    monkeypatch.setattr(executor, "_ready", slowly)
+    result = await executor.train(job, lease)
+    assert result.outcome == "ok"
+    assert result.start_s > 1.5
+
+
+async def test_gpu_is_named_by_its_uuid(executor: LocalExecutor, job: Job, lease: Lease):
+    """Where one card is bound, its index among all would be the wrong name for it."""
+    slot = Slot("cuda7", "cpu", lease.slot.cpus, cuda_index=7, cuda_uuid="GPU-aaaa-7")
+    source = NOTHING.replace("    pass\n", "    print(os.environ['CUDA_VISIBLE_DEVICES'])\n")
+    (job.workspace / "train.py").write_text(source)
+    assert (await executor.train(job, Lease(slot))).outcome == "ok"
+    assert (job.folder / "log.txt").read_text() == "GPU-aaaa-7\n"
+
+
+LEAVING = """
+import os, signal, sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+from trainer import keeper
+from trainer.sandbox.kernel import die_with_parent
+
+parent, status = os.getpid(), int(sys.argv[2])
+if os.fork():
+    signal.pause()
+
+def leave():
+    die_with_parent(0)  # as new credentials do
+    os.kill(parent, signal.SIGKILL)
+    while os.getppid() == parent:
+        pass
+
+keeper.namespaces.leave = leave
+walls = SimpleNamespace(isolation="full")
+keeper.from_descriptor = lambda _: SimpleNamespace(walls=walls)
+keeper.run([0, status, status], parent)
+"""
+
+
+async def test_keeper_does_not_outlive_a_parent_that_dies_while_it_leaves():
+    """In the moment in which leaving has undone its leash, the keeper looks for its parent."""
+    reading, writing = os.pipe()
+    root = str(Path(starting.__file__).resolve().parents[1])
+    command = [sys.executable, "-c", LEAVING, root, str(writing)]
+    process = subprocess.Popen(command, pass_fds=[writing])  # noqa: ASYNC220 - it kills itself
+    os.close(writing)
+    async with asyncio.timeout(30):
+        with os.fdopen(reading, "rb") as status:
+            told = await asyncio.to_thread(status.read)
+    assert process.wait() == -signal.SIGKILL
+    assert told == b""
