@@ -20,14 +20,14 @@ from community.queueing import Regard
 from community.reproduction import LAB, Reproductions, claim_for_lab
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
-from community.screening import awaits_status, follow_screen, screen_of
+from community.screening import awaits_status, follow_screen, screen_of, told_verdict
 from forum.messages import Finding
 
 LOOK_S = 0.5
 """Seconds between two looks at conditions that only the clock can change."""
 LOG_TAIL_CHARACTERS = 2_000
-DESERTED = "all researchers have left"
-"""Why a run ends in which nobody is left who could ask for anything."""
+DESERTED = "nobody is left to propose"
+"""Why a run ends in which everybody who could ask for something new has left, or may no more."""
 
 
 class Institution:
@@ -64,7 +64,8 @@ class Institution:
         self._roles = roles
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_deserted = False
+        self._gone: set[str] = set()
+        self._began_us = 0
         self._reproductions = Reproductions(
             chronicle, scheduler, admission, scenario.noise.confirm_pairs
         )
@@ -166,22 +167,23 @@ class Institution:
     async def _until_reproduced(self, claim: HypothesisState) -> None:
         await self.chronicle.wait_until(lambda _: claim.reproduction_by is None)
 
-    def desert(self) -> None:
-        """Take note that all researchers have left, so that nothing new will be asked for."""
-        self._is_deserted = True
+    def take_leave(self, agent: str) -> None:
+        """Take note that `agent` has left for good."""
+        self._gone.add(agent)
 
     async def until_over(self) -> str:
         """Wait until a stop condition holds; returns which.
 
-        One of them is that all researchers have left, and what they left behind is measured and
-        confirmed.
+        One of them is that nobody is left to propose anything, and what was proposed is measured
+        and confirmed.
         """
+        self._began_us = self.chronicle.clock.now_us()
         while True:
             now_s = self.chronicle.clock.now_us() / 1e6
             reason = self.admission.reason_to_stop(self.chronicle.state, now_s)
             if not reason and self._is_spent():
                 reason = "experiments"
-            if not reason and self._is_deserted and self._is_settled():
+            if not reason and self._is_deserted() and self._is_settled():
                 reason = DESERTED
             if reason:
                 self.admission.close()
@@ -234,11 +236,12 @@ class Institution:
 
     async def _publish(self, claim: HypothesisState) -> None:
         """Tell of the lab's own confirmation in the claim's thread, along its proposer's edges."""
-        verdict_id = claim.confirmations[-1].verdicts[-1]
+        state = self.chronicle.state
+        verdict_id = told_verdict(state, claim, claim.confirmations[-1]).verdict_id
         await self._clerk.post_for_lab(
             Finding(
                 hypothesis=claim.post_id,
-                evidence=evidence_on(self.chronicle.state, claim.post_id, verdict_id),
+                evidence=evidence_on(state, claim.post_id, verdict_id),
                 text=f"The lab ran the confirmation itself: {claim.status}.",
                 parents=claim.parents,
                 knobs=claim.knobs,
@@ -282,15 +285,33 @@ class Institution:
         return is_too_little and bool(state.noise) and self._is_quiet()
 
     def _nobody_asks(self) -> bool:
-        """Whether all have left, or nobody wants the few experiments that are left."""
+        """Whether nobody is left to propose, or nobody wants the few experiments that are left."""
         remaining = self.admission.remaining(self.chronicle.state)
         is_near_the_end = remaining is not None and remaining < 2 * self.admission.confirmation_size
-        return self._is_deserted or (is_near_the_end and self._is_quiet())
+        return self._is_deserted() or (is_near_the_end and self._is_quiet())
+
+    def _is_deserted(self) -> bool:
+        """Whether everybody who may propose has left, or has used up his experiments."""
+        proposers = (name for name in self._roles if self.may(name, "propose"))
+        return all(name in self._gone or self._is_used_up(name) for name in proposers)
+
+    def _is_used_up(self, agent: str) -> bool:
+        quota = self._roles[agent].quotas.experiments
+        if quota is None:
+            return False
+        asked = (
+            post.posted.body["kind"] in ("hypothesis", "claim")
+            for post in self.chronicle.state.posts.values()
+            if post.posted.author == agent
+        )
+        return sum(asked) >= quota
 
     def _is_quiet(self) -> bool:
-        """Whether nothing is under way, and was not for the time of two runs."""
-        verdicts = (e.verdict_us or 0 for e in self.chronicle.state.experiments.values())
-        silence_us = self.chronicle.clock.now_us() - max(verdicts, default=0)
+        """Whether nothing is under way or was heard for the time of two runs."""
+        state = self.chronicle.state
+        heard_us = [self._began_us, *(post.at_us for post in state.posts.values())]
+        heard_us += [e.verdict_us or 0 for e in state.experiments.values()]
+        silence_us = self.chronicle.clock.now_us() - max(heard_us)
         return not self._is_under_way() and silence_us > max(2 * self._run_wall_us(), 5_000_000)
 
     def _is_settled(self) -> bool:

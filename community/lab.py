@@ -17,7 +17,7 @@ from agents.roles import Right
 from community.archive.state import HypothesisState
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
-from community.screening import screen_of, screened_score, tree_of
+from community.screening import screen_of, screened_score, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
 from trainer.errors import PatchRefusedError
@@ -142,7 +142,7 @@ class AgentLab:
             return self._declined("", f"hypothesis {hypothesis!r} never reached {self._agent}")
         mine = [change for change in claim.confirmations if change.by == self._agent]
         if mine:  # it ended before a restart, and she has not heard of it yet
-            return self._outcome(claim, institution.chronicle.state.verdicts[mine[-1].verdicts[-1]])
+            return self._outcome(claim, told_verdict(institution.chronicle.state, claim, mine[-1]))
         if claim.reproduction_by != self._agent:
             refusal = institution.reproduce(hypothesis, self._agent)
             if refusal:
@@ -151,8 +151,8 @@ class AgentLab:
         await institution.chronicle.wait_until(
             lambda state: len(state.hypotheses[hypothesis].confirmations) > done
         )
-        last = claim.confirmations[-1].verdicts[-1]
-        return self._outcome(claim, institution.chronicle.state.verdicts[last])
+        last = claim.confirmations[-1]
+        return self._outcome(claim, told_verdict(institution.chronicle.state, claim, last))
 
     async def verdict(self, verdict_id: str) -> Outcome | None:
         """Return a verdict given to the agent, else None."""
@@ -188,12 +188,15 @@ class AgentLab:
 
     def _joins(self, proposal: Proposal) -> bool:
         """Whether it joins branches: a confirmed first parent is what its gain is against."""
+        if len(proposal.parents) < 2:
+            return False
+        self._must_see(*proposal.parents)
         state = self._institution.chronicle.state
-        first = proposal.parents[0] if proposal.parents else ""
-        claims = [state.hypotheses[post] for post in state.hypotheses_by_commit.get(first, ())]
-        is_confirmed = any(claim.status == "reproduced" for claim in claims)
-        is_reference = is_confirmed or (state.opened and first == state.opened.baseline_commit)
-        return len(proposal.parents) - bool(is_reference) > 1
+        first = tree_of(state, proposal.parents[0])
+        confirmed = {h.tree_key for h in state.hypotheses.values() if h.status == "reproduced"}
+        opened = state.opened
+        is_reference = opened is not None and first in {opened.baseline_tree_key, *confirmed}
+        return len(proposal.parents) - is_reference > 1
 
     def _must_see(self, *commits: str) -> None:
         hidden = set(commits) - self._institution.chronicle.state.readable(self._agent)

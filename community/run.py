@@ -172,7 +172,6 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
                 group.create_task(_live_agent(community, member), name=f"agent {member.name}")
                 for member in members
             ]
-            tasks.append(group.create_task(_note_desertion(institution, living), name="presence"))
             why = await institution.until_over()
             await _last_words(chronicle)
             await desk.notify(Notice(kind="stop", text=why))
@@ -200,12 +199,6 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel("the run is over")
-
-
-async def _note_desertion(institution: Institution, living: list[asyncio.Task[None]]) -> None:
-    """Tell the institution when the last agent has left, with the run still going on."""
-    await asyncio.wait(living)
-    institution.desert()
 
 
 async def _live_agent(community: _Community, member: Member) -> None:
@@ -236,6 +229,7 @@ async def _live_agent(community: _Community, member: Member) -> None:
             why = await agent.live()
     except* (AgentError, ForumError, TrainerError) as group:
         why = str(_first(group))
+    community.institution.take_leave(member.name)
     if why:
         chronicle.record(Noticed("pause", f"{member.name} left: {why}"[:300]))
 

@@ -28,6 +28,15 @@ def awaits_status(state: RunState, claim: HypothesisState) -> bool:
     return not claim.changes or claim.reproduction_by is not None
 
 
+def told_verdict(state: RunState, claim: HypothesisState, change: StatusChanged) -> VerdictGiven:
+    """Return the verdict to cite for `change`: the last on the claim's own tree.
+
+    A confirmation ends with the parent's run as often as with the child's.
+    """
+    verdicts = [state.verdicts[name] for name in change.verdicts]
+    return next(v for v in reversed(verdicts) if v.tree_key == claim.tree_key)
+
+
 def screened_score(state: RunState, hypothesis: str) -> float | None:
     """Return the score of the run that screened `hypothesis`, or None without a valid one.
 

@@ -247,7 +247,10 @@ def summary_lines(record: Shown) -> list[str]:
     elif record.is_live:
         lines.append("running")
     else:
-        lines.append("killed: it neither runs nor stopped in order; `community run --resume`")
+        lines.append(
+            "killed: it neither runs nor stopped in order; go on with `community run --resume` "
+            "(and --run-dir, where this is not the newest run)"
+        )
     return lines
 
 

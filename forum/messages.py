@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
-PostKind = Literal["hypothesis", "finding", "failure", "review", "lead", "claim", "comment"]
 Carries = Literal["score", "summary", "diff", "everything"]
 """How much of a post an edge lets through, from least to most."""
 

@@ -142,11 +142,9 @@ def _export_best(folder: RunFolder, baseline: str, best: Best, out: Path) -> tup
 
 def _copy_writable(repository: Path, copy: Path) -> None:
     """Copy a repository; the copy may be written, also where the original may not."""
-    try:
-        shutil.copytree(repository, copy, ignore=shutil.ignore_patterns("*.lock", "tmp_*"))
-    finally:
-        for path in (copy, *copy.rglob("*")):
-            path.chmod(path.stat().st_mode | stat.S_IWUSR)
+    shutil.copytree(repository, copy, ignore=shutil.ignore_patterns("*.lock", "tmp_*"))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
 def _mail(best: Best) -> str:

@@ -18,6 +18,7 @@ from community.archive.queries import experiment_limit
 from community.archive.state import RunState
 from community.errors import Fault, LedgerDamagedError, ResumeError
 from community.events import Row
+from community.institution import DESERTED
 from community.loading import (
     LoadedScenario,
     apply_overrides,
@@ -182,10 +183,12 @@ def _recorded(folder: RunFolder) -> RunState:
 
 def _finished(state: RunState, scenario: Scenario) -> str:
     """Say that the run ended by a limit, and that a limit still holds; empty when it may go on."""
-    if state.opened is None or state.stop_reason not in StopSection.model_fields:
+    if state.opened is None or state.stop_reason not in (*StopSection.model_fields, DESERTED):
         return ""
     admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
     reason = admission.reason_to_stop(state, state.last_us / 1e6)
+    if not reason and state.stop_reason == DESERTED:
+        return f"run {state.opened.run_id} is finished ({DESERTED}); start a new run"
     way_on = "start a new run, only the limit of experiments can be raised"
     if reason == "experiments":
         way_on = f"give --experiments N, more than {state.experiments_admitted}, to go on"

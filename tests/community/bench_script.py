@@ -154,10 +154,10 @@ class House:
         proposal = Proposal((opened.baseline_commit,), {"train.py": text}, "mine")
         return await self.lab(author).prepare(proposal)
 
-    async def report(self, author: str, hypothesis: str) -> None:
-        """Post the finding on `hypothesis` in the name of `author`."""
+    async def report(self, author: str, hypothesis: str, verdict_id: str = "") -> None:
+        """Post the finding on `hypothesis` in the name of `author`, on its last verdict or this."""
         claim = self.chronicle.state.hypotheses[hypothesis]
-        verdict_id = claim.changes[-1][1].verdicts[-1]
+        verdict_id = verdict_id or claim.changes[-1][1].verdicts[-1]
         evidence = Evidence(verdict_id=verdict_id, outcome="ok", score=None, status="measured")
         body = Finding(hypothesis=hypothesis, evidence=evidence)
         async with self.board.seat(AgentName(author)) as seat:

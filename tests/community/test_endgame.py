@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench_script import calibrated, house, scenario_of, screened
 
+from agents.roles import Quotas, load_role
 from community.admission import Admission
 from community.chronicle import Chronicle
+from community.clock import RunClock
 from community.institution import DESERTED
 from community.scenario import StopSection
 from trainer.repository import Repository
@@ -30,7 +33,8 @@ async def test_a_deserted_lab_confirms_what_was_found_and_ends(
         lab = asyncio.create_task(home.institution.reproduce_unclaimed())
         claim = await screened(home, "ada", 1.5)
         assert measured.state.hypotheses[claim].status == "improved"
-        home.institution.desert()
+        home.institution.take_leave("ada")
+        home.institution.take_leave("bob")  # cleo stays, but has no right to propose
         async with asyncio.timeout(20):
             assert await home.institution.until_over() == DESERTED
         lab.cancel()
@@ -46,7 +50,8 @@ async def test_a_deserted_lab_waits_for_what_is_being_measured(
         post_id = await home.propose("ada", 0.5)
         asking = asyncio.create_task(home.lab("ada").run(home.commit_of(post_id), post_id))
         await measured.wait_until(lambda state: bool(state.running()))
-        home.institution.desert()
+        home.institution.take_leave("ada")
+        home.institution.take_leave("bob")
         over = asyncio.create_task(home.institution.until_over())
         done, _ = await asyncio.wait((over,), timeout=0.1)
         assert not done
@@ -90,3 +95,32 @@ async def test_the_lab_leaves_no_remainder_that_could_confirm_nothing(
     for limit, may in ((7, True), (8, False), (12, False), (13, True)):
         admission = Admission(StopSection(experiments=limit), confirm_pairs=3, confirm_share=1.0)
         assert admission.lab_may_confirm(measured.state) is may, limit
+
+
+async def test_a_used_up_quota_of_experiments_is_like_leaving(
+    measured: Chronicle, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not ask any more keeps nobody waiting; who may, does."""
+    role = replace(load_role("explorer"), quotas=Quotas(experiments=1))
+    async with house(measured, repository, tmp_path, scenario_of()) as home:
+        monkeypatch.setattr(home.institution, "_roles", {"ada": role, "bob": role})
+        await screened(home, "ada", 0.5)
+        over = asyncio.create_task(home.institution.until_over())
+        done, _ = await asyncio.wait((over,), timeout=0.1)
+        assert not done
+        await screened(home, "bob", 0.6)
+        async with asyncio.timeout(20):
+            assert await over == DESERTED
+
+
+async def test_a_resumed_run_gives_everybody_time_for_a_turn(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """With few experiments left, silence before the restart does not end the run at once."""
+    async with house(measured, repository, tmp_path, scenario_of(experiments=3)) as home:
+        last_us = measured.clock.now_us()
+        measured.clock = RunClock(asyncio.get_running_loop(), offset_us=last_us + 3_600_000_000)
+        over = asyncio.create_task(home.institution.until_over())
+        done, _ = await asyncio.wait((over,), timeout=0.1)
+        assert not done
+        over.cancel()

@@ -77,6 +77,25 @@ async def test_a_reproducer_confirms_on_fresh_seeds_of_vault(
     assert state.frontier[-1][1].commit == state.hypotheses[post_id].commit
 
 
+async def test_a_confirmation_that_ends_with_the_parents_run_is_told_by_the_childs(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """In even pairs the parent runs last; the reproducer can report all the same."""
+    scenario = scenario_of()
+    noise = scenario.noise.model_copy(update={"confirm_pairs": 2})
+    scenario = scenario.model_copy(update={"noise": noise})
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
+        post_id = await screened(home, "ada", 1.5)
+        outcome = await home.lab("cleo").reproduce(post_id)
+        again = await home.lab("cleo").reproduce(post_id)
+        await home.report("cleo", post_id, outcome.verdict_id)
+    state = chronicle.state
+    told = state.experiments[state.verdicts[outcome.verdict_id].experiment_id].queued
+    assert (outcome.status, told.purpose, told.pair) == ("reproduced", "confirm_child", 2)
+    assert again == outcome
+    assert [post.posted.author for post in state.posts.values()] == ["ada", "cleo"]
+
+
 async def test_a_claim_that_fails_on_vault_stops_early(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:

@@ -17,9 +17,6 @@ from forum.messages import KnobValue
 
 SEVERAL = (0.75, 0.95)
 """Three in four changes turn one knob, one in five two, one in twenty three."""
-MAGNITUDE_WEIGHT = 3.0
-"""How much likelier a knob on a logarithmic scale is looked at before others: its author says that
-it matters by factors, so its start is the likeliest to be far off."""
 CLEAR_LOSS_SIGMAS = 1.5
 """A loss beyond this says something about the direction, not only about the seed."""
 NEAR = 0.12
@@ -85,22 +82,13 @@ def survey(
         if knob.name not in on_its_way
         for way in _unsurveyed(knob, lessons, view.sigma)
     ]
-    for knob, way in sorted(ways, key=lambda each: -_turn_of(each[0], rng)):
+    rng.shuffle(ways)
+    for knob, way in ways:
         value = base.setting[knob.name]
         new = moved(knob, value, way * bold_size(rng)) if way else turned(knob, value, rng)
         if new is not None and not view.is_tried({**base.setting, knob.name: new}):
             return {knob.name: new}
     return None
-
-
-def _turn_of(knob: Knob, rng: Random) -> float:
-    """Return a random rank in (0, 1), the higher the sooner: a weighted draw without replacement.
-
-    Source: Efraimidis & Spirakis 2006, "Weighted random sampling with a reservoir", Information
-    Processing Letters 97(5), algorithm A (keys u^(1/w)).
-    """
-    weight = MAGNITUDE_WEIGHT if knob.scale == "log" else 1.0
-    return float(rng.random() ** (1.0 / weight))
 
 
 def _unsurveyed(knob: Knob, lessons: list[Lesson], sigma: float) -> tuple[int, ...]:

@@ -18,7 +18,6 @@ Setting = Mapping[str, KnobValue]
 """A value for every knob of the task."""
 
 GOOD = ("improved", "reproduced")
-DISCREDITED = ("not_improved", "contested", "retracted")
 FEWEST_SIGMA = 1e-4
 """Least noise taken for granted, relative to the baseline's score."""
 
