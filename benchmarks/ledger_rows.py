@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from community.archive.codec import decode_event, encode_event
-from community.archive.ledger import LedgerReader
+from community.archive.ledger import Ledger, LedgerReader
 from community.archive.state import RunState
 from community.events import Posted, Row
 
@@ -33,6 +33,14 @@ def read_rows(path: Path) -> Iterator[Row]:
         for line in file:
             seq, at_us, kind, body = json.loads(line)
             yield Row(seq, at_us, decode_event(kind, json.dumps(body)))
+
+
+def restore_ledger(path: Path, ledger: Path) -> None:
+    """Make a ledger again of the rows that `export_rows` wrote, without the texts left out."""
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with Ledger.create(ledger) as whole:
+        for row in read_rows(path):
+            whole.append(row.at_us, row.event)
 
 
 def read_state(path: Path) -> RunState:

@@ -23,7 +23,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from ledger_rows import export_rows, read_state
+from ledger_rows import export_rows, read_state, restore_ledger
 from matplotlib.figure import Figure
 
 from community.archive.state import RunState
@@ -32,6 +32,7 @@ RESULTS = Path(__file__).parent / "results" / "research_efficiency"
 EXPERIMENTS = 40
 BUDGET_S = 5
 ARM_LIMIT_S = 1500
+RESTORING = threading.Lock()
 COMMUNITY = (
     ("ada", "explorer", "policy:social"),
     ("grace", "exploiter", "policy:greedy"),
@@ -96,13 +97,38 @@ def run_arm(arm: str, seed: int, core: int, base: Path, baseline: Path | None) -
     export_rows(folder / "ledger.db", kept(arm, seed))
 
 
+def in_order(seeds: range) -> list[tuple[str, int]]:
+    """Return (arm, seed) seed by seed, so that an early end leaves whole seeds.
+
+    The communities go two seeds ahead: they give each seed its baseline, and nobody waits for it.
+    """
+    order: list[tuple[str, int]] = []
+    for seed in (*seeds, seeds.stop, seeds.stop + 1):
+        if seed in seeds:
+            order.append(("community", seed))
+        if seed - 2 in seeds:
+            order += [(arm, seed - 2) for arm in ARMS if arm != "community"]
+    return order
+
+
+def baseline_of(seed: int, base: Path) -> Path:
+    """Return the ledger of a seed's community; made again from what is kept where it is gone."""
+    ledger = base / f"community-{seed}" / "ledger.db"
+    with RESTORING:
+        if not ledger.exists():
+            ledger = base / f"baseline-{seed}" / "ledger.db"
+            if not ledger.exists():
+                restore_ledger(kept("community", seed), ledger)
+    return ledger
+
+
 def run_all(seeds: range, base: Path) -> None:
     """Run what is missing, one arm a core; the community's run of a seed gives the baseline."""
     cores = sorted(os.sched_getaffinity(0))
     work: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
-    missing = [(arm, seed) for arm in ARMS for seed in seeds if not kept(arm, seed).exists()]
-    for arm, seed in missing:  # the communities come first: they give each seed its baseline
-        work.put((arm, seed))
+    for arm, seed in in_order(seeds):
+        if not kept(arm, seed).exists():
+            work.put((arm, seed))
     has_baseline = {seed: threading.Event() for seed in seeds}
     for seed in seeds:
         if kept("community", seed).exists():
@@ -115,12 +141,13 @@ def run_all(seeds: range, base: Path) -> None:
                 arm, seed = work.get_nowait()
             except queue.Empty:
                 return
-            source = base / f"community-{seed}" / "ledger.db"
-            if arm != "community":
-                has_baseline[seed].wait(ARM_LIMIT_S)
+            source = None
             try:
-                run_arm(arm, seed, core, base, None if arm == "community" else source)
-            except subprocess.SubprocessError as error:
+                if arm != "community":
+                    has_baseline[seed].wait(ARM_LIMIT_S)
+                    source = baseline_of(seed, base)
+                run_arm(arm, seed, core, base, source)
+            except (subprocess.SubprocessError, OSError) as error:
                 failures.append(f"{arm} {seed}: {error}")
             finally:
                 if arm == "community":
