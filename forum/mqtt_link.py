@@ -31,6 +31,8 @@ FIRST_CONNECT_S: Final = 15.0
 """How long opening a link tries to reach the broker, seconds of loop time."""
 AWAY_WARNING_S: Final = 5.0
 """A connection that was lost for longer is told of: a broker's restart takes less than that."""
+_SETTLED_S = 3.0
+"""A connection that lasted this long is one, although nothing went through it."""
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 _CALL_S = 10.0  # each call to the broker; loopback answers in milliseconds
@@ -80,7 +82,8 @@ class MqttLink:
             login: User and password, or None to connect without.
             filters: What to subscribe to after each connect.
             receive: Called with topic and payload of each message; must not block.
-            patience_s: How long a lost connection is sought before the link ends.
+            patience_s: How long a lost connection is sought before the link ends. A link with an
+                end to its patience warns of long absences.
         """
         self._address = address
         self._participant = participant
@@ -96,8 +99,11 @@ class MqttLink:
         # Jitter only has to differ between participants, so their names are seed enough.
         self._chance = random.Random(participant)  # noqa: S311
         self._is_connected = False
+        self._is_settled = False
         self._lost_at = 0.0
         self._is_missed = False
+        # One outage is told of once: by the desk, without which there is no run.
+        self._level = logging.WARNING if math.isfinite(patience_s) else logging.DEBUG
         self.connections = 0
         """How often the link has connected; 1 unless it was interrupted."""
 
@@ -187,18 +193,21 @@ class MqttLink:
     async def _keep_connected(self) -> None:
         """Connect again and again, with growing pauses.
 
+        A connection that settles ends the absence and the growth; a broker that lets us in and then
+        hangs up, on one publication for instance, does not.
+
         Raises:
             LoginRefusedError: the broker refuses us; trying again is useless.
             BoardUnreachableError: the connection was lost for longer than `patience_s`.
         """
         pause_s = _FIRST_PAUSE_S
         while True:
-            connections = self.connections
+            self._is_settled = False
             try:
                 await self._connected_spell()
             except aiomqtt.MqttError as error:
                 self._trouble = str(error)
-            if self.connections > connections:
+            if self._is_settled:
                 pause_s = _FIRST_PAUSE_S
                 self._lost_at = self._loop.time()
             if self.connections:  # before that `__aenter__` watches
@@ -219,7 +228,8 @@ class MqttLink:
             )
         if away_s > AWAY_WARNING_S and not self._is_missed:
             self._is_missed = True
-            _log.warning(
+            _log.log(
+                self._level,
                 "%s has no connection to the broker at %s:%d (%s); is it running? Trying on",
                 *(self._participant, host, port, self._trouble),
             )
@@ -231,12 +241,15 @@ class MqttLink:
         try:
             await self._subscribe(client)
             self._note_connection()
+            settling = self._loop.call_later(_SETTLED_S, self._settle)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._take_in(client), name="mqtt in")
                     tasks.create_task(self._give_out(client), name="mqtt out")
             except* aiomqtt.MqttError as errors:
                 self._trouble = str(errors.exceptions[0])
+            finally:
+                settling.cancel()
         finally:
             self._is_connected = False
             await _abandon(client)
@@ -271,17 +284,26 @@ class MqttLink:
 
     def _note_connection(self) -> None:
         self._is_connected = True
+        if not self.connections:
+            self._lost_at = self._loop.time()  # should it never settle
         self.connections += 1
-        if self._is_missed:
-            self._is_missed = False
-            _log.warning(
-                "%s is connected again to the broker at %s:%d", *(self._participant, *self._address)
-            )
         connected, self._next_connection = self._next_connection, self._loop.create_future()
         connected.set_result(None)
 
+    def _settle(self) -> None:
+        """Something went through the connection, or it has lasted: it counts as one."""
+        self._is_settled = True
+        if self._is_missed:
+            self._is_missed = False
+            _log.log(
+                self._level,
+                "%s is connected again to the broker at %s:%d",
+                *(self._participant, *self._address),
+            )
+
     async def _take_in(self, client: aiomqtt.Client) -> None:
         async for message in client.messages:
+            self._settle()
             if isinstance(message.payload, bytes | bytearray):
                 self._receive(message.topic.value, bytes(message.payload))
 
@@ -289,6 +311,7 @@ class MqttLink:
         while True:
             item = await self._outbox.head()
             await client.publish(item.topic, item.payload, qos=1)
+            self._settle()
             await self._outbox.drop_head()
 
     def _client(self) -> aiomqtt.Client:

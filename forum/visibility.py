@@ -136,15 +136,20 @@ def _without_commits(text: str, commits: tuple[str, ...]) -> str:
 
 
 def _without_values(text: str, knobs: Mapping[str, KnobValue]) -> str:
-    """Blank in `text` the values around arrows, and those that follow the names of `knobs`."""
+    """Blank in `text` the values around arrows, and those that follow the names of `knobs`.
+
+    A name that is no identifier is no constant of a program. Of such names, and of spaces without
+    bound, an author could make a search that takes the square of the text's length.
+    """
     text = _ARROW.sub(rf"{_BLANK}\1{_BLANK}", text)
-    if not knobs:
+    names = "|".join(name for name in knobs if name.isidentifier())
+    if not names:
         return text
-    names = "|".join(map(re.escape, knobs))
     words = "|".join(re.escape(str(value)) for value in knobs.values() if str(value).strip())
     value = rf"(?:{_NUMBER}|(?:{words})(?!\w))" if words else _NUMBER
-    link = r"(?:\s*[=:]\s*|\s+(?:(?:from|to|at|of|is|by)\s+)?)"
-    told = rf"(?<!\w)((?:{names}){link}){value}(?:(\s+to\s+){value})?"
+    gap = r"\s{1,8}"
+    link = rf"(?:\s{{0,8}}[=:]\s{{0,8}}|{gap}(?:(?:from|to|at|of|is|by){gap})?)"
+    told = rf"(?<!\w)((?:{names}){link}){value}(?:({gap}to{gap}){value})?"
 
     def blank(found: re.Match[str]) -> str:
         return f"{found[1]}{_BLANK}" + (f"{found[2]}{_BLANK}" if found[2] else "")

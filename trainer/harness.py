@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import select
 import sys
 import time
@@ -147,8 +148,10 @@ class TrainPhase:
 
 
 def hand_over(mark: int) -> None:
-    """Tell the CPU seconds of this process so far; what it uses from here on is the candidate's."""
-    os.write(mark, json.dumps({"cpu_s": time.process_time()}).encode() + b"\n")
+    """Tell what this process has used so far; what it uses from here on is the candidate's."""
+    held_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    used = {"cpu_s": time.process_time(), "held_bytes": held_bytes}
+    os.write(mark, json.dumps(used).encode() + b"\n")
     os.close(mark)
 
 

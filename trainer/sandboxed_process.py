@@ -20,10 +20,13 @@ from trainer.errors import ExecutorError
 from trainer.experiment import Isolation
 from trainer.streams import LineReader
 
-_MODEST_BYTES: Final = 512 << 20
+_MODEST_BYTES: Final = 256 << 20
 _MODEST: Final = 0.5
-"""A process that never held more than this, nor more than this share of its memory, is not
-suspected of having provoked the kernel. Torch and a small model hold 300 MiB."""
+"""A process that never held this much more than at its hand-over, nor more than this share of its
+memory, is not suspected of having provoked the kernel. Torch and a small model come to hold
+25 to 90 MiB more; what they begin with is the warm parent's, and depends on the build of torch."""
+_DYING_S: Final = 0.1
+"""The first thread of a process that ends may be gone this much before the others."""
 _HELD: Final = (b"VmRSS", b"VmSwap", b"VmPTE")
 _CPU_CLOCK: Final = 2
 """Of the three clocks of a process the one the scheduler keeps, in nanoseconds."""
@@ -37,6 +40,8 @@ class HandOver:
     """Loop time."""
     cpu_s: float
     """CPU seconds the process had used until then."""
+    held_bytes: int
+    """The most memory that was resident until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class Usage:
     """Resident or swapped out, with the page tables, which can be large where memory is not."""
     threads: int
     is_headless: bool
-    """Its first thread has ended and others live on; the kernel then tells no memory."""
+    """Its first thread has ended and others live on, at two looks that lie apart; the kernel then
+    tells no memory."""
 
 
 class SandboxedProcess:
@@ -82,6 +88,8 @@ class SandboxedProcess:
         self._is_doomed = False
         self._was_killed = False
         self._last_cpu_s = 0.0
+        self._most_seen_bytes = 0
+        self._headless_since: float | None = None
         self._loop = asyncio.get_running_loop()
         self._status = LineReader(status, self._take_status, self.changed.set)
         self._mark = LineReader(mark, self._take_mark, self.changed.set)
@@ -136,8 +144,20 @@ class SandboxedProcess:
             return Usage(0, 0, is_headless=False)
         said = {name: words.split() for name, _, words in (line.partition(b":") for line in lines)}
         held = sum(int(said[name][0]) << 10 for name in _HELD if name in said)
+        self._most_seen_bytes = max(self._most_seen_bytes, held)
         threads = int(said[b"Threads"][0])
-        return Usage(held, threads, is_headless=said[b"State"][0] == b"Z" and threads > 1)
+        is_headless = said[b"State"][0] == b"Z" and threads > 1
+        return Usage(held, threads, is_headless=self._stays_headless(now=is_headless))
+
+    def _stays_headless(self, *, now: bool) -> bool:
+        """Whether it was headless before as well, `_DYING_S` ago: it is not just dying."""
+        if not now:
+            self._headless_since = None
+            return False
+        at_s = self._loop.time()
+        if self._headless_since is None:
+            self._headless_since = at_s
+        return at_s - self._headless_since >= _DYING_S
 
     def is_lost(self, memory_bytes: int, isolation: Isolation) -> bool:
         """Whether it went with its keeper, or was killed by neither us nor itself.
@@ -145,17 +165,20 @@ class SandboxedProcess:
         Nothing inside may be able to bring this about, or a candidate could ask for reruns without
         end. In a PID namespace of its own a program cannot send itself SIGKILL, every other signal
         it can. The kernel kills for memory (and for processor time, which the caller looks at): so
-        it must not have held much of the `memory_bytes` that it was allowed.
+        it must not have held much of the `memory_bytes` that it was allowed. What its end tells of
+        that counts neither page tables nor swap, so what `usage` has seen counts as well.
         """
         if not self.is_gone:
             return False
         if self.ending is None:
             return True
+        begun_bytes = self.hand_over.held_bytes if self.hand_over is not None else 0
+        most_bytes = max(self.ending.most_bytes, self._most_seen_bytes)
         return (
             self.ending.code == -signal.SIGKILL
             and not self._was_killed
             and isolation == "full"
-            and self.ending.most_bytes <= min(_MODEST_BYTES, memory_bytes * _MODEST)
+            and most_bytes <= min(begun_bytes + _MODEST_BYTES, memory_bytes * _MODEST)
         )
 
     def kill(self) -> None:
@@ -220,4 +243,5 @@ class SandboxedProcess:
         if "fault" in record:
             self._fault = str(record["fault"])
         elif self.hand_over is None:
-            self.hand_over = HandOver(self._loop.time(), float(record["cpu_s"]))
+            cpu_s, held_bytes = float(record["cpu_s"]), int(record["held_bytes"])
+            self.hand_over = HandOver(self._loop.time(), cpu_s, held_bytes)

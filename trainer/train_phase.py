@@ -104,7 +104,7 @@ class TrainPhase:
             over_s = self._loop.time()
             await self._bury()
             artefact = self._artefact.keep() if end.outcome == "ok" else None
-            begin = process.hand_over or HandOver(over_s, self._cpu_s)
+            begin = process.hand_over or HandOver(over_s, self._cpu_s, 0)
             return TrainResult(
                 outcome=end.outcome,
                 reason=end.reason,
@@ -192,7 +192,7 @@ class TrainPhase:
             return _End("invalid", "memory", f"{usage.resident_bytes >> 20} MiB resident")
         if usage.threads > THREADS:
             return _End("invalid", "limit", f"{usage.threads} threads")
-        if usage.is_headless:  # or it is on its way out, which its exit code will tell
+        if usage.is_headless:
             self._process.kill()
         return None
 

@@ -32,9 +32,12 @@ class ScriptedProgram:
         self._is_lost = is_lost
         self._overuse = overuse
         self.is_over = False
+        self.may_end = asyncio.Event()
+        self.may_end.set()
 
     async def ended(self) -> None:
-        """Return at once: it has nothing to do."""
+        """Return at once, unless a test has it wait: it has nothing to do."""
+        await self.may_end.wait()
 
     def cpu_s(self) -> float:
         """Return what every program uses."""
@@ -69,6 +72,7 @@ class ScriptedExecutor:
         self._refuse_how = refuse_how
         self.programs: list[Program] = []
         self.both_run = asyncio.Event()
+        self.is_stuck = asyncio.Event()
 
     def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[Any]:
         """Note the program; fail here if it is to fail when called."""
@@ -88,6 +92,12 @@ class ScriptedExecutor:
             os.close(descriptor)
         if refuse_how == "entered":
             raise RuntimeError("no")
+        if refuse_how in ("starting", "running"):
+            self.is_stuck.set()
+        if refuse_how == "starting":
+            await asyncio.Event().wait()
+        if refuse_how == "running":
+            running.may_end.clear()
         if len(self.programs) > 1:
             self.both_run.set()
         yield running
@@ -182,6 +192,25 @@ async def test_sandbox_that_cannot_be_served_leaks_no_descriptor(
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(RuntimeError, match="no"):
         await score(tmp_path, ScriptedExecutor(refuse_at=refuse_at, refuse_how=refuse_how))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(("at", "how"), [(0, "starting"), (0, "running"), (1, "starting")])
+async def test_scoring_that_is_cancelled_between_the_sandboxes_leaks_no_descriptor(
+    tmp_path: Path, at: int, how: str
+):
+    """Also what the second one would have got, and what the scorer holds by then."""
+    before = len(os.listdir("/proc/self/fd"))
+    executor = ScriptedExecutor(refuse_at=at, refuse_how=how)
+    scoring = asyncio.create_task(score(tmp_path, executor))
+    async with asyncio.timeout(10):
+        await executor.is_stuck.wait()
+        for _ in range(5):  # so that it waits where it will, and the scorer has begun
+            await asyncio.sleep(0)
+        scoring.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await scoring
+    assert len(executor.programs) == at + 1
     assert len(os.listdir("/proc/self/fd")) == before
 
 

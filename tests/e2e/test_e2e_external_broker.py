@@ -110,7 +110,7 @@ def test_a_run_whose_broker_died_ends_with_what_to_do(
     """
     program = (
         "import forum.mqtt_link as link, forum.mqtt_board as board; "
-        "link.AWAY_WARNING_S, board.DESK_PATIENCE_S = 0.2, 1.0; "
+        "link.AWAY_WARNING_S, board.DESK_PATIENCE_S = 0.2, 4.0; "
         "from community.cli import main; main()"
     )
     monkeypatch.setattr(e2e_life, "command", lambda *given: [sys.executable, "-c", program, *given])

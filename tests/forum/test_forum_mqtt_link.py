@@ -31,10 +31,12 @@ class ScriptedServer:
     def __init__(self, hang_ups: int) -> None:
         self.hang_ups = hang_ups
         self.published: list[bytes] = []
+        self.writers: list[asyncio.StreamWriter] = []
         self.acknowledged = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Handle one connection."""
+        self.writers.append(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             assert (await packet(reader))[0] == CONNECT
             writer.write(CONNACK_OK)
@@ -82,16 +84,25 @@ def and_set(event: asyncio.Event, emit: Callable[[logging.LogRecord], None]) -> 
 async def test_a_long_absence_is_told_once_and_so_is_the_return(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who is away, from where and why; nothing of the library's own, and nothing twice."""
+    """Who is away, from where and why; nothing of the library's own, and nothing twice.
+
+    The links that wait without end say nothing: one outage is one warning, the desk's.
+    """
     monkeypatch.setattr("forum.mqtt_link.AWAY_WARNING_S", 0.05)
     warned = asyncio.Event()
     monkeypatch.setattr(caplog.handler, "emit", and_set(warned, caplog.handler.emit))
-    script = ScriptedServer(hang_ups=1)
+    script = ScriptedServer(hang_ups=2)
     server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with asyncio.timeout(30):
-        async with MqttLink(("127.0.0.1", port), "clerk", None, (), lambda *_: None) as link:
+        async with (
+            MqttLink(("127.0.0.1", port), "ada", None, (), lambda *_: None) as seat,
+            MqttLink(
+                ("127.0.0.1", port), "clerk", None, (), lambda *_: None, patience_s=60
+            ) as link,
+        ):
             server.close()
+            await seat.send("t", b"none")
             await link.send("t", b"one")
             lost = link.next_connection
             await warned.wait()
@@ -119,6 +130,47 @@ async def test_a_link_gives_up_after_its_patience() -> None:
             await link.send("t", b"two")  # there is no room before "one" has left
         with pytest.raises(BoardUnreachableError, match=rf"127.0.0.1:{port} for .*'clerk' waits"):
             await link.ended
+
+
+async def test_a_broker_that_hangs_up_on_a_publication_is_a_lost_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Being let in is not enough: the pauses grow, it is told of once, and patience ends."""
+    monkeypatch.setattr("forum.mqtt_link.AWAY_WARNING_S", 0.5)
+    script = ScriptedServer(hang_ups=10**9)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link = MqttLink(("127.0.0.1", port), "clerk", None, (), lambda *_: None, patience_s=1.5)
+    async with asyncio.timeout(20), link:
+        await link.send("t", b"too large")
+        with pytest.raises(BoardUnreachableError, match="'clerk' waits no longer"):
+            await link.ended
+    assert link.connections < 10
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_connection_that_lasts_settles_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where nobody says anything, time tells that the broker is there: patience begins anew."""
+    monkeypatch.setattr("forum.mqtt_link._SETTLED_S", 0.05)
+    script = ScriptedServer(hang_ups=0)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link = MqttLink(("127.0.0.1", port), "clerk", None, (), lambda *_: None, patience_s=60)
+    async with asyncio.timeout(20), link:
+        first = link._lost_at
+        while not link._is_settled:  # noqa: ASYNC110 - a flag has no event
+            await asyncio.sleep(0.01)
+        again = link.next_connection
+        for writer in script.writers:
+            writer.close()
+        await again
+        assert link._lost_at > first
+    server.close()
+    await server.wait_closed()
 
 
 async def test_watching_a_socket_that_just_broke_is_no_news(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import Any, get_args
 
 import pytest
@@ -148,6 +149,18 @@ def test_values_of_knobs_are_blanked_in_words_below_diff(
     for carries, expected in (("summary", seen), ("diff", words)):
         thinned = thin(make_post(body), carries).body
         assert [getattr(thinned, field) for field in fields] == [expected] * len(fields)
+
+
+def test_names_that_are_no_constants_are_not_searched_for(
+    bodies: dict[str, Any], make_post: Any
+) -> None:
+    """Nor do they make the search slow: a text of spaces, and knobs named by spaces."""
+    knobs = {" " * length: 4 for length in range(1, 7)}
+    for words in ("so:    = 4, = 4", " " * 4_000):
+        body = bodies["finding"].model_copy(update={"knobs": knobs, "text": words})
+        begun_s = time.process_time()
+        assert thin(make_post(body), "summary").body.text == words
+        assert time.process_time() - begun_s < 1.0
 
 
 def random_words(chance: random.Random, length: int) -> str:

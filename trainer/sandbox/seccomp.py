@@ -2,7 +2,8 @@
 
 Threads are allowed, processes are not: no fork, no exec, no socket, no signal to another process,
 no namespace. So one process is all there ever is, and limits per process are exact. Found by
-tracing training on processors; a CUDA slot needs a few more calls and all of ioctl.
+tracing training on processors; a CUDA slot needs a few more calls and all of ioctl. Who waits on a
+shared futex (pthread_join from C, say) gets EAGAIN and spins, on its own processor time.
 """
 
 from __future__ import annotations
