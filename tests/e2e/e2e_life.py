@@ -125,18 +125,28 @@ def state_of(folder: Path) -> RunState:
         return RunState.from_rows(ledger.rows())
 
 
-def survivors(within_s: float) -> list[str]:
-    """Return what still lives of this process's descendants after at most `within_s` seconds."""
+def descendants() -> frozenset[int]:
+    """Return the process ids of all that descends from this process now."""
+    return frozenset(process.pid for process in psutil.Process().children(recursive=True))
+
+
+def survivors(within_s: float, besides: frozenset[int] = frozenset()) -> list[str]:
+    """Return what lives of this process's descendants after at most `within_s` seconds.
+
+    Those of `besides`, which lived before, are not looked at.
+    """
     deadline = time.monotonic() + within_s
     while True:
-        alive = list(_living_descendants())
+        alive = list(_living_descendants(besides))
         if not alive or time.monotonic() >= deadline:
             return alive
         time.sleep(_LOOK_S)
 
 
-def _living_descendants() -> Iterator[str]:
+def _living_descendants(besides: frozenset[int]) -> Iterator[str]:
     for process in psutil.Process().children(recursive=True):
+        if process.pid in besides:
+            continue
         with suppress(psutil.NoSuchProcess):
             if process.status() != psutil.STATUS_ZOMBIE:
                 yield f"{process.pid} (child of {process.ppid()}): {process.cmdline()}"
