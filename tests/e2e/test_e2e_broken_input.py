@@ -73,6 +73,6 @@ def test_a_task_that_changed_since_the_run_began_is_not_gone_on_with(tmp_path: P
     assert life.finish(60) == 0, life.text
     with (task / "locked" / "grade.py").open("a") as grade:
         grade.write("# changed\n")
-    resumed = Life.begin("--resume", cwd=tmp_path)
+    resumed = Life.begin("--resume", "--experiments", "3", cwd=tmp_path)
     assert resumed.finish(60) == 2, resumed.text
     assert "cannot go on: the scorer or the task's locked files changed" in resumed.text
