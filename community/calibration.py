@@ -22,6 +22,7 @@ _ALIKE = {
     "corpus_hash": "the held-out texts",
     "device_class": "the machines",
     "baseline_tree_key": "the start trees or budgets",
+    "isolation": "the degrees of isolation",
 }
 """What two runs must have in common for one baseline, and how people call it."""
 

@@ -38,6 +38,8 @@ class RunOpened:
     host: dict[str, str] = field(default_factory=dict)
     trainer_hash: str = ""
     """Of the trainer's files that decide a score beside the lock; empty in older ledgers."""
+    isolation: Literal["full", "partial", "none", ""] = ""
+    """Of every process that runs candidate code in this run; empty in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ async def open_bench(
         async with LocalExecutor(
             hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
         ) as executor:
+            isolation = await executor.warm_up()
             repository, baseline = _open_repository(folder, task)
             place = device_class(slots)
             key = tree_key(
@@ -95,6 +96,7 @@ async def open_bench(
                 baseline_tree_key=key,
                 host=host_facts(),
                 trainer_hash=trainer_hash(),
+                isolation=isolation,
             )
             if known is not None:
                 _must_match(known, opened)
@@ -200,6 +202,7 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
         "corpus_hash": "the held-out text (another Python version?)",
         "device_class": "this machine",
         "baseline_tree_key": "the start tree or the budget",
+        "isolation": "how well this machine isolates candidate code (`community doctor` says why)",
     }
     for name, what in names.items():
         if getattr(known, name) not in (getattr(now, name), ""):  # older ledgers lack some

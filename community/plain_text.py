@@ -16,3 +16,8 @@ def one_line(text: str, limit: int = 300) -> str:
     spaced = (" " if unicodedata.category(c) in _HARMFUL else c for c in text[: 4 * limit])
     line = " ".join("".join(spaced).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def isolation_words(degree: str) -> str:
+    """Return how candidate code was isolated, for people; empty where that was full."""
+    return {"full": "", "partial": "partial isolation", "none": "no isolation"}[degree]

@@ -17,9 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from community.archive.leaderboard import Contribution, Researcher, contributions, researchers
-from community.archive.queries import best_commit, comparison, experiment_limit, pool_use
+from community.archive.queries import (
+    best_commit,
+    comparison,
+    experiment_limit,
+    isolation_note,
+    pool_use,
+)
 from community.archive.state import RunState
-from community.plain_text import one_line
+from community.plain_text import isolation_words, one_line
 
 TITLE_CHARACTERS = 120
 """What is shown of a title."""
@@ -101,6 +107,8 @@ class Shown:
     direction: str
     budget: str
     """For people: ``10 cpu_seconds``."""
+    isolation: str
+    """For people: how candidate code was isolated where that was not full; else empty."""
     baseline: BaselineShown
     best: BestShown
     experiments: int
@@ -158,6 +166,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         unit=opened.unit,
         direction=opened.direction,
         budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+        isolation=isolation_note(state),
         baseline=_baseline(state, opened.baseline_commit, opened.baseline_tree_key),
         best=_best(state),
         experiments=state.experiments_admitted,
@@ -218,6 +227,11 @@ def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
     lines = [f"run {record.run_id}: task {record.task}, seed {record.seed}, {record.budget} each"]
+    if record.isolation:
+        lines.append(
+            f"{record.isolation}: candidate code could reach more than it should, so these numbers "
+            "do not stand beside fully isolated ones (`community doctor` says why)"
+        )
     if base.mean is None:
         lines.append("baseline: not measured yet")
     else:
@@ -331,7 +345,9 @@ def _cells(entry: Contribution, metric: str, *, is_wide: bool) -> dict[str, str]
 
 
 def _status(entry: Contribution) -> str:
-    return entry.status.replace("_", " ") if entry.outcome == "ok" else "invalid"
+    status = entry.status.replace("_", " ") if entry.outcome == "ok" else "invalid"
+    walls = isolation_words(entry.isolation)
+    return f"{status} ({walls})" if walls else status
 
 
 def _number(value: float | None) -> str:

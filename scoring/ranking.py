@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scoring.verdict import Direction, Outcome, Status
+from scoring.verdict import DEGREES, Direction, Isolation, Outcome, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +25,25 @@ class Contribution:
     """Mean of its scores on dev; None without any."""
     vault_mean: float | None
     """Mean of its scores on vault; None unless a confirmation ran."""
+    isolation: Isolation = "full"
+    """The weakest among its runs."""
 
 
 def rank(contributions: Iterable[Contribution], direction: Direction) -> list[Contribution]:
     """Return the contributions, best first.
 
-    Groups, in this order: reproduced with a finite vault mean (by that mean); everything else that
-    has a finite dev mean (by that); retracted ones; whatever is invalid or has no finite number.
+    A number measured behind fewer walls is never ranked beside one measured behind all of them:
+    fully isolated contributions come first, partly isolated ones after all of those, then the rest.
+    Groups within each, in this order: reproduced with a finite vault mean (by that mean);
+    everything else that has a finite dev mean (by that); retracted ones; whatever is invalid or has
+    no finite number.
     Equal scores keep the order given. Means on dev and on vault are never compared with each other.
     """
     sign = 1.0 if direction == "lower" else -1.0
 
-    def place(contribution: Contribution) -> tuple[int, float]:
+    def place(contribution: Contribution) -> tuple[int, int, float]:
         group, score = _group(contribution)
-        return group, sign * score
+        return DEGREES.index(contribution.isolation), group, sign * score
 
     return sorted(contributions, key=place)
 

@@ -12,6 +12,9 @@ from typing import Literal
 Split = Literal["dev", "vault", "seal"]
 Direction = Literal["lower", "higher"]
 Outcome = Literal["ok", "invalid", "interrupted", "scorer_failed"]
+Isolation = Literal["full", "partial", "none"]
+DEGREES: tuple[Isolation, ...] = ("full", "partial", "none")
+"""Of isolation, strongest first."""
 Status = Literal[
     "measured",
     "not_improved",
@@ -68,6 +71,6 @@ class Verdict:
     lock_hash: str
     corpus_hash: str
     device_class: str
-    isolation: Literal["full", "partial", "none"]
+    isolation: Isolation
     measured_by: Literal["scorer", "model", "candidate"]
     cost: Cost

@@ -19,7 +19,7 @@ from community.archive.ledger import LedgerReader
 from community.archive.queries import Best, best_commit
 from community.archive.state import ExperimentState, RunState
 from community.errors import ExportError
-from community.plain_text import one_line
+from community.plain_text import isolation_words, one_line
 from community.run_folder import RunFolder
 from trainer.errors import TrainerError
 from trainer.repository import Repository
@@ -68,6 +68,8 @@ def _result_row(state: RunState, experiment: ExperimentState) -> str:
     elif hypothesis is not None and hypothesis.status == "reproduced":
         status = "keep"
     title = one_line(hypothesis.title) if hypothesis else ""
+    if verdict is not None and (walls := isolation_words(verdict.isolation)):
+        title = f"[{walls}] {title}"
     return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t0.0\t{status}\t{title}"
 
 

@@ -10,12 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
-from community.archive.queries import baseline_mean
+from community.archive.queries import baseline_mean, isolation_of
 from community.archive.state import HypothesisState, RunState, Split
 from scoring import ranking
 from scoring.decision import gain_over
 from scoring.ranking import rank
-from scoring.verdict import Direction, Status
+from scoring.verdict import Direction, Isolation, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Contribution:
     """Gain over the baseline's mean on the same split, where that is known."""
     predicted_gain: float
     reproduced_by: str | None
+    isolation: Isolation
+    """The weakest among its runs; anything less than full is ranked apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,15 @@ def _rankable(state: RunState, hypothesis: HypothesisState) -> ranking.Contribut
         outcome="invalid" if dev is None else "ok",
         dev_mean=dev,
         vault_mean=state.mean_score(hypothesis.tree_key, "vault"),
+        isolation=_isolation(state, hypothesis),
     )
+
+
+def _isolation(state: RunState, hypothesis: HypothesisState) -> Isolation:
+    """Return the weakest isolation among the valid runs of the hypothesis' tree."""
+    splits: tuple[Split, ...] = ("dev", "vault")
+    kept = (state.verdicts_by_tree.get((hypothesis.tree_key, split), ()) for split in splits)
+    return isolation_of(verdict for verdicts in kept for verdict in verdicts)
 
 
 def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> Contribution:
@@ -145,6 +155,7 @@ def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> C
         else None,
         predicted_gain=hypothesis.prediction[0],
         reproduced_by=hypothesis.reproduced_by,
+        isolation=_isolation(state, hypothesis),
     )
 
 

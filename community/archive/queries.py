@@ -10,11 +10,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from community.archive.state import HypothesisState, RunState, Split
+from community.events import VerdictGiven
+from community.plain_text import isolation_words
 from scoring.decision import gain_over
-from scoring.verdict import Direction
+from scoring.verdict import DEGREES, Direction, Isolation
 
 Interval = tuple[int, int]
 """Run times in microseconds: from, until."""
+
+
+def isolation_of(verdicts: Iterable[VerdictGiven]) -> Isolation:
+    """Return the weakest isolation among `verdicts`; full where there are none."""
+    degrees = (DEGREES.index(verdict.isolation) for verdict in verdicts)
+    return DEGREES[max(degrees, default=0)]
+
+
+def isolation_note(state: RunState) -> str:
+    """Return how a run's candidate code was isolated, for people; empty where it was full."""
+    found = (state.opened.isolation if state.opened else "") or isolation_of(
+        state.verdicts.values()
+    )
+    return isolation_words(found)
 
 
 @dataclass(frozen=True, slots=True)

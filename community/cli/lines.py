@@ -27,7 +27,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
-from community.plain_text import one_line
+from community.plain_text import isolation_words, one_line
 
 
 def row_line(row: Row, state: RunState) -> str | None:
@@ -126,9 +126,9 @@ def _verdict(event: VerdictGiven, state: RunState) -> str:
     who = "baseline" if experiment.purpose == "baseline" else experiment.requested_by
     purpose = {"confirm_child": ", reproduction", "confirm_parent": ", reproduction (parent)"}
     what = f"{event.score:.4f}" if event.score is not None else f"invalid: {plain(event.reason)}"
-    return (
-        f"{event.experiment_id} {who}: {what} on {event.split}{purpose.get(experiment.purpose, '')}"
-    )
+    walls = isolation_words(event.isolation)
+    done = f"{purpose.get(experiment.purpose, '')}{walls and f' ({walls})'}"
+    return f"{event.experiment_id} {who}: {what} on {event.split}{done}"
 
 
 def _status(event: StatusChanged, state: RunState) -> str:

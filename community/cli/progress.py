@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from community.archive.queries import best_commit
+from community.archive.queries import best_commit, isolation_note
 from community.archive.state import ExperimentState, RunState
 from community.cli.lines import plain, post_line, row_line, run_time
 from community.events import Posted, Row
@@ -108,6 +108,8 @@ class PanelProgress:
         if self._state.opened is not None and self._state.stopped is None:
             at_us += int((now - self._seen_at) * 1e6)
         parts: list[RenderableType] = [self._bar(at_us), self._best(), Text()]
+        if note := isolation_note(self._state):
+            parts.insert(0, Text(f"{note}: see `community doctor`", style="bold red"))
         parts += [self._slots(at_us), Text()]
         parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in self._forum]
         return Panel(Group(*parts), title=Text(self._title), title_align="left")

@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from community.archive.leaderboard import contributions, researchers
 from community.archive.ledger import LedgerReader
-from community.archive.queries import best_commit, pool_use
+from community.archive.queries import best_commit, isolation_note, pool_use
 from community.archive.state import RunState
+from community.plain_text import isolation_words
 from community.report.figures import lineage_svg, pool_svg, progress_svg
 from community.run_folder import RunFolder
 
@@ -46,6 +47,8 @@ def write_report(folder: RunFolder) -> Path:
     )
     page = template.render(
         state=state,
+        isolation=isolation_note(state),
+        isolation_words=isolation_words,
         opened=state.opened,
         best=best_commit(state),
         use=use,

@@ -9,10 +9,16 @@ from __future__ import annotations
 from rich.text import Text
 
 from community.archive.leaderboard import contributions
-from community.archive.queries import PoolUse, baseline_mean, best_commit, experiment_limit
+from community.archive.queries import (
+    PoolUse,
+    baseline_mean,
+    best_commit,
+    experiment_limit,
+    isolation_note,
+)
 from community.archive.state import ExperimentState, RunState
 from community.cli.lines import run_time
-from community.plain_text import one_line
+from community.plain_text import isolation_words, one_line
 from community.tui.colours import AMBER, GREEN, GREY, RED, status_look
 from community.tui.forum_lines import author_style
 
@@ -35,6 +41,8 @@ def header_lines(state: RunState, at_us: int, *, is_live: bool) -> tuple[Text, T
         first.append("● live", style=f"bold {GREEN}")
     else:
         first.append("■ not running; `community run --resume` goes on", style=RED)
+    if note := isolation_note(state):
+        first.append(f"  ! {note}", style=f"bold {RED}")
     return first, _numbers(state)
 
 
@@ -79,6 +87,7 @@ def board_rows(state: RunState) -> list[tuple[Text, ...]]:
     for entry in contributions(state)[:BOARD_ROWS]:
         status = entry.status if entry.outcome == "ok" else "invalid"
         sign, style = status_look(status)
+        walls = isolation_words(entry.isolation)
         gain = ""
         reference = baseline_mean(state, entry.split)
         if entry.baseline_gain is not None and reference:
@@ -86,7 +95,7 @@ def board_rows(state: RunState) -> list[tuple[Text, ...]]:
         rows.append(
             (
                 Text(str(entry.rank), justify="right"),
-                Text(f"{sign} {status.replace('_', ' ')}", style=style),
+                Text(f"{sign} {status.replace('_', ' ')}{walls and f' ({walls})'}", style=style),
                 Text("" if entry.score is None else f"{entry.score:.4f}", justify="right"),
                 Text(gain, justify="right"),
                 _cut(one_line(entry.author, 32), author_style(entry.author, state)),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from archive_script import BASE, CHILD, OTHER, opened, queued, rows, story, verdict
+from archive_script import BASE, CHILD, OTHER, S, opened, queued, rows, story, verdict
 
 from community import events as ev
+from community.archive.export import results_tsv
 from community.archive.leaderboard import contributions, researchers
 from community.archive.queries import best_commit
 from community.archive.state import RunState
+from community.cli.lines import row_line
+from community.show import leaderboard_text, shown
+from community.tui.summary import header_lines
 
 
 @pytest.fixture
@@ -135,3 +139,39 @@ def test_leaderboard_is_the_same_live_and_replayed(state: RunState) -> None:
     assert contributions(state) == contributions(again)
     assert researchers(state) == researchers(again)
     assert dataclasses.is_dataclass(contributions(state)[0])
+
+
+def test_less_than_full_isolation_never_stands_beside_full() -> None:
+    """A better number from behind fewer walls comes after every fully isolated one, marked."""
+    events = [(row.at_us // S, row.event) for row in rows()]
+    walls = {"v-e0001": "none", "v-e0003": "partial"}
+    told = [
+        (at, dataclasses.replace(event, isolation=walls[event.verdict_id]))
+        if isinstance(event, ev.VerdictGiven) and event.verdict_id in walls
+        else (at, event)
+        for at, event in events
+    ]
+    state = RunState.from_rows(rows(told))
+    board = contributions(state)
+    assert [(c.hypothesis, c.isolation) for c in board] == [
+        ("p2", "full"),
+        ("p3", "full"),
+        ("p1", "none"),
+    ]
+    record = shown(state, "hash")
+    assert record.isolation == "no isolation"
+    text = leaderboard_text(record)
+    assert "reproduced (no isolation)" in text
+    assert "no isolation: candidate code could reach more" in text
+    assert "(partial isolation)" in (row_line(_row(told, "v-e0003"), state) or "")
+    assert "[no isolation]" in results_tsv(state)
+    assert "no isolation" in header_lines(state, 0, is_live=True)[0].plain
+
+
+def _row(told: list[tuple[int, ev.Event]], verdict_id: str) -> ev.Row:
+    """The row of one verdict."""
+    return next(
+        row
+        for row in rows(told)
+        if isinstance(row.event, ev.VerdictGiven) and row.event.verdict_id == verdict_id
+    )

@@ -45,6 +45,14 @@ def test_a_ledger_from_before_the_trainers_hash_still_loads():
     _must_match(known, opened(trainer_hash=trainer_hash()))
 
 
+def test_a_run_keeps_its_isolation():
+    """A machine that isolates less (or more) than at the start cannot take the run up."""
+    _must_match(opened(isolation="full"), opened(isolation="full"))
+    _must_match(opened(), opened(isolation="full"))  # a ledger from before it was noted
+    with pytest.raises(ResumeError, match="isolates candidate code"):
+        _must_match(opened(isolation="full"), opened(isolation="partial"))
+
+
 async def failure(
     chronicle: Chronicle, repository: Repository, folder: Path, *, lost: int = 0
 ) -> str:
