@@ -18,8 +18,7 @@ from typing import NoReturn
 
 from trainer import harness, hosting
 from trainer.launch import ARTEFACT, LOG, MARK, ORDER, STATUS, Launch, TrainOrder, from_descriptor
-from trainer.sandbox import namespaces
-from trainer.sandbox.entry import enter
+from trainer.sandbox.entry import enter, leave_host
 from trainer.sandbox.kernel import die_with_parent
 
 
@@ -36,9 +35,8 @@ def run(descriptors: Sequence[int], parent: int) -> NoReturn:
         os.setsid()  # a signal to the own process group must not reach the warm parent
         _die_with(parent)
         launch = from_descriptor(descriptors[ORDER])
-        if launch.walls.isolation == "full":
-            namespaces.leave()
-            _die_with(parent)  # new credentials have cleared it
+        leave_host(launch.walls)
+        _die_with(parent)  # new credentials have cleared it
         leash, held = os.pipe()
         child = os.fork()
     except BaseException as error:

@@ -83,6 +83,7 @@ def from_descriptor(descriptor: int) -> Launch:
             data=walls["data"],
             devices=tuple(walls["devices"]),
             limits=Limits(**walls["limits"]),
+            without=tuple(walls["without"]),
         ),
         cpus=tuple(body["cpus"]),
         cuda_uuid=body["cuda_uuid"],

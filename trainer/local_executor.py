@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, get_args
 
 from trainer.devices import Slot
 from trainer.errors import ExecutorError, SandboxUnavailableError
@@ -22,7 +22,7 @@ from trainer.hosted_program import HostedProgram
 from trainer.launch import Launch, ServeOrder, TrainOrder, to_descriptor
 from trainer.limits import Limits
 from trainer.sandbox.cuda import device_nodes, driver_files
-from trainer.sandbox.entry import Walls
+from trainer.sandbox.entry import Part, Walls
 from trainer.sandbox.probe import probe
 from trainer.sandbox.view import module_names, visible_code
 from trainer.sandboxed_process import SandboxedProcess
@@ -42,13 +42,21 @@ class LocalExecutor:
             them.
         allow: acceptable kinds of isolation, best first; the first that this machine gives is
             used for everything. ``none`` is for trusted code and must be asked for.
+        without: parts of the sandbox to leave out, for the attack suite alone; all results then
+            say ``none``, whatever is left.
     """
 
     def __init__(
-        self, hidden: Iterable[str] = (), allow: Sequence[Isolation] = ("full", "partial")
+        self,
+        hidden: Iterable[str] = (),
+        allow: Sequence[Isolation] = ("full", "partial"),
+        without: Iterable[Part] = (),
     ) -> None:
         self._hidden = tuple(hidden)
         self._allow = tuple(allow)
+        self._without = tuple(without)
+        if unknown := set(self._without) - set(get_args(Part)):
+            raise ValueError(f"a sandbox has no part {', '.join(sorted(unknown))}")
         self._isolation: Isolation | None = None
         self._code: dict[bool, tuple[str, ...]] = {}
         self._parent: WarmParent | None = None
@@ -82,7 +90,7 @@ class LocalExecutor:
             ExecutorError: the warm parent cannot be started, or this executor is closed.
         """
         isolation, _ = await self._ready()
-        return isolation
+        return self._reported(isolation)
 
     async def train(self, job: Job, lease: Lease) -> TrainResult:
         """Run the train phase of `job` on the slot of `lease`.
@@ -111,7 +119,7 @@ class LocalExecutor:
                 ends = os.dup(artefact_in), os.dup(log_in)
                 stack.close()
                 phase = TrainPhase(job, process, *ends, requested_s)
-                return await phase.run(isolation)
+                return await phase.run(self._reported(isolation))
             finally:
                 await self._finish(process)
 
@@ -142,7 +150,7 @@ class LocalExecutor:
             walls = self._walls(isolation, lease.slot, str(program.workspace), None, limits)
             order = ServeOrder(str(program.path.resolve()), dict(program.arguments))
             process = await self._launch(walls, lease.slot, order, program.descriptors, stack)
-        hosted = HostedProgram(program, process, isolation)
+        hosted = HostedProgram(program, process, self._reported(isolation))
         try:
             await hosted.started()
             watch = asyncio.create_task(hosted.watch(), name=f"watch {program.path.name}")
@@ -188,7 +196,11 @@ class LocalExecutor:
         devices = device_nodes(slot.cuda_index) if slot.cuda_index is not None else ()
         workspace = os.path.realpath(workspace)
         data = os.path.realpath(data) if data is not None else None
-        return Walls(isolation, self._code[cuda], workspace, data, devices, limits)
+        return Walls(isolation, self._code[cuda], workspace, data, devices, limits, self._without)
+
+    def _reported(self, isolation: Isolation) -> Isolation:
+        """What results say: a sandbox with a part left out counts as none at all."""
+        return "none" if self._without else isolation
 
     async def _launch(
         self,

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from trainer.experiment import Isolation
 from trainer.limits import Limits
-from trainer.sandbox import landlock, mounts, seccomp
+from trainer.sandbox import landlock, mounts, namespaces, seccomp
 from trainer.sandbox.kernel import drop_capabilities
 
 WORKSPACE: Final = "/workspace"
 DATA: Final = "/data"
+
+Part = Literal["files", "network", "processes", "syscalls", "limits", "lockdown"]
+"""What a sandbox consists of: the list of visible files (mounts, Landlock); the network of its own;
+the PID namespace, with what refuses signals to others; the seccomp list as a whole, and with it the
+lockdown; the kernel's limits; and the shorter seccomp list that a served program answers behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +41,35 @@ class Walls:
     devices: tuple[str, ...]
     """Device nodes beside the harmless ones; not empty on CUDA slots only."""
     limits: Limits
+    without: tuple[Part, ...] = ()
+    """Parts left out, so that the attack suite can show what each is for; otherwise empty."""
+
+    @property
+    def hides_files(self) -> bool:
+        """Whether it has a root of its own."""
+        return self.isolation == "full" and "files" not in self.without
 
     @property
     def inner_workspace(self) -> str:
         """Where the workspace is once inside."""
-        return WORKSPACE if self.isolation == "full" else self.workspace
+        return WORKSPACE if self.hides_files else self.workspace
 
     @property
     def inner_data(self) -> str | None:
         """Where the training data is once inside."""
-        return DATA if self.isolation == "full" and self.data is not None else self.data
+        return DATA if self.hides_files and self.data is not None else self.data
+
+
+def leave_host(walls: Walls) -> None:
+    """Leave the host's namespaces, in the process whose child will `enter`.
+
+    Raises:
+        OSError: user namespaces are switched off here, or none are left.
+    """
+    if walls.isolation == "full":
+        namespaces.leave(
+            network="network" not in walls.without, processes="processes" not in walls.without
+        )
 
 
 def enter(walls: Walls) -> None:
@@ -56,21 +80,43 @@ def enter(walls: Walls) -> None:
     """
     cuda = bool(walls.devices)
     if walls.isolation == "full":
-        folders = [(walls.workspace, WORKSPACE)]
-        if walls.data is not None:
-            folders.append((walls.data, DATA))
-        mounts.replace_root(walls.code, folders, walls.devices, whole_proc=cuda)
+        _mount(walls)
     os.chdir(walls.inner_workspace)
-    walls.limits.apply(count_processes=walls.isolation == "full")
+    if "limits" not in walls.without:
+        walls.limits.apply(count_processes=walls.isolation == "full")
     if walls.isolation == "none":
         return
     if walls.isolation == "full":
         drop_capabilities()
-        if landlock.version():
-            landlock.restrict(_full_rules(walls))
-    else:
-        landlock.restrict(_partial_rules(walls))
-    seccomp.restrict(os.getpid(), cuda=cuda)
+    if walls.isolation == "partial" or landlock.version():
+        _restrict_files(walls)
+    if "syscalls" not in walls.without:
+        seccomp.restrict(os.getpid(), cuda=cuda, without=walls.without)
+
+
+def _mount(walls: Walls) -> None:
+    """Show what may be seen, and nothing else."""
+    if not walls.hides_files:
+        if "processes" not in walls.without:
+            mounts.cover_proc()
+        return
+    folders = [(walls.workspace, WORKSPACE)]
+    if walls.data is not None:
+        folders.append((walls.data, DATA))
+    proc: mounts.Proc = "whole" if walls.devices else "processes"
+    if "processes" in walls.without:
+        proc = "host"
+    mounts.replace_root(walls.code, folders, walls.devices, proc=proc)
+
+
+def _restrict_files(walls: Walls) -> None:
+    """Landlock, which also knows TCP and signals."""
+    rules = _full_rules(walls) if walls.isolation == "full" else _partial_rules(walls)
+    landlock.restrict(
+        rules if "files" not in walls.without else None,
+        network="network" not in walls.without,
+        processes="processes" not in walls.without,
+    )
 
 
 def _full_rules(walls: Walls) -> list[tuple[str, int]]:

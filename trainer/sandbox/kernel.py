@@ -33,6 +33,8 @@ ATTR_NOEXEC: Final = 8
 _MNT_DETACH = 2
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -43,6 +45,8 @@ _NUMBERS: Final = {
     "aarch64": {"pivot_root": 41, "capset": 91},
 }
 _EVERYWHERE: Final = {
+    "open_tree": 428,
+    "move_mount": 429,
     "mount_setattr": 442,
     "landlock_create_ruleset": 444,
     "landlock_add_rule": 445,
@@ -109,6 +113,27 @@ def set_mount_attributes(target: str, attributes: int, *, recursive: bool) -> No
         request,
         ctypes.c_long(len(request)),
     )
+
+
+def copy_mounts(folder: str) -> int:
+    """A descriptor of a copy of the mounts at and below `folder`, for `place_mounts`."""
+    flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
+    return syscall("open_tree", ctypes.c_long(_AT_FDCWD), os.fsencode(folder), ctypes.c_long(flags))
+
+
+def place_mounts(descriptor: int, target: str) -> None:
+    """Mount what `copy_mounts` took at `target`; closes the descriptor."""
+    try:
+        syscall(
+            "move_mount",
+            ctypes.c_long(descriptor),
+            b"",
+            ctypes.c_long(_AT_FDCWD),
+            os.fsencode(target),
+            ctypes.c_long(_MOVE_MOUNT_F_EMPTY_PATH),
+        )
+    finally:
+        os.close(descriptor)
 
 
 def enter_root(folder: str) -> None:

@@ -28,7 +28,8 @@ SCRATCH: Final = (1 << 16) - 1 - 1 - (1 << 6) - (1 << 11)
 _FILE_RIGHTS = _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
 _BITS_BY_ABI: Final = {1: 13, 2: 14, 3: 15, 4: 15}
 _NET_TCP = 3
-_SCOPE_SOCKET_AND_SIGNAL = 3
+_SCOPE_UNIX_SOCKET = 1
+_SCOPE_SIGNAL = 2
 
 
 def version() -> int:
@@ -39,11 +40,16 @@ def version() -> int:
         return 0
 
 
-def restrict(rules: Iterable[tuple[str, int]]) -> None:
+def restrict(
+    rules: Iterable[tuple[str, int]] | None, *, network: bool = True, processes: bool = True
+) -> None:
     """Refuse every file access but those in `rules`, for this process, for good.
 
     Args:
-        rules: paths with the rights (READ, SCRATCH, DEVICE) granted at and below them.
+        rules: paths with the rights (READ, SCRATCH, DEVICE) granted at and below them; None leaves
+            all files as they are, for the attack suite.
+        network: also refuse TCP and abstract sockets.
+        processes: also refuse signals to others.
 
     Raises:
         OSError: no Landlock here, or a path that does not exist.
@@ -51,18 +57,20 @@ def restrict(rules: Iterable[tuple[str, int]]) -> None:
     abi = version()
     if not abi:
         raise OSError("this kernel has no Landlock")
-    handled = (1 << _BITS_BY_ABI.get(abi, 16)) - 1
+    handled = (1 << _BITS_BY_ABI.get(abi, 16)) - 1 if rules is not None else 0
     fields = [handled]
     if abi >= 4:
-        fields.append(_NET_TCP)
+        fields.append(_NET_TCP if network else 0)
     if abi >= 6:
-        fields.append(_SCOPE_SOCKET_AND_SIGNAL)
+        fields.append((_SCOPE_UNIX_SOCKET if network else 0) | (_SCOPE_SIGNAL if processes else 0))
+    if not any(fields):
+        return  # the kernel takes no empty ruleset
     request = struct.pack(f"={len(fields)}Q", *fields)
     ruleset = syscall(
         "landlock_create_ruleset", request, ctypes.c_long(len(request)), ctypes.c_long(0)
     )
     try:
-        for path, rights in rules:
+        for path, rights in rules or ():
             _allow(ruleset, path, rights & handled)
         forbid_new_privileges()
         syscall("landlock_restrict_self", ctypes.c_long(ruleset), ctypes.c_long(0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 from trainer.limits import SCRATCH_BYTES
 from trainer.sandbox.kernel import (
@@ -23,8 +23,10 @@ from trainer.sandbox.kernel import (
     MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
+    copy_mounts,
     enter_root,
     mount,
+    place_mounts,
     set_mount_attributes,
 )
 
@@ -35,13 +37,17 @@ SCRATCH: Final = ("/tmp", "/dev/shm")  # noqa: S108 - private mounts, not the ho
 _STAGE = "/proc"
 """Where the new root grows: exists everywhere and is above nothing that gets bound."""
 
+Proc = Literal["processes", "whole", "host"]
+"""What /proc shows: this PID namespace's processes, also the rest (CUDA reads its driver's part),
+or all that the host's shows, for the attack suite."""
+
 
 def replace_root(
     code: Iterable[str],
     folders: Iterable[tuple[str, str]],
     devices: Iterable[str],
     *,
-    whole_proc: bool,
+    proc: Proc,
 ) -> None:
     """Make a new root of these paths and enter it, in a mount namespace of one's own.
 
@@ -49,7 +55,7 @@ def replace_root(
         code: files and folders kept at their own path; their libraries may be loaded.
         folders: (folder, its path inside) pairs of plain data.
         devices: further device nodes, beside the harmless ones.
-        whole_proc: show all of /proc (CUDA reads its driver's part), not processes alone.
+        proc: what /proc shows.
 
     Raises:
         OSError: the kernel refused a step; its text names the path.
@@ -57,6 +63,7 @@ def replace_root(
     folders = tuple(folders)
     nodes = (*PLAIN_DEVICES, *devices)
     mount(None, "/", None, MS_REC | MS_PRIVATE)
+    host_proc = copy_mounts("/proc") if proc == "host" else None  # before the stage covers it
     mount("tmpfs", _STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
     for path in code:
         _bind(path, path)
@@ -74,8 +81,17 @@ def replace_root(
     for folder in SCRATCH:
         options = f"size={SCRATCH_BYTES},nr_inodes=4096,mode=700"
         mount("tmpfs", _STAGE + folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
-    _mount_proc(whole=whole_proc)
+    if host_proc is not None:
+        place_mounts(host_proc, _STAGE + "/proc")
+    else:
+        _mount_proc(_STAGE + "/proc", whole=proc == "whole")
     enter_root(_STAGE)
+
+
+def cover_proc() -> None:
+    """Keep the host's files and show only the own PID namespace's processes; for attacks."""
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    _mount_proc("/proc", whole=False)
 
 
 def _bind(source: str, target: str) -> None:
@@ -99,7 +115,7 @@ def _place(target: str, *, is_folder: bool) -> None:
     os.close(descriptor)
 
 
-def _mount_proc(*, whole: bool) -> None:
+def _mount_proc(target: str, *, whole: bool) -> None:
     """Mount /proc of the own PID namespace.
 
     Inside a container whose /proc is partly covered the kernel refuses; training does without.
@@ -107,7 +123,7 @@ def _mount_proc(*, whole: bool) -> None:
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
     for options in (None,) if whole else ("subset=pid", None):
         try:
-            mount("proc", _STAGE + "/proc", "proc", flags, options)
+            mount("proc", target, "proc", flags, options)
         except OSError:
             continue
         return

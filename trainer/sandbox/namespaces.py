@@ -25,14 +25,19 @@ INNER_ID: Final = 1000
 """User and group as the sandbox sees itself; never 0, so that nothing inside looks like root."""
 
 
-def leave() -> None:
+def leave(*, network: bool = True, processes: bool = True) -> None:
     """Leave all namespaces of the host. Works for root and for an ordinary user.
+
+    Args:
+        network: False stays in the host's network; for the attack suite.
+        processes: False stays among the host's processes; for the attack suite.
 
     Raises:
         OSError: user namespaces are switched off here, or none are left.
     """
     user, group = os.getuid(), os.getgid()
-    unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET)
+    flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS
+    unshare(flags | (CLONE_NEWNET if network else 0) | (CLONE_NEWPID if processes else 0))
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{INNER_ID} {user} 1")
     _write("/proc/self/gid_map", f"{INNER_ID} {group} 1")

@@ -9,11 +9,11 @@ shared futex (pthread_join from C, say) gets EAGAIN and spins, on its own proces
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from trainer.sandbox.kernel import forbid_new_privileges, install_filter, machine
-from trainer.sandbox.syscall_numbers import AARCH64, X86_64
+from trainer.sandbox.syscall_numbers import AARCH64, NETWORK, PROCESSES, X86_64
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _TABLES: Final = {"x86_64": X86_64, "aarch64": AARCH64}
@@ -59,22 +59,26 @@ def is_known(family: str) -> bool:
     return family in _TABLES
 
 
-def restrict(own_pid: int, *, cuda: bool) -> None:
+def restrict(own_pid: int, *, cuda: bool, without: Collection[str] = ()) -> None:
     """Install the filter in this process, for good; call it with one thread only.
 
     Args:
         own_pid: this process as it sees itself; the only target of a signal.
         cuda: whether the slot holds a CUDA device.
+        without: "network" and "processes" also allow sockets, and signals and limits for others;
+            for the attack suite.
 
     Raises:
         OSError: no seccomp here, or an unknown processor family.
     """
-    program = _program(machine(), own_pid, cuda=cuda)
+    program = _program(machine(), own_pid, cuda=cuda, without=without)
     forbid_new_privileges()
     install_filter(b"".join(struct.pack("=HBBI", *step) for step in program))
 
 
-def _program(family: str, own_pid: int, *, cuda: bool) -> list[_Instruction]:
+def _program(
+    family: str, own_pid: int, *, cuda: bool, without: Collection[str] = ()
+) -> list[_Instruction]:
     """The filter's steps, in order."""
     if family not in _TABLES:
         raise OSError(f"the seccomp filter has no system call table for {family}")
@@ -99,6 +103,11 @@ def _program(family: str, own_pid: int, *, cuda: bool) -> list[_Instruction]:
     if cuda:
         del special["ioctl"], special["mmap"]  # the driver shares memory with itself
         table = {**table, **_CUDA_CALLS[family]}
+    if "network" in without:
+        table = {**table, **NETWORK[family]}
+    if "processes" in without:
+        del special["tgkill"], special["prlimit64"]
+        table = {**table, **PROCESSES[family]}
     for name, number in table.items():
         steps += _when(number, special.get(name, [(_RETURN, 0, 0, _ALLOW)]))
     return [*steps, (_RETURN, 0, 0, _EPERM)]

@@ -204,3 +204,62 @@ AARCH64: Final[dict[str, int]] = {
     "membarrier": 283,
     "get_mempolicy": 236,
 }
+
+NETWORK: Final[dict[str, dict[str, int]]] = {
+    "x86_64": {
+        "socket": 41,
+        "connect": 42,
+        "accept": 43,
+        "sendto": 44,
+        "recvfrom": 45,
+        "sendmsg": 46,
+        "recvmsg": 47,
+        "shutdown": 48,
+        "bind": 49,
+        "listen": 50,
+        "getsockname": 51,
+        "getpeername": 52,
+        "socketpair": 53,
+        "setsockopt": 54,
+        "getsockopt": 55,
+        "accept4": 288,
+    },
+    "aarch64": {
+        "socket": 198,
+        "socketpair": 199,
+        "bind": 200,
+        "listen": 201,
+        "accept": 202,
+        "connect": 203,
+        "getsockname": 204,
+        "getpeername": 205,
+        "sendto": 206,
+        "recvfrom": 207,
+        "setsockopt": 208,
+        "getsockopt": 209,
+        "shutdown": 210,
+        "sendmsg": 211,
+        "recvmsg": 212,
+        "accept4": 242,
+    },
+}
+"""Sockets: allowed only where the attack suite leaves the network in reach."""
+PROCESSES: Final[dict[str, dict[str, int]]] = {
+    "x86_64": {
+        "kill": 62,
+        "ptrace": 101,
+        "tkill": 200,
+        "process_vm_readv": 310,
+        "pidfd_send_signal": 424,
+        "pidfd_open": 434,
+    },
+    "aarch64": {
+        "ptrace": 117,
+        "kill": 129,
+        "tkill": 130,
+        "process_vm_readv": 270,
+        "pidfd_send_signal": 424,
+        "pidfd_open": 434,
+    },
+}
+"""Touching others: allowed only where the attack suite leaves other processes in sight."""
