@@ -20,6 +20,7 @@ _ALIKE = {
     "lock_hash": "the scorers or the locked files",
     "trainer_hash": "the trainer's files",
     "corpus_hash": "the held-out texts",
+    "secret_hash": "the run secrets",
     "device_class": "the machines",
     "baseline_tree_key": "the start trees or budgets",
     "isolation": "the degrees of isolation",

@@ -13,6 +13,7 @@ CommunityError
 ├── ExportError                   there is nothing to export, or nowhere to put it
 ├── ScenarioError                 a scenario file cannot be used; lists every fault
 ├── ResumeError                   a run cannot go on where it stopped
+│   └── RunSecretError            its secret is lost, another one, or cannot be written
 ├── BaselineFailedError           the unmodified start cannot be measured
 ├── BaselineDiffersError          another run's baseline does not compare with this run
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
@@ -102,6 +103,10 @@ class TopologyError(CommunityError):
 
 class ResumeError(CommunityError):
     """A run cannot go on where it stopped, because what it was made with has changed."""
+
+
+class RunSecretError(ResumeError):
+    """The run's secret is lost, not the one it began with, or cannot be written."""
 
 
 class BaselineFailedError(CommunityError):

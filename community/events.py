@@ -40,6 +40,9 @@ class RunOpened:
     """Of the trainer's files that decide a score beside the lock; empty in older ledgers."""
     isolation: Literal["full", "partial", "none", ""] = ""
     """Of every process that runs candidate code in this run; empty in older ledgers."""
+    secret_hash: str = ""
+    """SHA-256 of the run's secret, which decides what held-out text is asked; empty in older
+    ledgers, whose secret derived from the seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class RunStopped:
     kind: ClassVar[str] = "run_stopped"
     why: str
     """experiments, device_seconds, wall_s, target, interrupted, failed, or why in words."""
+    secret: str = ""
+    """The run's secret in hexadecimal, revealed by a run that ended by itself; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from sysconfig import get_paths
@@ -23,11 +23,12 @@ from community.clock import RunClock, wall_epoch_s, wall_stamp
 from community.errors import ResumeError
 from community.events import RunOpened
 from community.run_folder import RunFolder
+from community.run_secret import open_secret, secret_hash
 from community.scenario import BudgetSection, Scenario
 from community.scheduler import Bench
 from community.score_phase import SandboxedScorePhase
 from scoring.scorer import Scorer
-from trainer.devices import device_class, find_gpus, find_slots
+from trainer.devices import Slot, device_class, find_gpus, find_slots
 from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
@@ -42,11 +43,18 @@ class Opening:
 
     bench: Bench
     opened: RunOpened
+    secret: bytes
+    """The run's, to be revealed at its end."""
 
 
 @asynccontextmanager
 async def open_bench(
-    scenario: Scenario, scenario_text: str, folder: RunFolder, known: RunOpened | None
+    scenario: Scenario,
+    scenario_text: str,
+    folder: RunFolder,
+    known: RunOpened | None,
+    *,
+    shared: Path | None = None,
 ) -> AsyncIterator[Opening]:
     """Start scorer and warm parent, and open the repository; close all of it in the end.
 
@@ -55,9 +63,11 @@ async def open_bench(
         scenario_text: Its file's text, for the ledger.
         folder: The run's folder.
         known: First row of a ledger that is resumed, or None for a new run.
+        shared: Ledger of another run whose secret a new run takes over.
 
     Raises:
         TaskError: the task folder is not whole.
+        RunSecretError: the resumed run's secret is lost or another one.
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
@@ -66,37 +76,21 @@ async def open_bench(
     kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
     slots = find_slots(scenario.pool.slots, device=kind)
     source = Path(get_paths()["stdlib"])
-    scorer = await Scorer.start(task.locked, source, folder.data, run_secret(scenario.run.seed))
+    secret = open_secret(folder, known, shared)
+    scorer = await Scorer.start(task.locked, source, folder.data, secret)
     try:
         async with LocalExecutor(
             hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
         ) as executor:
             isolation = await executor.warm_up()
             repository, baseline = _open_repository(folder, task)
-            place = device_class(slots)
-            key = tree_key(
-                task.start, lock_hash=scorer.lock_hash, budget=budget, device_class=place
-            )
-            opened = RunOpened(
+            opened = replace(
+                _conditions(scenario, task, budget, slots, scorer),
                 run_id=folder.run_id,
                 scenario=scenario_text,
-                task=task.name,
-                seed=scenario.run.seed,
-                version=version("research-community"),
-                metric=task.metric,
-                unit=task.unit,
-                direction=task.direction,
-                budget_kind=budget.kind,
-                budget_amount=budget.amount,
-                slots=tuple(slot.name for slot in slots),
-                device_class=place,
-                lock_hash=scorer.lock_hash,
-                corpus_hash=scorer.corpus.hash,
                 baseline_commit=baseline,
-                baseline_tree_key=key,
-                host=host_facts(),
-                trainer_hash=trainer_hash(),
                 isolation=isolation,
+                secret_hash=secret_hash(secret),
             )
             if known is not None:
                 _must_match(known, opened)
@@ -111,12 +105,40 @@ async def open_bench(
                 score_phase=SandboxedScorePhase(executor, scorer, task, budget),
                 lock_hash=scorer.lock_hash,
                 corpus_hash=scorer.corpus.hash,
-                device_class=place,
+                device_class=opened.device_class,
                 epoch_s=int(opened.host.get("epoch_s", "0")),
             )
-            yield Opening(bench, opened)
+            yield Opening(bench, opened, secret)
     finally:
         await scorer.aclose()
+
+
+def _conditions(
+    scenario: Scenario, task: Task, budget: Budget, slots: Sequence[Slot], scorer: Scorer
+) -> RunOpened:
+    """Return what the run is made under; the names of run and baseline are the caller's."""
+    place = device_class(slots)
+    key = tree_key(task.start, lock_hash=scorer.lock_hash, budget=budget, device_class=place)
+    return RunOpened(
+        run_id="",
+        scenario="",
+        task=task.name,
+        seed=scenario.run.seed,
+        version=version("research-community"),
+        metric=task.metric,
+        unit=task.unit,
+        direction=task.direction,
+        budget_kind=budget.kind,
+        budget_amount=budget.amount,
+        slots=tuple(slot.name for slot in slots),
+        device_class=place,
+        lock_hash=scorer.lock_hash,
+        corpus_hash=scorer.corpus.hash,
+        baseline_commit="",
+        baseline_tree_key=key,
+        host=host_facts(),
+        trainer_hash=trainer_hash(),
+    )
 
 
 def _budget(section: BudgetSection) -> Budget:
@@ -142,15 +164,6 @@ def open_ledger(folder: RunFolder, *, is_resumed: bool) -> tuple[Ledger, RunCloc
     ledger = Ledger.open(folder.ledger)
     last_us = max((row.at_us for row in ledger.rows()), default=0)
     return ledger, RunClock(offset_us=last_us)
-
-
-def run_secret(seed: int) -> bytes:
-    """Return the 32 bytes from which the scorer draws its blocks.
-
-    They derive from the run's seed, so that runs of one seed are scored on the same text; candidate
-    code never gets near them.
-    """
-    return hashlib.sha256(f"research-community scorer {seed}".encode()).digest()
 
 
 def trainer_hash() -> str:
@@ -200,6 +213,7 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
         "lock_hash": "the scorer or the task's locked files",
         "trainer_hash": "trainer/harness.py or trainer/experiment.py",
         "corpus_hash": "the held-out text (another Python version?)",
+        "secret_hash": "the run's secret",
         "device_class": "this machine",
         "baseline_tree_key": "the start tree or the budget",
         "isolation": "how well this machine isolates candidate code (`community doctor` says why)",

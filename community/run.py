@@ -71,6 +71,16 @@ class _Community:
     knobs: tuple[Knob, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Ledgers of other runs of the same seed from which a new run takes something over."""
+
+    secret: Path | None = None
+    """Whose secret: the same held-out blocks, so that scores compare to the last digit."""
+    baseline: Path | None = None
+    """Whose secret and baseline runs: the arms of a benchmark share them."""
+
+
 async def run_community(
     scenario: Scenario,
     scenario_text: str,
@@ -78,7 +88,7 @@ async def run_community(
     *,
     is_resumed: bool = False,
     on_row: Callable[[Row], None] | None = None,
-    baseline_from: Path | None = None,
+    shared: Shared | None = None,
 ) -> str:
     """Run a community until a stop condition holds.
 
@@ -88,14 +98,13 @@ async def run_community(
         folder: The run's folder; holds a ledger already when `is_resumed`.
         is_resumed: Go on where that ledger ends.
         on_row: Told of every ledger row, those that a resumed ledger holds included.
-        baseline_from: Ledger of another run of the same seed whose baseline runs are taken over
-            where they are comparable, so that the arms of a benchmark share them.
+        shared: What is taken over from other runs.
 
     Returns:
         The stop condition that held.
 
     Raises:
-        CommunityError: the run cannot start or go on, or `baseline_from` does not compare;
+        CommunityError: the run cannot start or go on, or what it shall share does not compare;
             nothing that was recorded is lost.
 
     Cancellation: running experiments are killed and recorded as interrupted, the run is recorded as
@@ -109,7 +118,10 @@ async def run_community(
             for row in ledger.rows():
                 show(row)
             ledger.subscribe(show)
-        async with open_bench(scenario, scenario_text, folder, chronicle.state.opened) as opening:
+        known, shared = chronicle.state.opened, shared or Shared()
+        async with open_bench(
+            scenario, scenario_text, folder, known, shared=shared.secret or shared.baseline
+        ) as opening:
             # run time begins, or goes on, now: neither start-up nor the time between is run time
             chronicle.clock = RunClock(offset_us=chronicle.state.last_us)
             if is_resumed and chronicle.state.opened is not None:
@@ -119,8 +131,8 @@ async def run_community(
             else:
                 chronicle.record(opening.opened)
             _keep_files(chronicle, opening, folder)
-            if baseline_from is not None:
-                with LedgerReader(baseline_from) as other:
+            if shared.baseline is not None:
+                with LedgerReader(shared.baseline) as other:
                     share_baseline(chronicle, RunState.from_rows(other.rows()))
             return await _live(scenario, chronicle, opening)
     finally:
@@ -184,7 +196,8 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
         why = "failed"
         raise
     finally:
-        chronicle.record(RunStopped(why))
+        is_over = why not in ("interrupted", "failed")  # a run that goes on keeps its secret
+        chronicle.record(RunStopped(why, opening.secret.hex() if is_over else ""))
     return why
 
 

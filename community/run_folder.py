@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "repo.git"
 
     @property
+    def secret(self) -> Path:
+        """From what the scorer draws its blocks; mode 0600, and in no sandbox."""
+        return self.path / "scorer.secret"
+
+    @property
     def scenario(self) -> Path:
         """The scenario as it was started; the ledger keeps it as well."""
         return self.path / "scenario.toml"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from community.cli.launching import Launch
     from community.cli.progress import Progress
     from community.events import Row
+    from community.run import Shared
 
 EXAMPLES = """
 Examples:
@@ -34,6 +35,21 @@ Examples:
   community run --resume                         go on with the newest run
   community run quickstart --headless > log.txt  one line per event, no panel
 """
+
+_BaselineFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Take over the secret and the baseline runs of another run with the same seed, task, "
+        "budget and slots, so that several arms share them.",
+    ),
+]
+_SecretFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="Score on the same held-out blocks as another run, by its secret; a run draws a "
+        "secret of its own otherwise.",
+    ),
+]
 
 
 def run(
@@ -63,13 +79,8 @@ def run(
         typer.Option(help="The run's own folder; by default runs/<scenario>-<number>."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all chance in the run.")] = None,
-    baseline_from: Annotated[
-        str | None,
-        typer.Option(
-            help="Take over the baseline runs of another run with the same seed, task, budget and "
-            "slots, so that several arms share them.",
-        ),
-    ] = None,
+    baseline_from: _BaselineFrom = None,
+    secret_from: _SecretFrom = None,
 ) -> None:
     """Run a community.
 
@@ -83,9 +94,13 @@ def run(
         )
     from community.cli.launching import launch_new, launch_resumed
     from community.cli.result_commands import show
+    from community.run import Shared
     from community.run_folder import RunFolder
 
-    shared = None if baseline_from is None else RunFolder.open(baseline_from).ledger
+    shared = Shared(
+        secret=None if secret_from is None else RunFolder.open(secret_from).ledger,
+        baseline=None if baseline_from is None else RunFolder.open(baseline_from).ledger,
+    )
     if scenario is None or resume:
         launch = launch_resumed(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
     else:
@@ -123,10 +138,10 @@ def _write_line(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _run(launch: Launch, progress: Progress, baseline_from: Path | None) -> int:
+def _run(launch: Launch, progress: Progress, shared: Shared) -> int:
     """Run to the end, whatever kind of end it is, and return the exit code."""
     try:
-        asyncio.run(_drive(launch, progress, baseline_from))
+        asyncio.run(_drive(launch, progress, shared))
     except KeyboardInterrupt:
         return _stopped_by_signal(launch, "interrupted", INTERRUPTED)
     except asyncio.CancelledError:
@@ -140,7 +155,7 @@ def _run(launch: Launch, progress: Progress, baseline_from: Path | None) -> int:
     return 0
 
 
-async def _drive(launch: Launch, progress: Progress, baseline_from: Path | None) -> None:
+async def _drive(launch: Launch, progress: Progress, shared: Shared) -> None:
     """Run the community with the progress picture beside it.
 
     Cancellation: the community stops as `community.run` describes; the picture stays as it is.
@@ -160,7 +175,7 @@ async def _drive(launch: Launch, progress: Progress, baseline_from: Path | None)
                 launch.folder,
                 is_resumed=launch.is_resumed,
                 on_row=on_row,
-                baseline_from=baseline_from,
+                shared=shared,
             )
         picture.cancel()
 

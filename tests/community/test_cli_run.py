@@ -36,7 +36,7 @@ def runs_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, An
             folder: RunFolder,
             *,
             is_resumed: bool,
-            baseline_from: object,
+            shared: object,
             on_row: Callable[[Row], None],
         ) -> str:
             calls.append({"scenario": scenario, "folder": folder, "is_resumed": is_resumed})

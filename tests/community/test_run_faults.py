@@ -206,7 +206,7 @@ async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     async with house(chronicle, repository, tmp_path, scenario) as home:
         community = _Community(
             scenario, chronicle, home.institution, home.board,
-            {"ada": role}, Opening(home.institution.bench, start), (),
+            {"ada": role}, Opening(home.institution.bench, start, b""), (),
         )  # fmt: skip
         if fault == "seat":
             async with home.board.seat(AgentName("ada")):

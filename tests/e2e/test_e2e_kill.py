@@ -28,6 +28,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
+from community.run_secret import secret_hash
 from trainer.repository import Repository
 
 EXPERIMENTS = 12
@@ -188,6 +189,9 @@ def _check_files(state: RunState, folder: Path) -> None:
         assert "train.py" in repository.read(commit)
         assert all(repository.read(parent) for parent in proposal.parents)
     assert (folder / "results.tsv").read_text() == results_tsv(state)
+    assert state.opened is not None
+    assert state.stopped is not None
+    assert secret_hash(bytes.fromhex(state.stopped.secret)) == state.opened.secret_hash
     shown = call("show", str(folder), cwd=folder)
     assert shown.returncode == 0, shown.stdout
     assert f"{state.lost_attempts} attempts lost" in shown.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Finished:
     task: Path
 
 
-def _finish(where: Path, task: Path, family: str, broker: str) -> Finished:
+def _finish(where: Path, task: Path, family: str, broker: str, *more: str) -> Finished:
     text = scenario_text(
         task,
         AGENTS,
@@ -40,7 +41,7 @@ def _finish(where: Path, task: Path, family: str, broker: str) -> Finished:
         board={"broker": broker},
     )
     (where / "mine.toml").write_text(text)
-    life = Life.begin("mine.toml", cwd=where)
+    life = Life.begin("mine.toml", *more, cwd=where)
     assert life.finish(120) == 0, life.text[-4000:]
     return Finished(life.folder, state_of(life.folder), life.text, task)
 
@@ -52,9 +53,24 @@ def ring(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Finished:
 
 
 @pytest.fixture(scope="module")
-def isolated(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Finished:
-    """Give a finished run of the same seed in which nobody hears anybody."""
-    return _finish(tmp_path_factory.mktemp("isolated"), small, "isolated", "memory")
+def isolated(tmp_path_factory: pytest.TempPathFactory, small: Path, ring: Finished) -> Finished:
+    """Give a finished run of the same seed and secret in which nobody hears anybody."""
+    shared = ("--secret-from", str(ring.folder))
+    return _finish(tmp_path_factory.mktemp("isolated"), small, "isolated", "memory", *shared)
+
+
+def test_the_secret_is_told_by_its_hash_and_revealed_at_the_end(
+    ring: Finished, isolated: Finished
+) -> None:
+    """First and last row agree, so that anybody can draw the blocks again; an arm may share it."""
+    for run in (ring, isolated):
+        assert run.state.opened is not None
+        assert run.state.stopped is not None
+        secret = bytes.fromhex(run.state.stopped.secret)
+        assert hashlib.sha256(secret).hexdigest() == run.state.opened.secret_hash
+        assert (run.folder / "scorer.secret").read_text() == f"{secret.hex()}\n"
+        assert secret.hex() not in run.text
+    assert isolated.state.opened.secret_hash == ring.state.opened.secret_hash  # type: ignore[union-attr]
 
 
 def test_a_run_ends_by_its_limit_with_every_experiment_measured(ring: Finished) -> None:
@@ -164,7 +180,7 @@ def test_isolated_agents_receive_their_own_posts_and_the_labs_answer(isolated: F
 
 
 def test_a_seed_repeats_its_baseline_to_the_last_digit(ring: Finished, isolated: Finished) -> None:
-    """With a budget of steps, two runs of one seed measure the same numbers."""
+    """With a budget of steps, two runs of one seed and one secret measure the same numbers."""
     assert ring.state.noise is not None
     assert isolated.state.noise is not None
     assert ring.state.opened is not None
