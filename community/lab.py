@@ -23,6 +23,9 @@ from forum.visibility import thin
 from trainer.errors import PatchRefusedError
 from trainer.tree_key import tree_key
 
+MOST_PARENTS = 16
+"""Parents of one proposal, as many as a post can name."""
+
 
 class AgentLab:
     """`agents.lab.Lab` bound to one agent.
@@ -80,13 +83,16 @@ class AgentLab:
         bench = institution.bench
         if not proposal.parents:
             raise self._refused("a proposal names at least one parent commit")
+        if len(proposal.parents) > MOST_PARENTS:
+            raise self._refused(f"a proposal names at most {MOST_PARENTS} parents")
         parent = proposal.parents[0]
         if not state.scores(tree_of(state, parent), "dev"):
             raise self._refused(f"parent {parent[:12]} has no score to gain on; build on another")
-        base = bench.repository.read(parent)
+        trees = [bench.repository.read(commit) for commit in proposal.parents]
         try:
             changed = {path: text.encode() for path, text in proposal.files.items()}
-            files = bench.task.policy.apply(base, changed)
+            files = bench.task.policy.apply(trees[0], changed)
+            bench.task.policy.read(files, trees, bench.task.start)
         except (PatchRefusedError, UnicodeEncodeError) as error:
             raise self._refused(str(error)) from error
         key = tree_key(

@@ -56,7 +56,8 @@ class PatchRefusedError(TrainerError):
         self.path = path
         """The offending path, escaped and shortened; empty if the change as a whole is refused."""
         self.rule = rule
-        """One fixed word: path, name, editable, text, size, files, clash, unchanged."""
+        """One fixed word: path, name, clash, editable, source, size, files, unchanged, text,
+        syntax, literals, novelty, time."""
         what = f"path {path}" if path else "the change"
         super().__init__(f"patch refused ({rule}): {what} {advice}")
 

@@ -182,11 +182,12 @@ class Repository:
         ours, theirs = self._find(first), self._find(second)
         if self._git.merge_base(ours.id, theirs.id) is None:
             raise RepositoryError(f"commits {first} and {second} have no common ancestor")
+        _files(theirs.tree, "")  # links, programs and submodules are refused before git sees them
+        kept = dict(_files(ours.tree, ""))
         plain = self._merged_index(ours, theirs, MergeFavor.NORMAL)
         favoured = self._merged_index(ours, theirs, MergeFavor.OURS)
         files = {entry.path: self._content(entry) for entry in favoured}
         # What no favour settles (a file deleted on one side, binary content): the first side's.
-        kept = dict(_files(ours.tree, ""))
         for path in _conflicts(favoured):
             files.pop(path, None)
             if path in kept:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
-from trainer.patch_policy import PatchPolicy, check_path, check_tree
+from trainer.patch_policy import SOURCE_SUFFIXES, PatchPolicy, check_path, check_tree
 from trainer.task_file import TaskFile, nearest, parse_task_file
 
 BUNDLED = Path(__file__).resolve().parent.parent / "scenarios" / "tasks"
@@ -54,6 +54,10 @@ class Task:
     """Cap on the new text of one change."""
     patch_files: int
     """Cap on the files one change may touch."""
+    literal_bytes: int
+    """Cap on the literals one change adds."""
+    novel_bytes: int
+    """Cap on what the whole tree tells beyond the start, deflated."""
     budget: Budget
     """Of one experiment, unless the scenario says otherwise."""
     artefact_bytes: int
@@ -81,7 +85,14 @@ class Task:
     @property
     def policy(self) -> PatchPolicy:
         """What a change may touch."""
-        return PatchPolicy(self.editable, self.tree_bytes, self.patch_bytes, self.patch_files)
+        return PatchPolicy(
+            self.editable,
+            self.tree_bytes,
+            self.patch_bytes,
+            self.patch_files,
+            self.literal_bytes,
+            self.novel_bytes,
+        )
 
 
 def list_tasks(library: Path | None = None) -> tuple[Path, ...]:
@@ -171,6 +182,8 @@ def _task(
         tree_bytes=limits.tree_bytes,
         patch_bytes=limits.patch_bytes,
         patch_files=limits.patch_files,
+        literal_bytes=limits.literal_bytes,
+        novel_bytes=limits.novel_bytes,
         budget=Budget(file.budget.kind, file.budget.amount),
         artefact_bytes=limits.artefact_bytes,
         memory_bytes=limits.memory_bytes,
@@ -192,6 +205,9 @@ def _check_against_start(file: TaskFile, start: Mapping[str, bytes], faults: lis
         elif path not in start:
             advice = nearest(path, list(start))
             faults.append(f"editable path {path!r} is not a file of start/{advice}")
+        elif not path.endswith(SOURCE_SUFFIXES):
+            kinds = ", ".join(SOURCE_SUFFIXES)
+            faults.append(f"editable path {path!r} is no source file; open only: {kinds}")
         seen.add(path)
     if ENTRY not in start:
         faults.append(f"start/{ENTRY} is missing: it defines build_model() and train(model, run)")

@@ -13,7 +13,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trainer.patch_policy import PATCH_BYTES, PATCH_FILES, TREE_BYTES
+from trainer.patch_policy import (
+    LITERAL_BYTES,
+    NOVEL_BYTES,
+    PATCH_BYTES,
+    PATCH_FILES,
+    TREE_BYTES,
+)
 
 _Positive = Annotated[int, Field(gt=0)]
 _Word = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -42,6 +48,10 @@ class LimitsTable(_Table):
     """New text of one change."""
     patch_files: _Positive = PATCH_FILES
     """Files one change may touch."""
+    literal_bytes: _Positive = LITERAL_BYTES
+    """String, bytes and number literals that one change adds."""
+    novel_bytes: _Positive = NOVEL_BYTES
+    """What the whole tree tells beyond the start, deflated."""
     artefact_bytes: _Positive = 8 << 20
     """What a job may leave."""
     memory_bytes: Annotated[int, Field(ge=64 << 20)] = 2 << 30

@@ -92,6 +92,7 @@ def task_of(start: dict[str, bytes], folder: Path) -> Task:
     return Task(
         name="script", folder=folder, kind="model", metric="val", unit="u", direction="lower",
         editable=("train.py",), tree_bytes=40_960, patch_bytes=40_960, patch_files=4,
+        literal_bytes=2048, novel_bytes=8192,
         budget=Budget("cpu_seconds", 1.0), artefact_bytes=1 << 20, memory_bytes=1 << 30,
         block=129, vocab=256, brief="", start=start, knobs_toml=None, knobs_path=None,
     )  # fmt: skip

@@ -79,6 +79,8 @@ def test_a_whole_task_is_loaded(folder: Path):
         tree_bytes=4096,
         patch_bytes=40960,
         patch_files=8,
+        literal_bytes=2048,
+        novel_bytes=8192,
         budget=Budget("cpu_seconds", 10.0),
         artefact_bytes=8388608,
         memory_bytes=2147483648,
