@@ -129,6 +129,13 @@ class SandboxedProcess:
                 return self._last_cpu_s  # it has just ended; the keeper is about to tell
         return self._last_cpu_s
 
+    def running_cpu_s(self) -> float | None:
+        """The same at this moment; None if it has ended and only its `ending` will tell."""
+        cpu_s = self.cpu_s()
+        if self.ending is not None:
+            return cpu_s
+        return None if self._pidfd is None or _has_exited(self._pidfd) else cpu_s
+
     def waited_s(self) -> float:
         """Seconds its first thread was ready to run and given no processor; 0 if not known."""
         try:
@@ -186,9 +193,7 @@ class SandboxedProcess:
         self._is_doomed = True
         if self._pidfd is None:
             return
-        exited = select.poll()
-        exited.register(self._pidfd, select.POLLIN)
-        if exited.poll(0):
+        if _has_exited(self._pidfd):
             return
         try:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
@@ -245,3 +250,10 @@ class SandboxedProcess:
         elif self.hand_over is None:
             cpu_s, held_bytes = float(record["cpu_s"]), int(record["held_bytes"])
             self.hand_over = HandOver(self._loop.time(), cpu_s, held_bytes)
+
+
+def _has_exited(pidfd: int) -> bool:
+    """Whether the process behind `pidfd` has exited."""
+    exited = select.poll()
+    exited.register(pidfd, select.POLLIN)
+    return bool(exited.poll(0))

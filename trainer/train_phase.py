@@ -1,8 +1,10 @@
 """One train phase as the executor watches it: clocks, caps, and what the attempt came to.
 
 The candidate's clock is read from outside every few hundredths of a second, and once more at the
-moment its artefact is complete (the harness then sleeps, so a late reading is still exact). Next:
-the `TrainResult` goes to whoever asked for the run.
+moment its artefact is complete (the harness then sleeps, so a late reading is still exact; of a
+process that ended meanwhile the kernel's last word counts). What has arrived is judged when the
+process is gone and its clock has stopped. Next: the `TrainResult` goes to whoever asked for the
+run.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from trainer.artefact import form_fault
+from trainer.artefact import content_fault, form_fault
+from trainer.errors import ExecutorError
 from trainer.experiment import GRACE, Isolation, Job, Outcome, TrainResult
 from trainer.launch import EXIT_ARTEFACT, EXIT_MEMORY
 from trainer.limits import THREADS
@@ -70,6 +75,8 @@ class TrainPhase:
         self._unseen_s = 0.0
         self._isolation: Isolation = "none"
         self._arrived_s: float | None = None
+        self._arrived_cpu_s: float | None = None
+        self._form_fault: str | None = None
         self._cpu_s = 0.0
         changed = process.changed.set
         try:
@@ -100,9 +107,13 @@ class TrainPhase:
             while end is None:
                 await process.wait(self._tick_s())
                 self._notice_gap()
+                if self._arrived_s is not None and self._form_fault is None:
+                    self._form_fault = await self._judge(form_fault)
                 end = self._end()
             over_s = self._loop.time()
             await self._bury()
+            if end.outcome == "ok" and (fault := await self._judge(content_fault)):
+                end = _End("invalid", "artefact", fault)
             artefact = self._artefact.keep() if end.outcome == "ok" else None
             begin = process.hand_over or HandOver(over_s, self._cpu_s, 0)
             return TrainResult(
@@ -127,11 +138,21 @@ class TrainPhase:
         while not self._log.is_ended and self._loop.time() < deadline:
             await self._process.wait(deadline - self._loop.time())
 
+    async def _judge(self, fault: Callable[[Path], str]) -> str:
+        """What is wrong with the bytes that have come; off the loop, and on nobody's clock."""
+        path = self._artefact.partial
+        try:
+            return await asyncio.to_thread(fault, path)
+        except OSError as error:
+            raise ExecutorError(
+                f"cannot read {path}: {error.strerror}; see to that disk"
+            ) from error
+
     def _on_artefact(self) -> None:
         """Something of the artefact has come; at its end the clock is read at once."""
         if self._artefact.is_ended and self._arrived_s is None:
             self._arrived_s = self._loop.time()
-            self._cpu_s = self._process.cpu_s()
+            self._arrived_cpu_s = self._process.running_cpu_s()
         self._process.changed.set()
 
     def _end(self) -> _End | None:
@@ -141,22 +162,30 @@ class TrainPhase:
         if full := self._artefact.fault or self._log.fault:
             raise full
         begin = process.hand_over
+        self._cpu_s = process.cpu_s()
         if self._artefact.is_too_large:
             return _End("invalid", "artefact", f"more than {self._job.artefact_bytes} bytes")
-        if self._arrived_s is not None and begin is not None:
-            fault = form_fault(self._artefact.partial)
-            if not fault:
+        if self._form_fault == "" and begin is not None:
+            if self._arrived_cpu_s is None and process.ending is not None:
+                self._arrived_cpu_s = process.ending.cpu_s
+            if self._arrived_cpu_s is not None and self._arrived_s is not None:
+                self._cpu_s = self._arrived_cpu_s
                 return self._overdrawn(self._cpu_s, self._arrived_s) or _FINE
-            if not process.is_gone and self._loop.time() > self._arrived_s + _LATE_ARTEFACT_S:
-                return _End("invalid", "artefact", fault)
-        if process.is_gone and self._arrived_s is not None:
+        if process.is_gone and self._form_fault is not None:
             return self._own_ending()
-        if self._arrived_s is None:
-            self._cpu_s = process.cpu_s()
         if begin is None:
             is_late = self._loop.time() > self._launched_s + _START_S
             return _End("interrupted", "lost", "the sandbox did not start") if is_late else None
-        return self._overdrawn(self._cpu_s, self._loop.time()) or self._too_much()
+        if end := self._overdrawn(self._cpu_s, self._loop.time()) or self._too_much():
+            return end
+        if self._form_fault and self._is_overdue():
+            return _End("invalid", "artefact", self._form_fault)
+        return None
+
+    def _is_overdue(self) -> bool:
+        """Whether it has lived on for long after it closed its artefact pipe half-way."""
+        is_living = not self._process.is_gone and self._arrived_s is not None
+        return is_living and self._loop.time() > (self._arrived_s or 0.0) + _LATE_ARTEFACT_S
 
     def _overdrawn(self, cpu_s: float, at_s: float) -> _End | None:
         """Whether the budget or the wall cap was exceeded by then."""
