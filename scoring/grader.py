@@ -108,8 +108,8 @@ class Grader(Protocol):
         """How many logits an answer has for each token."""
         ...
 
-    def open(self, heldout: Heldout, run_secret: bytes) -> Examination:
-        """Draw from the held-out splits what this run asks.
+    def open(self, division: Division, run_secret: bytes) -> Examination:
+        """Draw from the held-out splits what this run asks; the training text may help to choose.
 
         Raises:
             CorpusError: a split cannot be used.

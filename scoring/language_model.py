@@ -3,14 +3,15 @@
 Every block is `block` bytes: all but the last are asked, all but the first are targets and stay
 here. Every position is scored. Then prefixes of the same text are asked of a blind sandbox; where
 the two answers differ, the model has used bytes it must not see (later ones, other rows, earlier
-requests), and there is no score. What is asked is drawn in `scoring.block_draw`, the formula is in
-`scoring.log_loss`; the result goes through `scoring.worker` into a `scoring.verdict.Score`.
+requests), and there is no score. Which text is asked is drawn in `scoring.block_draw`, which
+positions blindly in `scoring.probe_draw`, the formula is in `scoring.log_loss`; the result goes
+through `scoring.worker` into a `scoring.verdict.Score`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -19,12 +20,13 @@ from numpy.typing import NDArray
 
 from scoring.block_draw import Request, draw, generator
 from scoring.errors import InvalidAnswersError
-from scoring.grader import Answerer, Examination, Heldout, Measured
-from scoring.log_loss import target_bits
+from scoring.grader import Answerer, Division, Examination, Logits, Measured, Tokens
+from scoring.log_loss import likely_bits, target_bits
+from scoring.ngram import NgramModel
+from scoring.probe_draw import Positions, Prefixes, Surprise, deal, draw_positions
 from scoring.verdict import Split
 
-_FIXED_LENGTHS = (1, 2, 3, 64, 127, 128)
-"""Prefix lengths every probe set has: the edges, an odd one, a power of two."""
+_BITS_PER_NAT = 1 / math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +39,74 @@ class ByteLanguageModel:
     blocks: int = 508
     """Blocks of every split: 64 KiB."""
     rows: int = 8
-    """Blocks asked together. Few, so that no two of one request come from one file."""
-    random_lengths: int = 12
-    """Prefix lengths drawn anew for every score, beside the fixed ones."""
+    """Rows asked together. Few, so that no two of one request come from one file."""
+    dev_probes: int = 512
+    """Positions asked blindly for a score on ``dev``. A model that looks ahead at the 0.1 % of
+    positions where its loss is highest is met with a probability above 0.99."""
+    vault_probes: int = 2048
+    """The same for ``vault`` and ``seal``, which decide more and are asked less often."""
+    edges: tuple[int, ...] = (1, 2, 3, 63, 64, 65, 127, 128)
+    """Lengths that are asked beyond that: the first and the last, and both sides of boundaries."""
+    edge_rows: int = 4
     logit_cap: float = 1e4
     tolerance_nats: float = 1e-3
     """How far two answers about one byte may lie apart. Rounding of an honest float32 model under
     other batch shapes stays below 1e-4 on CPU, also with absurdly large weights (2e-5 with ordinary
     ones). Half precision would not stay below it."""
+    unlikely_bits: float = 20.0
+    """Bytes less likely than 2^-20 are not told apart where whole distributions are compared."""
+    gain_bits: float = 0.002
+    """Most that the present future may gain per probe on average: a tenth of nanolm's sigma."""
 
-    def open(self, heldout: Heldout, run_secret: bytes) -> Examination:
+    def open(self, division: Division, run_secret: bytes) -> Examination:
         """Draw from all splits the blocks that this run asks, the same for all its scores."""
-        drawn: dict[Split, tuple[Request, ...]] = {}
+        reference = NgramModel(division.train)
+        drawn: dict[Split, _Drawn] = {}
         for split in get_args(Split):
-            files = heldout.get(split, {})
+            files = division.heldout.get(split, {})
             texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
             chance = generator(run_secret, f"blocks/{split}")
-            drawn[split] = draw(texts, self.blocks, self.block, self.rows, chance)
+            requests = draw(texts, self.blocks, self.block, self.rows, chance)
+            drawn[split] = _Drawn.of(requests, reference)
         return ByteExamination(self, drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What one split is asked; rows are numbered through all requests."""
+
+    requests: tuple[Request, ...]
+    text: Tokens
+    """uint8, shape (rows, block)."""
+    files: NDArray[np.intp]
+    """Shape (rows,): the file of each block."""
+    surprise: Surprise
+    """Shape (rows, block - 1): the reference's, of every target."""
+
+    @classmethod
+    def of(cls, requests: tuple[Request, ...], reference: NgramModel) -> _Drawn:
+        """Put the requests together."""
+        text = np.concatenate([request.blocks for request in requests])
+        files = np.concatenate([request.files for request in requests])
+        return cls(requests, text, files, reference.surprise(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What was answered about the blocks, as far as it is compared."""
+
+    bits: NDArray[np.float64]
+    """Shape (rows, time): -log2 p of every target."""
+    logits: Logits
+    """Shape (probes, vocab): the whole answer at the positions that are asked blindly."""
+    place: NDArray[np.intp]
+    """Shape (rows, time): index of a position into `logits`, where it is one of them."""
 
 
 class ByteExamination:
     """The drawn blocks of one run; implements `scoring.grader.Examination`, keeps no state."""
 
-    def __init__(
-        self, constants: ByteLanguageModel, drawn: Mapping[Split, tuple[Request, ...]]
-    ) -> None:
+    def __init__(self, constants: ByteLanguageModel, drawn: dict[Split, _Drawn]) -> None:
         self._constants = constants
         self._drawn = drawn
 
@@ -74,59 +118,61 @@ class ByteExamination:
         All blocks are answered before the first blind prefix is asked, so nothing that the blind
         sandbox is asked can have told the scored one where it will be compared.
         """
-        requests = self._drawn[split]
-        cap = self._constants.logit_cap
-        asked = (request.blocks[:, :-1] for request in requests)
-        bits = np.concatenate(
-            [
-                target_bits(logits, request.blocks[:, 1:], cap)
-                for request, logits in zip(requests, blocks.answers(asked), strict=True)
-            ]
+        drawn, constants = self._drawn[split], self._constants
+        count = constants.dev_probes if split == "dev" else constants.vault_probes
+        positions = draw_positions(
+            drawn.surprise, count, constants.edges, constants.edge_rows, chance
         )
-        text = np.concatenate([request.blocks for request in requests])
-        files = np.concatenate([request.files for request in requests])
-        probes = self._compare(text, files, bits, blind, chance)
-        return Measured(math.fsum(bits.ravel()) / bits.size, int(bits.size), probes)
+        prefixes = deal(positions, drawn.files, constants.rows, chance)
+        inside = self._ask_blocks(drawn.requests, positions, blocks)
+        self._ask_prefixes(prefixes, drawn.text, inside, blind)
+        bits = inside.bits
+        return Measured(math.fsum(bits.ravel()) / bits.size, int(bits.size), len(inside.logits))
 
-    def _compare(
-        self,
-        text: NDArray[np.uint8],
-        files: NDArray[np.intp],
-        bits: NDArray[np.float64],
-        blind: Answerer,
-        chance: np.random.Generator,
-    ) -> int:
-        """Ask prefixes blindly, compare with `bits`, return how many prefixes there were.
+    def _ask_blocks(
+        self, requests: Sequence[Request], positions: Positions, blocks: Answerer
+    ) -> _Inside:
+        """Ask every block; keep the loss of every position and whole answers at `positions`."""
+        bits = np.empty(positions.shape)
+        kept = np.empty((int(positions.sum()), self._constants.vocab), np.float32)
+        place = np.cumsum(positions).reshape(positions.shape) - 1
+        first = 0
+        asked = (request.blocks[:, :-1] for request in requests)
+        for request, logits in zip(requests, blocks.answers(asked), strict=True):
+            rows = slice(first, first + len(request.blocks))
+            bits[rows] = target_bits(logits, request.blocks[:, 1:], self._constants.logit_cap)
+            kept[place[rows][positions[rows]]] = logits[positions[rows]]
+            first = rows.stop
+        return _Inside(bits, kept, place)
+
+    def _ask_prefixes(
+        self, prefixes: Sequence[Prefixes], text: Tokens, inside: _Inside, blind: Answerer
+    ) -> None:
+        """Ask `prefixes` blindly and compare with what was answered inside the blocks.
 
         Lengths ascend, and none is sent before the last one is answered, so that a row which is
-        asked twice never shows its continuation first. The last byte of a prefix is the causality
-        probe; the others come with it and are compared too.
+        asked twice never shows its continuation first. At the last byte of a prefix, where nothing
+        of the future is left, the whole distributions are compared: of the score only the true
+        byte's part matters, but a model that uses what it must not see mostly moves the others too,
+        where the true byte was certain anyway. The bytes before it come with it, and of them the
+        true byte's loss is compared, which tells of other rows and earlier requests.
 
         Raises:
-            InvalidAnswersError: probe, where an answer about one true byte moved too far.
+            InvalidAnswersError: probe, where an answer moved too far, or all of them together.
         """
-        lengths = self._lengths(chance)
-        picks = [self._distinct_files(files, chance) for _ in lengths]
-        apart = self._constants.tolerance_nats / math.log(2)
-        for pick, length in zip(picks, lengths, strict=True):
-            (logits,) = blind.answers([text[pick, :length]])
-            blindly = target_bits(logits, text[pick, 1 : length + 1], self._constants.logit_cap)
-            if not np.abs(blindly - bits[pick, :length]).max() <= apart:
+        constants = self._constants
+        apart = constants.tolerance_nats * _BITS_PER_NAT
+        gained = 0.0
+        for part in prefixes:
+            rows, length = part.rows, part.length
+            (logits,) = blind.answers([text[rows, :length]])
+            blindly = target_bits(logits, text[rows, 1 : length + 1], constants.logit_cap)
+            lost = blindly - inside.bits[rows, :length]
+            whole = likely_bits(logits[:, -1], constants.unlikely_bits) - likely_bits(
+                inside.logits[inside.place[rows, length - 1]], constants.unlikely_bits
+            )
+            if not (np.abs(lost).max() <= apart and np.abs(whole).max() <= apart):
                 raise InvalidAnswersError("probe")
-        return sum(len(pick) for pick in picks)
-
-    def _lengths(self, chance: np.random.Generator) -> list[int]:
-        longest = self._constants.block - 1
-        fixed = [length for length in _FIXED_LENGTHS if length <= longest]
-        others = np.setdiff1d(np.arange(1, longest + 1), fixed)
-        count = min(self._constants.random_lengths, len(others))
-        drawn = chance.choice(others, size=count, replace=False)
-        return sorted([*fixed, *(int(length) for length in drawn)])
-
-    def _distinct_files(
-        self, files: NDArray[np.intp], chance: np.random.Generator
-    ) -> NDArray[np.intp]:
-        """Return up to `rows` random rows of different files."""
-        order = chance.permutation(len(files)).astype(np.intp)
-        _, first = np.unique(files[order], return_index=True)
-        return order[np.sort(first)[: self._constants.rows]]
+            gained += float(np.maximum(lost[:, -1], 0).sum())
+        if not gained <= constants.gain_bits * len(inside.logits):
+            raise InvalidAnswersError("probe")

@@ -46,6 +46,25 @@ def target_bits(logits: Logits, targets: Tokens, cap: float) -> NDArray[np.float
     return bits
 
 
+def likely_bits(logits: Logits, floor_bits: float) -> NDArray[np.float64]:
+    """Return -log2 p of every byte of the vocabulary, those beyond `floor_bits` cut to that.
+
+    Cut, because rounding grows with the distance from the likely bytes, and nothing else is there.
+
+    Args:
+        logits: float32, shape (rows, vocab), accepted by `target_bits` before.
+        floor_bits: Bits at which two unlikely bytes are alike.
+
+    Returns:
+        float64, shape (rows, vocab).
+    """
+    scaled = logits.astype(np.float64)
+    scaled -= scaled.max(axis=-1, keepdims=True)
+    total = np.log2(np.exp(scaled).sum(axis=-1, keepdims=True))
+    bits: NDArray[np.float64] = np.minimum(total - scaled * _BITS_PER_NAT, floor_bits)
+    return bits
+
+
 def _check(answer: Logits, cap: float) -> None:
     """Refuse NaN, infinities and logits beyond `cap`."""
     high, low = float(answer.max()), float(answer.min())

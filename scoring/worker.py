@@ -87,7 +87,7 @@ class Worker:
         self._grader = cast("grader.Grader", module.GRADER)
         division = split_data(Path(prepare.source))
         self.corpus = division.corpus
-        self._examination = self._grader.open(division.heldout, self._secret)
+        self._examination = self._grader.open(division, self._secret)
         _publish(division.train, Path(prepare.public))
         self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))
         verify(before, self._locked)

@@ -191,4 +191,4 @@ async def test_honest_start_of_the_task_trains_and_scores(
     assert f'\nOPTIMIZER = "{optimiser}"\n' in chosen
     (job.workspace / "train.py").write_text(chosen)
     found = await scored(executor, scorer, replace(job, budget=Budget("steps", 5)))
-    assert (found.score.outcome, found.score.probes) == ("ok", 144)
+    assert (found.score.outcome, found.score.probes) == ("ok", 544)

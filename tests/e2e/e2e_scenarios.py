@@ -31,7 +31,11 @@ def small_task(into: Path) -> Path:
     knobs.write_text("".join(t for t in tables if t.startswith(tuple(f"[{k}]" for k in KNOBS))))
     graded = grade.read_text()
     assert "ByteLanguageModel()" in graded
-    grade.write_text(graded.replace("ByteLanguageModel()", "ByteLanguageModel(blocks=64)"))
+    grade.write_text(
+        graded.replace(
+            "ByteLanguageModel()", "ByteLanguageModel(blocks=64, dev_probes=64, vault_probes=64)"
+        )
+    )
     return task
 
 

@@ -1,14 +1,17 @@
-"""Answering ends made of plain threads, for answers that no torch program would give."""
+"""Answering ends made of plain threads, for answers that no torch program would give; nanolm."""
 
+import importlib.util
 import os
 import sysconfig
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from scoring.answering import HEADER
+from scoring.grader import Division
 from scoring.scorer import Channel
 
 STDLIB = Path(sysconfig.get_paths()["stdlib"])
@@ -71,3 +74,14 @@ def answer_with(logits: Callable[[np.ndarray], np.ndarray]) -> Callable[[int, in
 def uniform(tokens: np.ndarray) -> np.ndarray:
     """Know nothing."""
     return np.zeros((*tokens.shape, 256), np.float32)
+
+
+@cache
+def nanolm_division() -> Division:
+    """Return this interpreter's library as nanolm divides it."""
+    spec = importlib.util.spec_from_file_location("nanolm_grade", NANOLM / "grade.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.prepare(STDLIB)
