@@ -186,6 +186,9 @@ class AttemptEnded:
     score_cpu_s: float
     start_s: float
     """Wall seconds from lease to hand-over."""
+    charge_s: float | None = None
+    """Device seconds it counts for, by `trainer.experiment.Budget.charge_s`; None in older ledgers,
+    where that was the CPU time of training."""
 
     @property
     def is_trained(self) -> bool:

@@ -274,6 +274,7 @@ class Scheduler:
             train_cpu_s=cpu_s,
             score_cpu_s=0.0,
             start_s=0.0,
+            charge_s=cpu_s,
         )
 
     def _verdict(
@@ -337,4 +338,5 @@ def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnd
         train_cpu_s=round(attempt.train.cpu_s, 3),
         score_cpu_s=round(attempt.scored.cpu_s, 3) if attempt.scored else 0.0,
         start_s=round(attempt.train.start_s, 4),
+        charge_s=round(attempt.train.charge_s, 3),
     )

@@ -85,7 +85,7 @@ class SpendShown:
     """What the run consumed."""
 
     device_seconds: float
-    """Training CPU seconds and the budget of lost attempts, baseline left out."""
+    """The charge of all attempts, the budget of lost ones included, baseline left out."""
     baseline_device_seconds: float
     score_cpu_s: float
     """CPU seconds of answering processes, baseline included."""

@@ -17,6 +17,8 @@ Isolation = Literal["full", "partial", "none"]
 
 GRACE = 1.02
 """The artefact must have arrived by budget + 2 %."""
+WALL_SHARE = 0.8
+"""A candidate that takes longer by the wall than by its processor is charged this much of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,17 @@ class Budget:
     def wall_cap_s(self) -> float:
         """Wall seconds after which a job is killed whatever its clock says."""
         return 300.0 if self.kind == "steps" else 3 * self.amount + 5
+
+    def charge_s(self, cpu_s: float, wall_s: float) -> float:
+        """Device seconds that a train phase costs whoever asked for it.
+
+        Of CPU seconds the larger of the processor's time and `WALL_SHARE` of the wall's, so that
+        holding a slot while waiting for a quiet machine is not free; the budget's limit is on the
+        processor alone. A leased device is paid by the wall, steps by the processor.
+        """
+        if self.kind == "device_seconds":
+            return wall_s
+        return cpu_s if self.kind == "steps" else max(cpu_s, WALL_SHARE * wall_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,9 @@ class TrainResult:
     cpu_s: float
     """Seconds of the candidate's CPU from hand-over to the last artefact byte."""
     wall_s: float
+    charge_s: float
+    """What it costs whoever asked for it, by `Budget.charge_s`; moments in which our own side stood
+    still are left out."""
     start_s: float
     """Wall seconds from request to hand-over: what the warm start costs."""
     artefact: Path | None

@@ -116,12 +116,14 @@ class TrainPhase:
                 end = _End("invalid", "artefact", fault)
             artefact = self._artefact.keep() if end.outcome == "ok" else None
             begin = process.hand_over or HandOver(over_s, self._cpu_s, 0)
+            cpu_s, wall_s = max(0.0, self._cpu_s - begin.cpu_s), over_s - begin.at_s
             return TrainResult(
                 outcome=end.outcome,
                 reason=end.reason,
                 detail=end.detail,
-                cpu_s=max(0.0, self._cpu_s - begin.cpu_s),
-                wall_s=over_s - begin.at_s,
+                cpu_s=cpu_s,
+                wall_s=wall_s,
+                charge_s=self._job.budget.charge_s(cpu_s, max(0.0, wall_s - self._unseen_s)),
                 start_s=begin.at_s - self._requested_s,
                 artefact=artefact,
                 isolation=isolation,

@@ -59,7 +59,7 @@ class Researcher:
     experiments: int
     """Experiments charged to it, reproductions included."""
     device_seconds: float
-    """Training CPU seconds and the wall of lost attempts charged to it."""
+    """The charge of all attempts on its account."""
     posts: int
     hypotheses: int
     improved: int

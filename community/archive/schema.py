@@ -43,6 +43,8 @@ _VIEWS: dict[str, tuple[str, tuple[str, ...]]] = {
     "frontier": ("frontier_moved", ("commit", "hypothesis", "score")),
 }
 
+_ENDED = ("outcome", "reason", "train_cpu_s", "score_cpu_s", "start_s", "train_us", "answer_us")
+
 
 def _field(name: str, path: str = "") -> str:
     return f"json_extract(body, '$.{path or name}') AS \"{name}\""
@@ -105,7 +107,18 @@ def m002_views(db: Database) -> None:
         " ORDER BY s.seq DESC LIMIT 1) AS status"
         " FROM events WHERE kind = 'posted' AND json_extract(body, '$.body.kind') = 'hypothesis'",
     )
-    ended = ("outcome", "reason", "train_cpu_s", "score_cpu_s", "start_s", "train_us", "answer_us")
+    _create_attempts(db, _ENDED)
+
+
+@ledger_migrations()
+def m003_charges(db: Database) -> None:
+    """Show what an attempt is charged; in older ledgers the column is empty: its CPU time."""
+    db.view("attempts").drop()
+    _create_attempts(db, (*_ENDED, "charge_s"))
+
+
+def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
+    """Create the view of attempts, with these fields of their ends."""
     db.create_view(
         "attempts",
         "SELECT s.seq, s.at_us, "  # noqa: S608 - names are constants above
@@ -121,7 +134,7 @@ def m002_views(db: Database) -> None:
     )
 
 
-_KNOWN = frozenset({m001_events.__name__, m002_views.__name__})
+_KNOWN = frozenset(step.__name__ for step in (m001_events, m002_views, m003_charges))
 
 
 def check_identity(db: Database, name: str) -> None:

@@ -109,7 +109,7 @@ class RunState:
         self.cut_off_attempts = 0
         """Attempts that the run's own stop ended; not among the lost ones."""
         self.device_seconds = 0.0
-        """Training CPU seconds plus the charge of lost attempts, baseline runs left out."""
+        """The charge of all attempts, baseline runs left out."""
         self.baseline_device_seconds = 0.0
         self._readable: defaultdict[str, set[str]] = defaultdict(set)
         self._by_verdict: list[ExperimentState] = []
@@ -362,6 +362,7 @@ class RunState:
         return self.spend.setdefault(experiment.queued.charged_to, SpendState())
 
     def _charge(self, experiment: ExperimentState, seconds: float) -> None:
+        self._spend(experiment).device_seconds += seconds
         if experiment.is_baseline:
             self.baseline_device_seconds += seconds
         else:

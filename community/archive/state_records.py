@@ -125,8 +125,14 @@ class AttemptState:
 
     @property
     def charge_s(self) -> float:
-        """Device seconds it costs: training CPU seconds, or the whole budget of a lost one."""
-        return self.lost_s if self.ended is None else self.ended.train_cpu_s
+        """Device seconds it counts for, in every sum and limit: the one place that says so.
+
+        What the ledger says; the CPU time of training where an older one does not; the whole budget
+        of a lost one.
+        """
+        if self.ended is None:
+            return self.lost_s
+        return self.ended.train_cpu_s if self.ended.charge_s is None else self.ended.charge_s
 
 
 @dataclass(slots=True)
@@ -183,11 +189,8 @@ class SpendState:
     score_cpu_s: float = 0.0
     lost_s: float = 0.0
     """What attempts that were lost are charged."""
-
-    @property
-    def device_seconds(self) -> float:
-        """What counts against a limit in device seconds."""
-        return self.train_cpu_s + self.lost_s
+    device_seconds: float = 0.0
+    """What counts against a limit in device seconds: the charge of all attempts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class ScriptedExecutor:
         artefact = job.folder / "artefact.safetensors"
         artefact.write_text(text)
         return TrainResult(
-            outcome, "" if outcome == "ok" else "crash", "", 1.0, 1.0, 0.01,
+            outcome, "" if outcome == "ok" else "crash", "", 1.0, 1.5, 1.2, 0.01,
             artefact if outcome == "ok" else None, "full",
         )  # fmt: skip
 

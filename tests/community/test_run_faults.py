@@ -139,7 +139,7 @@ async def test_an_interrupted_attempt_is_charged_no_more_than_its_wall(
         home.institution.leave()
     (attempt,) = chronicle.state.experiments["e0001"].attempts
     assert attempt.ended is not None
-    assert attempt.ended.train_cpu_s == pytest.approx(1.02)
+    assert attempt.ended.train_cpu_s == attempt.charge_s == pytest.approx(1.02)
     assert chronicle.state.cut_off_attempts == 1
 
 

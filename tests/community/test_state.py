@@ -57,6 +57,27 @@ def test_fold_charges_a_lost_attempt_once(state: RunState) -> None:
     assert state.baseline_device_seconds == 16.0
 
 
+def test_a_charge_counts_and_an_older_ledger_without_one_counts_cpu() -> None:
+    """Whole run, spend and agent count the charge; where no charge was written, the CPU time."""
+    told = rows()
+    state = RunState.from_rows(told)
+    charged = RunState.from_rows(
+        dataclasses.replace(
+            row, event=dataclasses.replace(row.event, charge_s=row.event.train_cpu_s + 1.5)
+        )
+        if isinstance(row.event, ev.AttemptEnded)
+        else row
+        for row in told
+    )
+    ends = [a for e in state.experiments.values() for a in e.attempts if a.ended is not None]
+    assert len(ends) == 7
+    assert state.spend["ben"].device_seconds == 24.0 + 10.0
+    assert charged.spend["ben"].device_seconds == 24.0 + 10.0 + 3 * 1.5
+    assert charged.device_seconds - state.device_seconds == 5 * 1.5
+    assert charged.baseline_device_seconds - state.baseline_device_seconds == 2 * 1.5
+    assert charged.spend["ben"].train_cpu_s == state.spend["ben"].train_cpu_s
+
+
 def test_fold_of_a_killed_run_has_running_attempts_until_it_resumes() -> None:
     """Before RunResumed the attempt is running; after it the experiment waits for attempt 2."""
     told = rows()

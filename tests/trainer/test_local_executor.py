@@ -124,6 +124,36 @@ async def test_sleeping_candidate_is_killed_at_the_wall_cap(run_trial: RunTrial)
     assert 5 < trial.result.wall_s < 7
 
 
+@pytest.mark.parametrize(
+    ("budget", "body", "share"),
+    [
+        (Budget("cpu_seconds", 5), "import time\ntime.sleep(0.5)", 0.8),
+        (Budget("steps", 5), "import time\ntime.sleep(0.5)", None),
+        (Budget("device_seconds", 5), "import time\ntime.sleep(0.5)", 1.0),
+    ],
+    ids=["cpu", "steps", "device"],
+)
+async def test_waiting_is_charged_and_does_not_count_as_work(
+    run_trial: RunTrial, budget: Budget, body: str, share: float | None
+):
+    """A candidate that sleeps is charged 0.8 of the wall, of a device all, of steps its CPU."""
+    result = (await run_trial(train_body(body), budget=budget)).result
+    assert (result.outcome, result.reason) == ("ok", "")
+    assert result.wall_s > 0.5
+    assert result.cpu_s < 0.4
+    assert result.charge_s == (result.cpu_s if share is None else share * result.wall_s)
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "wall_s", "charge_s"), [(10.0, 10.1, 10.0), (10.0, 20.0, 16.0), (8.0, 10.0, 8.0)]
+)
+async def test_the_charge_is_the_larger_of_processor_and_most_of_the_wall(
+    cpu_s: float, wall_s: float, charge_s: float
+):
+    """An honest run on a quiet machine is charged its CPU time, one that waits twice more."""
+    assert Budget("cpu_seconds", 10).charge_s(cpu_s, wall_s) == charge_s
+
+
 async def test_gigabytes_of_output_are_capped(run_trial: RunTrial, job: Job):
     """Output beyond the cap is dropped, the job goes on, and the file says how much was lost."""
     body = "chunk = b'x' * (1 << 20)\nfor _ in range(1024): os.write(1, chunk)\nprint('end')"
