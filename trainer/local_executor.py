@@ -46,6 +46,9 @@ class LocalExecutor:
             say ``none``, whatever is left.
     """
 
+    phase = TrainPhase
+    """What watches an attempt; the attack suite puts weaker ones here."""
+
     def __init__(
         self,
         hidden: Iterable[str] = (),
@@ -118,7 +121,7 @@ class LocalExecutor:
                 # duplicates: the stack closes the originals, the streams own theirs
                 ends = os.dup(artefact_in), os.dup(log_in)
                 stack.close()
-                phase = TrainPhase(job, process, *ends, requested_s)
+                phase = self.phase(job, process, *ends, requested_s)
                 return await phase.run(self._reported(isolation))
             finally:
                 await self._finish(process)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from community.cli import machine_commands, result_commands, run_command
+from community.cli import attack_command, machine_commands, result_commands, run_command
 from community.cli.failures import ReportingGroup
 
 _ABOUT = """
@@ -47,6 +47,7 @@ def application() -> typer.Typer:
     app.command("report")(result_commands.report)
     app.command("export")(result_commands.export)
     app.command("watch")(result_commands.watch)
+    app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
     scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)

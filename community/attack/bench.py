@@ -1,0 +1,114 @@
+"""A bench: the parts that admit, train and score a candidate, put together for one lab.
+
+They are the production parts, except where a block is off. What it does follows the scheduler's
+path: patch policy, workspace, train phase, score phase, all on one leased slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from community.attack.bait import Bait
+from community.attack.weak.unlocked import Unlocked
+from community.score_phase import ScorePhase
+from scoring.verdict import Split
+from trainer.errors import PatchRefusedError
+from trainer.executor import Executor
+from trainer.experiment import Budget, Job, TrainResult
+from trainer.gpu_pool import GpuPool
+from trainer.task import Task
+from trainer.train_phase import LOG_NAME
+from trainer.workspace import write_workspace
+
+STEPS = Budget("steps", 6)
+"""Enough that a model differs from its start, and few enough for a table of sixty rows."""
+SEED = 11
+
+Admit = Callable[[Task, Mapping[str, bytes]], dict[str, bytes]]
+"""Turns a change into a tree, or raises PatchRefusedError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one candidate came to."""
+
+    outcome: str
+    """As in a verdict."""
+    reason: str
+    """The patch policy's rule, the train phase's reason or the score's; empty when ok."""
+    score: float | None
+    log: str
+    """What it printed while training."""
+    train: TrainResult | None
+    """None if the patch was refused."""
+    cpu_s: float
+    """What the train phase says it used."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """The parts of one lab."""
+
+    task: Task
+    folder: Path
+    """Job folders go here."""
+    data: Path
+    """Training data."""
+    bait: Bait
+    pool: GpuPool
+    admit: Admit
+    executor: Executor
+    phase: ScorePhase
+    unlocked: Unlocked
+    sigma: float
+    """Spread of the start's scores over seeds at these steps."""
+    numbers: itertools.count[int]
+    """Job folders are numbered through all benches of a lab."""
+
+    async def attempt(
+        self,
+        name: str,
+        change: Mapping[str, bytes],
+        *,
+        split: Split | None = None,
+        budget: Budget = STEPS,
+        seed: int = SEED,
+        memory_bytes: int | None = None,
+    ) -> Attempt:
+        """Admit, train and (given a split) score a change, as the scheduler would.
+
+        Raises:
+            ExecutorError: the sandbox itself is broken.
+            LockBrokenError: a locked file changed.
+        """
+        try:
+            tree = await asyncio.to_thread(self.admit, self.task, change)
+        except PatchRefusedError as error:
+            return Attempt("invalid", error.rule, None, "", None, 0.0)
+        words = re.sub(r"[^a-z0-9]+", "-", name.lower())
+        folder = self.folder / "jobs" / f"{words}-{next(self.numbers)}"
+        workspace = write_workspace(tree, folder / "tree")
+        job = Job(
+            job_id=folder.name,
+            attempt=1,
+            workspace=workspace,
+            data=self.data,
+            folder=folder,
+            seed=seed,
+            budget=budget,
+            memory_bytes=memory_bytes or self.task.memory_bytes,
+            artefact_bytes=self.task.artefact_bytes,
+        )
+        async with self.pool.lease() as lease:
+            train = await self.executor.train(job, lease)
+            log = (folder / LOG_NAME).read_text(errors="replace")
+            if train.artefact is None or split is None:
+                return Attempt(train.outcome, train.reason, None, log, train, train.cpu_s)
+            scored = await self.phase.score(train.artefact, workspace, split, lease)
+        score = scored.score
+        return Attempt(score.outcome, score.reason, score.value, log, train, train.cpu_s)

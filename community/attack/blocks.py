@@ -1,0 +1,39 @@
+"""The defence blocks, as a closed list: each a mechanism of its own that some attack alone reaches.
+
+A block is switched off nowhere in production code. `community.attack.weak` holds, for each name
+here, the part that a hurried builder would have put in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+Block = Literal[
+    "files",
+    "network",
+    "processes",
+    "syscalls",
+    "limits",
+    "clock",
+    "answers",
+    "formula",
+    "probe",
+    "separation",
+]
+
+MEANINGS: Final[Mapping[Block, str]] = {
+    "files": "a sandbox sees the files it was given, by name, and no others",
+    "network": "a sandbox has no network and may not open a socket",
+    "processes": "a sandbox sees, signals and traces no process but its own",
+    "syscalls": "the kernel carries out listed calls only: no fork, exec, locks, cache queries",
+    "limits": "memory, disk and threads of a job are bounded by the kernel and a watchdog",
+    "clock": "processor time is read from outside, until the last byte of the artefact has come",
+    "answers": "an answer is exactly the floats asked for, in time, finite and in range",
+    "formula": "the scorer normalises and computes the number; what a candidate says is not read",
+    "probe": "answers to blind prefixes must equal the answers inside whole blocks",
+    "separation": "blocks and blind prefixes are answered by two sandboxes that share nothing",
+}
+"""What each block does, in one line."""
+
+BLOCKS: Final[tuple[Block, ...]] = get_args(Block)

@@ -1,0 +1,153 @@
+"""The lab: opens benches for one task, with all blocks in place or with some of them off.
+
+What all benches share is made once: bait, slots, training data, the run secret, the process that
+scores without a lock. Scorer and warm parent of the full lock live as long as the lab; those of a
+weaker bench end with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import shutil
+import statistics
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from sysconfig import get_paths
+
+from community.attack.bait import Bait, laid_out
+from community.attack.bench import SEED, STEPS, Bench
+from community.attack.blocks import Block
+from community.attack.trees import start_of
+from community.attack.weak.parts import Weakness, together
+from community.attack.weak.unlocked import Unlocked
+from scoring.scorer import Scorer
+from trainer.devices import find_slots
+from trainer.gpu_pool import GpuPool
+from trainer.local_executor import LocalExecutor
+from trainer.task import ENTRY, Task
+
+_SPREAD_SEEDS = 4
+"""Seeds of the start, at the suite's few steps, from which sigma is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every bench of a lab stands on."""
+
+    task: Task
+    folder: Path
+    bait: Bait
+    pool: GpuPool
+    source: Path
+    data: Path
+    run_secret: bytes
+    unlocked: Unlocked
+    sigma: float
+    numbers: itertools.count[int]
+
+
+class Lab:
+    """One task, ready to be attacked; made by `open_lab`."""
+
+    def __init__(self, ground: _Ground, scorer: Scorer, executor: LocalExecutor) -> None:
+        self._ground = ground
+        self._scorer = scorer
+        self._executor = executor
+        self._copies = 0
+
+    @property
+    def task(self) -> Task:
+        """Whose lock is attacked."""
+        return self._ground.task
+
+    @property
+    def production(self) -> Bench:
+        """A bench with every block in place."""
+        return self._bench(Weakness(), self._scorer, self._executor)
+
+    @asynccontextmanager
+    async def bench(self, off: Iterable[Block]) -> AsyncIterator[Bench]:
+        """Open a bench on which the blocks `off` are replaced by weak parts."""
+        weakness = together(off)
+        async with AsyncExitStack() as stack:
+            scorer, executor = self._scorer, self._executor
+            if weakness.grade:
+                scorer = await _scorer(self._ground, self._weak_copy(weakness.grade), stack)
+            if weakness.without or weakness.executor is not LocalExecutor:
+                hidden = scorer.corpus.hidden
+                executor = weakness.executor(hidden=hidden, without=weakness.without)
+                await stack.enter_async_context(executor)
+            yield self._bench(weakness, scorer, executor)
+
+    def _bench(self, weakness: Weakness, scorer: Scorer, executor: LocalExecutor) -> Bench:
+        ground = self._ground
+        return Bench(
+            task=ground.task,
+            folder=ground.folder,
+            data=ground.data,
+            bait=ground.bait,
+            pool=ground.pool,
+            admit=weakness.admit,
+            executor=executor,
+            phase=weakness.phase(executor, scorer, ground.task, STEPS),
+            unlocked=ground.unlocked,
+            sigma=ground.sigma,
+            numbers=ground.numbers,
+        )
+
+    def _weak_copy(self, change: str) -> Path:
+        """Copy the task's locked folder and append `change` to its grade.py."""
+        self._copies += 1
+        locked = self._ground.folder / f"weak-{self._copies}" / "locked"
+        shutil.copytree(self.task.locked, locked)
+        with (locked / "grade.py").open("a") as stream:
+            stream.write(change)
+        return locked
+
+
+@asynccontextmanager
+async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
+    """Open a lab for `task` in the empty folder `folder`.
+
+    Raises:
+        SandboxUnavailableError: this machine gives no isolation worth attacking.
+        ScorerStartError, CorpusError: the task's own grader cannot be used.
+    """
+    source, data, run_secret = Path(get_paths()["stdlib"]), folder / "data", secrets.token_bytes(32)
+    unlocked = Unlocked(task.locked, source, data, run_secret)
+    async with AsyncExitStack() as stack:
+        ground = _Ground(
+            task=task,
+            folder=folder,
+            bait=stack.enter_context(laid_out(folder)),
+            pool=GpuPool(find_slots("auto", device="cpu")),
+            source=source,
+            data=data,
+            run_secret=run_secret,
+            unlocked=unlocked,
+            sigma=1.0,
+            numbers=itertools.count(),
+        )
+        scorer = await _scorer(ground, task.locked, stack)
+        stack.push_async_callback(unlocked.aclose)
+        executor = await stack.enter_async_context(LocalExecutor(hidden=scorer.corpus.hidden))
+        ground = replace(ground, sigma=await _spread(task, unlocked))
+        yield Lab(ground, scorer, executor)
+
+
+async def _scorer(ground: _Ground, locked: Path, stack: AsyncExitStack) -> Scorer:
+    """Start a scorer, to be ended with `stack`."""
+    scorer = await Scorer.start(locked, ground.source, ground.data, ground.run_secret)
+    stack.push_async_callback(scorer.aclose)
+    return scorer
+
+
+async def _spread(task: Task, unlocked: Unlocked) -> float:
+    """Return sigma: the spread of the start's scores over seeds."""
+    tree = {**task.start, ENTRY: start_of(task).encode()}
+    seeds = range(SEED, SEED + _SPREAD_SEEDS)
+    scores = [await unlocked.score(tree, seed, int(STEPS.amount), "dev") for seed in seeds]
+    return statistics.stdev(score for score in scores if score is not None)
