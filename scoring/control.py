@@ -21,14 +21,15 @@ _DESCRIPTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Client to worker, first: build the corpus and get ready."""
+    """Client to worker, first: build the corpus and get ready.
+
+    One descriptor goes with it, which gets the training data.
+    """
 
     locked: str
     """The task's locked folder."""
     source: str
     """The folder whose text is split."""
-    public: str
-    """Folder that gets the training data."""
     run_secret: str
     """Hexadecimal; goes through the socket because others can read arguments and environments."""
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scoring import lock
-from scoring.control import Prepare
 from scoring.errors import ScorerClosedError, ScorerStartError, WorkerLostError
 from scoring.grader import Corpus
 from scoring.verdict import Score, Split
-from scoring.worker_process import WorkerProcess
+from scoring.worker_process import Place, WorkerProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,29 @@ class Channel:
 class Scorer:
     """A client of one worker process at a time; made by `Scorer.start`."""
 
-    def __init__(self, prepare: Prepare, worker: WorkerProcess) -> None:
-        self._prepare = prepare
+    def __init__(self, place: Place, run_secret: bytes, worker: WorkerProcess) -> None:
+        self._place = place
+        self._run_secret = run_secret
         self._worker = worker
         self._starting = asyncio.Lock()
         self._is_closed = False
         self.corpus: Corpus = worker.ready.corpus
         """What the data was split into."""
-        self.manifest: dict[str, str] = worker.ready.manifest
+        self.manifest: dict[str, str] = worker.manifest
         """What decides scores, entry by entry."""
         self.lock_hash: str = lock.lock_hash(self.manifest)
         """Scores compare only under one such hash."""
 
     @classmethod
-    async def start(cls, locked: Path, source: Path, public: Path, run_secret: bytes) -> Scorer:
+    async def start(
+        cls,
+        locked: Path,
+        source: Path,
+        public: Path,
+        run_secret: bytes,
+        *,
+        beside: Mapping[str, Path] | None = None,
+    ) -> Scorer:
         """Start a worker and wait until the data is split and read.
 
         Args:
@@ -56,6 +65,7 @@ class Scorer:
             source: The folder whose text the task splits (nanolm: the standard library's).
             public: Folder that gets the training data; made if it is missing.
             run_secret: Decides which held-out bytes count; the same for all scores of a run.
+            beside: Further files that decide scores, by their name in the manifest.
 
         Raises:
             CorpusTooSmallError: `source` does not hold enough text.
@@ -63,8 +73,13 @@ class Scorer:
 
         Cancellation: the worker is killed.
         """
-        prepare = _preparation(locked, source, public, run_secret)
-        return cls(prepare, await WorkerProcess.start(prepare))
+        place = Place.of(locked, source, public, beside or {})
+        return cls(place, run_secret, await WorkerProcess.start(place, run_secret))
+
+    @property
+    def has_own_user(self) -> bool:
+        """Whether the present worker runs as a user of its own, who owns nothing."""
+        return self._worker.has_own_user
 
     @property
     def worker_pid(self) -> int:
@@ -121,21 +136,11 @@ class Scorer:
                 raise ScorerClosedError("the scorer is closed; start a new one")
             if not self._worker.is_alive:
                 await self._worker.aclose()
-                worker = await WorkerProcess.start(self._prepare)
+                worker = await WorkerProcess.start(self._place, self._run_secret)
                 try:
-                    lock.compare(self.manifest, worker.ready.manifest)
+                    lock.compare(self.manifest, worker.manifest)
                 except BaseException:
                     await worker.aclose()
                     raise
                 self._worker = worker
             return self._worker
-
-
-def _preparation(locked: Path, source: Path, public: Path, run_secret: bytes) -> Prepare:
-    """Put absolute paths into the worker's first message: it has no working folder to rely on."""
-    return Prepare(
-        locked=os.path.abspath(locked),
-        source=os.path.abspath(source),
-        public=os.path.abspath(public),
-        run_secret=run_secret.hex(),
-    )

@@ -1,7 +1,8 @@
 """The scorer's worker process: the only one that reads held-out data and computes scores.
 
-Started by `scoring.worker_process` as ``python -I`` with an all but empty environment and one
-control socket. It splits the data, publishes the training part, keeps the rest in memory only, and
+Started by `scoring.worker_process` as ``python -I`` from a private copy of our sources and the
+task's, under a user of its own where that is possible, with an all but empty environment and one
+control socket. It splits the data, hands out the training part, keeps the rest in memory only, and
 serves any number of scores at the same time, one thread each. It imports numpy, never torch, and
 never code of a candidate. A fault of its own answers ``scorer_failed``, never a bad score.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from scoring import control, grader
+from scoring import control, grader, own_user
 from scoring.block_draw import generator
 from scoring.control import Ask, Broken, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
@@ -35,6 +36,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main(descriptor: int) -> None:
     """Serve the control socket `descriptor` until its other end closes."""
+    own_user.withdraw()
     sys.dont_write_bytecode = True  # a __pycache__ must not appear in a task's locked folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the client decides when to end, and says so
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -42,7 +44,7 @@ def main(descriptor: int) -> None:
     first = control.receive(link)
     if first is None or not isinstance(first[0], Prepare):
         return
-    worker = _get_ready(link, first[0])
+    worker = _get_ready(link, first[0], *first[1])
     while worker is not None:
         received = control.receive(link)
         if received is None:
@@ -54,10 +56,10 @@ def main(descriptor: int) -> None:
     os._exit(0)  # threads that still wait for answers have nobody left to tell
 
 
-def _get_ready(link: socket.socket, prepare: Prepare) -> Worker | None:
+def _get_ready(link: socket.socket, prepare: Prepare, public: int) -> Worker | None:
     """Split, publish, read; say how it went."""
     try:
-        worker = Worker(link, prepare)
+        worker = Worker(link, prepare, public)
     except CorpusTooSmallError as error:
         control.send(
             link,
@@ -67,6 +69,7 @@ def _get_ready(link: socket.socket, prepare: Prepare) -> Worker | None:
         traceback.print_exc()
         control.send(link, Refused(f"{type(error).__name__}: {error}"))
     else:
+        own_user.renounce()
         control.send(link, Ready(worker.corpus, worker.manifest))
         return worker
     return None
@@ -75,7 +78,7 @@ def _get_ready(link: socket.socket, prepare: Prepare) -> Worker | None:
 class Worker:
     """A loaded grader with its held-out data, and the threads that score."""
 
-    def __init__(self, link: socket.socket, prepare: Prepare) -> None:
+    def __init__(self, link: socket.socket, prepare: Prepare, public: int) -> None:
         """Prepare the data; held-out text never touches a disk."""
         self._link = link
         self._locked = Path(prepare.locked)
@@ -88,7 +91,7 @@ class Worker:
         division = split_data(Path(prepare.source))
         self.corpus = division.corpus
         self._examination = self._grader.open(division, self._secret)
-        _publish(division.train, Path(prepare.public))
+        _publish(division.train, public)
         self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))
         verify(before, self._locked)
 
@@ -154,12 +157,7 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
-def _publish(train: bytes, public: Path) -> None:
-    """Write ``train.bin``; one that is already there and the same is left alone."""
-    public.mkdir(parents=True, exist_ok=True)
-    target = public / "train.bin"
-    if target.is_file() and target.read_bytes() == train:
-        return
-    fresh = target.with_suffix(".new")
-    fresh.write_bytes(train)
-    fresh.replace(target)
+def _publish(train: bytes, public: int) -> None:
+    """Hand the training text to the client, which alone may write files."""
+    with open(public, "wb") as file:
+        file.write(train)

@@ -1,7 +1,8 @@
 """The client's end of one worker process: start it, talk to it, notice its death, end it.
 
-One object is one process; `scoring.scorer` replaces it when it dies. The worker's life hangs on the
-control socket: when this end closes, for whatever reason, the worker exits.
+One object is one process with its private copy of the code; `scoring.scorer` replaces it when it
+dies. The worker's life hangs on the control socket: when this end closes, for whatever reason, the
+worker exits. The files the copy was made of are checked here, before and after each score.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ import socket
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from scoring import control
+from scoring import control, lock, own_user
 from scoring.control import Ask, Broken, Message, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import (
     CorpusTooSmallError,
@@ -24,6 +28,7 @@ from scoring.errors import (
     ScorerStartError,
     WorkerLostError,
 )
+from scoring.private_copy import PrivateCopy
 from scoring.verdict import Score, Split
 
 _START_S = 60.0
@@ -34,21 +39,43 @@ _END_S = 1.0
 """An idle worker exits within milliseconds of the socket's end; after this it is killed."""
 _COMPLAINT_BYTES = 2000
 
-_ROOT = str(Path(__file__).parents[1])
 _LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from scoring.worker import main; main(int(sys.argv[2]))"
 )
-"""-I hides the working folder and PYTHONPATH, so the package's place is told by argument."""
+"""-I hides the working folder and PYTHONPATH, so the copy's place is told by argument; -B leaves
+the copy as it is."""
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Nothing else: no key, no path, no locale of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker's files are, and where its training data goes."""
+
+    locked: Path
+    """The task's locked folder."""
+    source: Path
+    """The folder whose text is split."""
+    public: Path
+    """Folder that gets ``train.bin``; made if it is missing."""
+    beside: Mapping[str, Path]
+    """Further files that decide scores, by their name in the manifest; checked, not copied."""
+
+    @classmethod
+    def of(cls, locked: Path, source: Path, public: Path, beside: Mapping[str, Path]) -> Place:
+        """Name all of it by absolute paths: a worker has no working folder to rely on."""
+        return cls(locked.absolute(), source.absolute(), public.absolute(), dict(beside))
 
 
 class WorkerProcess:
     """A running worker; made by `WorkerProcess.start`."""
 
-    def __init__(self, process: Process, link: socket.socket, stderr: IO[bytes]) -> None:
+    def __init__(
+        self, process: Process, link: socket.socket, stderr: IO[bytes], copy: PrivateCopy
+    ) -> None:
         self._process = process
+        self._copy = copy
         self._link = link
         self._stderr = stderr
         self._numbers = itertools.count(1)
@@ -56,27 +83,36 @@ class WorkerProcess:
         self._first: asyncio.Future[Message | None] = asyncio.get_running_loop().create_future()
         self._is_lost = False
         self._is_ended = False
+        self._place: Place
         self.ready: Ready
         """What it said when it was ready."""
+        self.manifest: dict[str, str]
+        """What decides its scores, entry by entry."""
         asyncio.get_running_loop().add_reader(link, self._read)
 
     @classmethod
-    async def start(cls, prepare: Prepare) -> WorkerProcess:
-        """Start a worker and wait until it is ready.
+    async def start(cls, place: Place, run_secret: bytes) -> WorkerProcess:
+        """Start a worker on a private copy of the code and wait until it is ready.
 
         Raises:
             CorpusTooSmallError: the source does not suffice.
+            LockBrokenError: a file changed while it was copied.
             ScorerStartError: it cannot get ready; the message ends with what it said last.
 
         Cancellation: the worker is killed.
         """
+        try:
+            copy = PrivateCopy.make(place.locked)
+        except OSError as error:
+            raise ScorerStartError(f"the scorer's code cannot be copied: {error}") from error
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         with theirs:
             try:
+                where = (str(copy.folder), str(theirs.fileno()))
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", "-c", _LAUNCH, _ROOT, str(theirs.fileno())),
+                    *(sys.executable, "-I", "-B", "-c", _LAUNCH, *where),
                     pass_fds=(theirs.fileno(),),
                     env=_ENVIRONMENT,
                     stdin=DEVNULL,
@@ -86,10 +122,11 @@ class WorkerProcess:
             except BaseException:
                 ours.close()
                 stderr.close()
+                copy.remove()
                 raise
-        worker = cls(process, ours, stderr)
+        worker = cls(process, ours, stderr, copy)
         try:
-            worker.ready = await worker._get_ready(prepare)
+            await worker._begin(place, run_secret)
         except BaseException:
             await worker.aclose()
             raise
@@ -101,6 +138,13 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def has_own_user(self) -> bool:
+        """Whether it runs as a user of its own, who owns nothing."""
+        with suppress(OSError):
+            return own_user.is_own_user(self.pid)
+        return False
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can be asked."""
         return not self._is_lost
@@ -110,10 +154,12 @@ class WorkerProcess:
 
         Raises:
             WorkerLostError: the worker died, or is stuck and was killed.
-            LockBrokenError: the lock is broken.
+            LockBrokenError: a file that decides scores is not what it was when the worker started,
+                before or after the score.
 
         Cancellation: the answer is dropped when it comes.
         """
+        self._verify()
         number = next(self._numbers)
         answer: asyncio.Future[Scored | Broken | None]
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
@@ -130,6 +176,7 @@ class WorkerProcess:
             raise WorkerLostError(f"worker {self.pid} died")
         if isinstance(message, Broken):
             raise LockBrokenError(message.name, message.change)
+        self._verify()
         return message.score
 
     def complaints(self) -> str:
@@ -158,11 +205,31 @@ class WorkerProcess:
         finally:
             self._kill()
             self._stderr.close()
+            self._copy.remove()
 
-    async def _get_ready(self, prepare: Prepare) -> Ready:
+    async def _begin(self, place: Place, run_secret: bytes) -> None:
+        """Have it prepare the data; check what it runs, and write the training text."""
+        self._place = place
+        prepare = Prepare(str(self._copy.locked), str(place.source), run_secret.hex())
+        train = os.memfd_create("train", os.MFD_CLOEXEC)
+        try:
+            self.ready = await self._get_ready(prepare, train)
+            beside = lock.hashes_of(place.beside)
+            self.manifest = dict(sorted({**self.ready.manifest, **beside}.items()))
+            copied = {name: self.ready.manifest.get(name, "") for name in self._copy.hashes}
+            lock.compare(self._copy.hashes, copied)
+            self._verify()
+            _publish(train, place.public)
+        finally:
+            os.close(train)
+
+    def _verify(self) -> None:
+        lock.verify(self.manifest, self._place.locked, self._place.beside)
+
+    async def _get_ready(self, prepare: Prepare, train: int) -> Ready:
         try:
             async with asyncio.timeout(_START_S):
-                await self._send(prepare, ())
+                await self._send(prepare, (train,))
                 message = await self._first
         except (TimeoutError, WorkerLostError):
             message = None
@@ -178,7 +245,7 @@ class WorkerProcess:
                 )
             case Refused():
                 raise ScorerStartError(
-                    f"{prepare.locked}/grade.py cannot be used: {message.message}"
+                    f"{self._place.locked}/grade.py cannot be used: {message.message}"
                 )
         raise ScorerStartError(f"the scorer's worker began with {type(message).__name__}")
 
@@ -237,3 +304,17 @@ class WorkerProcess:
                 self._process.kill()
             except ProcessLookupError:
                 return
+
+
+def _publish(train: int, public: Path) -> None:
+    """Write ``train.bin`` from a memory file; one that is already there and the same stays."""
+    with os.fdopen(os.dup(train), "rb") as memory:
+        memory.seek(0)
+        text = memory.read()
+    public.mkdir(parents=True, exist_ok=True)
+    target = public / "train.bin"
+    if target.is_file() and target.read_bytes() == text:
+        return
+    fresh = target.with_suffix(".new")
+    fresh.write_bytes(text)
+    fresh.replace(target)

@@ -255,13 +255,35 @@ async def test_a_closed_scorer_ends_its_worker(small_locked: Path, tmp_path: Pat
     await scorer.aclose()
 
 
-async def test_the_worker_never_imports_torch_and_has_an_empty_environment(small_scorer: Scorer):
-    """Neither its memory map nor its environment shows anything it should not have."""
-    assert (await small_scorer.score("dev", honest(), honest(), 20)).outcome == "ok"
-    worker = Path("/proc", str(small_scorer.worker_pid))
-    assert "torch" not in (worker / "maps").read_text()
-    names = {entry.split("=")[0] for entry in (worker / "environ").read_text().split("\0") if entry}
-    assert names == {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+async def test_a_file_that_changes_while_a_score_is_made_stops_it_with_its_name(
+    small_scorer: Scorer, small_locked: Path
+):
+    """What was checked before the score is checked after it as well."""
+    grade = small_locked / "grade.py"
+
+    def edit_and_answer(request_fd: int, reply_fd: int) -> None:
+        grade.write_text(grade.read_text() + "# edited\n")
+        answer_with(uniform)(request_fd, reply_fd)
+
+    with pytest.raises(LockBrokenError, match=r"'locked/grade.py' is changed"):
+        await small_scorer.score("dev", serve_raw(edit_and_answer), honest(), 20)
+
+
+async def test_files_beside_the_lock_stop_scoring_too(small_locked: Path, tmp_path: Path):
+    """A file that the caller names enters the manifest, and its change is told by that name."""
+    limits = tmp_path / "task.toml"
+    limits.write_text("memory_bytes = 1\n")
+    scorer = await Scorer.start(
+        small_locked, STDLIB, tmp_path / "public", SECRET, beside={"task/task.toml": limits}
+    )
+    try:
+        assert "task/task.toml" in scorer.manifest
+        assert (await scorer.score("dev", honest(), honest(), 20)).outcome == "ok"
+        limits.write_text("memory_bytes = 2\n")
+        with pytest.raises(LockBrokenError, match=r"'task/task.toml' is changed"):
+            await scorer.score("dev", honest(), honest(), 20)
+    finally:
+        await scorer.aclose()
 
 
 async def test_held_out_text_is_nowhere_on_disk_and_not_in_public(small_scorer, tmp_path: Path):
@@ -285,23 +307,23 @@ def note(event, arguments):
     writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT
     if event == "os.mkdir" or (event == "open" and arguments[2] & writes):
         wrote.append(str(arguments[0]))
-        os.write(log, wrote[-1].encode() + b"\\n")
+        os.write(2, wrote[-1].encode() + b"\\n")
 
 wrote = []
-log = os.open(%r, os.O_WRONLY | os.O_CREAT)
 sys.addaudithook(note)
 """
 
 
 async def test_held_out_text_never_touches_a_disk(small_locked, tmp_path):
-    """From its start on a worker writes the training data alone, so that a kill leaves nothing."""
-    grade, log = small_locked / "grade.py", tmp_path / "log"
-    grade.write_text(WATCHED % str(log) + grade.read_text())
+    """From its start on a worker writes nothing at all: training text goes through memory."""
+    grade = small_locked / "grade.py"
+    grade.write_text(WATCHED + grade.read_text())
     scorer = await Scorer.start(small_locked, STDLIB, tmp_path / "public", SECRET)
     await scorer.score("dev", honest(), honest(), 20)
+    wrote = scorer.complaints().split()
     await scorer.aclose()
-    public = tmp_path / "public"
-    assert set(log.read_text().splitlines()) == {str(public), str(public / "train.new")}
+    assert [name.isdigit() for name in wrote] == [True], "one descriptor that it was given"
+    assert [path.name for path in (tmp_path / "public").iterdir()] == ["train.bin"]
 
 
 async def test_the_real_task_asks_sixty_four_kibibytes(tmp_path: Path):
