@@ -189,6 +189,8 @@ class AttemptEnded:
     charge_s: float | None = None
     """Device seconds it counts for, by `trainer.experiment.Budget.charge_s`; None in older ledgers,
     where that was the CPU time of training."""
+    gate_cpu_s: float = 0.0
+    """CPU seconds of the seed gate; part of the charge."""
 
     @property
     def is_trained(self) -> bool:
@@ -219,6 +221,9 @@ class VerdictGiven:
     train_wall_s: float
     score_cpu_s: float
     score_wall_s: float
+    is_deterministic: bool = False
+    """Whether this tree's training ended in the same bytes under two seeds: any number of such runs
+    count as one. Known of the tree's first verdict."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from community.events import (
 )
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree, tree_of
+from community.seed_rule import is_deterministic
 from scoring.decision import confirm
 
 LAB = "lab"
@@ -166,6 +167,8 @@ class Reproductions:
                 state.noise.sigma,
                 state.opened.direction,
                 pairs=self._pairs,
+                is_child_fixed=is_deterministic(state, claim.tree_key),
+                is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
             )
         is_final = has_failed or done >= self._pairs or (decision is not None and decision.is_final)
         if not is_final:

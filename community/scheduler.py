@@ -21,6 +21,7 @@ from community.events import AttemptEnded, AttemptStarted, ExperimentQueued, Pur
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import Scored, ScorePhase
+from community.seed_rule import needs_seed_gate
 from trainer.errors import ExecutorError
 from trainer.executor import Executor
 from trainer.experiment import GRACE, Budget, Job, TrainResult
@@ -225,6 +226,7 @@ class Scheduler:
             budget=bench.budget,
             memory_bytes=bench.task.memory_bytes,
             artefact_bytes=bench.task.artefact_bytes,
+            has_seed_gate=needs_seed_gate(self._chronicle.state, queued),
         )
         train_began_us = clock.now_us()
         train = await bench.executor.train(job, lease)
@@ -303,6 +305,7 @@ class Scheduler:
             train_wall_s=round(attempt.train.wall_s, 3),
             score_cpu_s=ended.score_cpu_s,
             score_wall_s=round(score_wall_us / 1e6, 3),
+            is_deterministic=attempt.train.is_deterministic,
         )
 
 
@@ -339,4 +342,5 @@ def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnd
         score_cpu_s=round(attempt.scored.cpu_s, 3) if attempt.scored else 0.0,
         start_s=round(attempt.train.start_s, 4),
         charge_s=round(attempt.train.charge_s, 3),
+        gate_cpu_s=round(attempt.train.gate_cpu_s, 3),
     )

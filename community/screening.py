@@ -10,7 +10,8 @@ from community.archive.state import HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import StatusChanged, VerdictGiven
 from community.scheduler import Scheduler
-from scoring.decision import gain_over, screen
+from community.seed_rule import is_deterministic
+from scoring.decision import LOTTERY_Z, Z, gain_over, screen
 
 
 def screen_of(state: RunState, hypothesis: str) -> str | None:
@@ -71,7 +72,12 @@ def judge_screen(state: RunState, hypothesis: str, verdict: VerdictGiven) -> Sta
         )  # fmt: skip
     parent_mean = sum(parent_scores) / len(parent_scores)
     gain = gain_over(verdict.score, parent_mean, opened.direction)
-    decision = screen(gain, noise.sigma, len(parent_scores))
+    decision = screen(
+        gain,
+        noise.sigma,
+        n_parent=1 if is_deterministic(state, parent) else len(parent_scores),
+        z=LOTTERY_Z if is_deterministic(state, verdict.tree_key) else Z,
+    )
     return StatusChanged(
         hypothesis=hypothesis,
         commit=claim.commit,

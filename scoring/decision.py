@@ -18,6 +18,9 @@ from scoring.verdict import Direction
 
 Z = 2.33
 """Quantile of the normal distribution that chance exceeds once in a hundred."""
+LOTTERY_Z = 4.0
+"""The same, demanded of a tree whose runs do not depend on the seed. It has one run, which may be
+the best of many that were tried: chance exceeds this once in 30,000."""
 PAIRS = 3
 """Pairs of runs (parent, child) on fresh seeds that a confirmation takes."""
 
@@ -49,8 +52,8 @@ def gain_over(child: float, parent: float, direction: Direction) -> float:
     return parent - child if direction == "lower" else child - parent
 
 
-def threshold(sigma: float, n_child: int, n_parent: int) -> float:
-    """Return ``2.33 * sigma * sqrt(1/n_child + 1/n_parent)``.
+def threshold(sigma: float, n_child: int, n_parent: int, z: float = Z) -> float:
+    """Return ``z * sigma * sqrt(1/n_child + 1/n_parent)``.
 
     Raises:
         StatisticsError: sigma is negative or not finite, or a mean rests on no run.
@@ -59,24 +62,25 @@ def threshold(sigma: float, n_child: int, n_parent: int) -> float:
         raise StatisticsError(f"sigma {sigma} is no spread; measure the baseline again")
     if n_child < 1 or n_parent < 1:
         raise StatisticsError(f"means of {n_child} and {n_parent} runs do not compare")
-    return Z * sigma * math.sqrt(1 / n_child + 1 / n_parent)
+    return z * sigma * math.sqrt(1 / n_child + 1 / n_parent)
 
 
-def screen(gain: float, sigma: float, n_parent: int, n_child: int = 1) -> Screening:
+def screen(gain: float, sigma: float, n_parent: int, n_child: int = 1, z: float = Z) -> Screening:
     """Judge a gain on `dev`: improved if gain > t, undecided if gain > t - sigma, else not.
 
-    Here t = `threshold` (sigma, n_child, n_parent).
+    Here t = `threshold` (sigma, n_child, n_parent, z).
 
     Args:
         gain: Of the child's mean over the parent's mean (`gain_over`).
         sigma: Of the noise band.
         n_parent: Runs the parent's mean rests on.
         n_child: Runs the child's mean rests on.
+        z: `LOTTERY_Z` for a child whose runs do not depend on the seed.
 
     Raises:
         StatisticsError: a number that is not finite, or no runs.
     """
-    needed = threshold(sigma, n_child, n_parent)
+    needed = threshold(sigma, n_child, n_parent, z)
     _require_finite(gain)
     if gain > needed:
         return Screening("improved", gain, needed)
@@ -91,12 +95,17 @@ def confirm(
     sigma: float,
     direction: Direction,
     pairs: int = PAIRS,
+    *,
+    is_child_fixed: bool = False,
+    is_parent_fixed: bool = False,
 ) -> Confirmation:
     """Judge the pairs measured so far on `vault`; call it after each pair.
 
     Futility: when the mean gain so far is <= 0 the claim is ``not_improved`` at once. Before all
     `pairs` are in it is otherwise ``undecided`` and not final. With all of them the rule is that of
-    `screen` with n_child = n_parent = `pairs`, where improved reads ``reproduced``.
+    `screen` with n_child = n_parent = `pairs`, where improved reads ``reproduced``. The runs of a
+    tree that ends in the same bytes under any seed count as one, and of such a child `LOTTERY_Z` is
+    demanded: fresh seeds say nothing new of it.
 
     Args:
         child_scores: One for each pair, in order.
@@ -104,6 +113,8 @@ def confirm(
         sigma: Of the noise band.
         direction: Whether lower or higher scores are better.
         pairs: How many pairs make a confirmation.
+        is_child_fixed: Whether the child's runs do not depend on the seed.
+        is_parent_fixed: Whether the parent's do not.
 
     Raises:
         StatisticsError: no pair, unequal numbers, or a number that is not finite.
@@ -112,7 +123,13 @@ def confirm(
     if n != len(parent_scores) or n == 0:
         raise StatisticsError(f"{n} child and {len(parent_scores)} parent scores make no pairs")
     gain = gain_over(statistics.fmean(child_scores), statistics.fmean(parent_scores), direction)
-    judged = screen(gain, sigma, n_parent=n, n_child=n)
+    judged = screen(
+        gain,
+        sigma,
+        n_parent=1 if is_parent_fixed else n,
+        n_child=1 if is_child_fixed else n,
+        z=LOTTERY_Z if is_child_fixed else Z,
+    )
     if gain <= 0:
         return Confirmation("not_improved", gain, judged.threshold, is_final=True)
     if n < pairs:

@@ -75,7 +75,7 @@ class Executor(Protocol):
     """Runs candidate code; never inside our own process."""
 
     async def train(self, job: Job, lease: Lease) -> TrainResult:
-        """Run the train phase of `job` on the slot of `lease`.
+        """Run the train phase of `job` on the slot of `lease`, after its seed gate if it has one.
 
         Never raises for what candidate code does: that is `outcome="invalid"`.
 

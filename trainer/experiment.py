@@ -28,11 +28,19 @@ class Budget:
     kind: BudgetKind
     amount: float
     """Seconds of the candidate's CPU, seconds of the leased device, or optimiser steps."""
+    within: Budget | None = None
+    """Of a budget in steps: another one whose clock must not run out meanwhile."""
+
+    @property
+    def clock(self) -> Budget:
+        """The budget that is read from outside: this one, or the one it stays within."""
+        return self.within or self
 
     @property
     def wall_cap_s(self) -> float:
         """Wall seconds after which a job is killed whatever its clock says."""
-        return 300.0 if self.kind == "steps" else 3 * self.amount + 5
+        clock = self.clock
+        return 300.0 if clock.kind == "steps" else 3 * clock.amount + 5
 
     def charge_s(self, cpu_s: float, wall_s: float) -> float:
         """Device seconds that a train phase costs whoever asked for it.
@@ -67,6 +75,8 @@ class Job:
     """Cap on the artefact stream."""
     log_bytes: int = 1 << 20
     """Cap on kept output; more is read and dropped."""
+    has_seed_gate: bool = False
+    """Whether two short trainings first show if the seed matters; for trees never measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +99,7 @@ class TrainResult:
     artefact: Path | None
     """Complete artefact, or None unless ok."""
     isolation: Isolation
+    gate_cpu_s: float = 0.0
+    """CPU seconds of the seed gate before it; part of the charge."""
+    is_deterministic: bool = False
+    """Whether the gate's two seeds ended in the same bytes."""

@@ -54,11 +54,17 @@ class Run:
         )
         self._start = self._clock()
         self._steps = 0
+        self._looks = 0
+        self._is_stepping = False
         self.reserve_s = reserve_s
         """Kept back for handing over the artefact, in seconds of the budget."""
 
     def remaining(self) -> float:
-        """What is left of the budget: seconds of its clock, or steps; never below 0."""
+        """What is left of the budget: seconds of its clock, or steps; never below 0.
+
+        A candidate that never iterates over `steps` has a budget of steps counted by its looks at
+        this and at `progress`, so that a loop until nothing remains comes to its end.
+        """
         return max(0.0, self._amount - self._spent())
 
     def progress(self) -> float:
@@ -74,6 +80,7 @@ class Run:
         return self._counted_steps() if self._kind == "steps" else self._timed_steps()
 
     def _counted_steps(self) -> Iterator[float]:
+        self._is_stepping = True
         while self._steps < self._amount:
             self._steps += 1
             yield (self._steps - 1) / self._amount
@@ -91,7 +98,12 @@ class Run:
             begin = end
 
     def _spent(self) -> float:
-        return float(self._steps) if self._kind == "steps" else self._clock() - self._start
+        if self._kind != "steps":
+            return self._clock() - self._start
+        if self._is_stepping:
+            return float(self._steps)
+        self._looks += 1
+        return float(self._looks - 1)
 
 
 class TrainPhase:

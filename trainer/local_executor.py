@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, get_args
 
@@ -26,6 +27,7 @@ from trainer.sandbox.entry import Part, Walls
 from trainer.sandbox.probe import probe
 from trainer.sandbox.view import module_names, visible_code
 from trainer.sandboxed_process import SandboxedProcess
+from trainer.seed_gate import gated
 from trainer.train_phase import END_S, TrainPhase
 from trainer.warm_parent import WarmParent
 
@@ -96,19 +98,22 @@ class LocalExecutor:
         return self._reported(isolation)
 
     async def train(self, job: Job, lease: Lease) -> TrainResult:
-        """Run the train phase of `job` on the slot of `lease`.
+        """Run the train phase of `job` on the slot of `lease`, after its seed gate if it has one.
 
         Raises:
             ExecutorError: no warm parent, or a sandbox that cannot be set up.
 
         Cancellation: the sandbox and all its processes are killed before it returns.
         """
+        return await gated(job, partial(self._train, lease=lease))
+
+    async def _train(self, job: Job, lease: Lease) -> TrainResult:
         requested_s = asyncio.get_running_loop().time()
         isolation, _ = await self._ready()
         budget = job.budget
         limit_s = budget.wall_cap_s * len(lease.slot.cpus)
-        if budget.kind == "cpu_seconds":
-            limit_s = budget.amount
+        if budget.clock.kind == "cpu_seconds":
+            limit_s = budget.clock.amount
         order = TrainOrder(job.seed, lease.slot.device, budget.kind, budget.amount)
         limits = Limits(job.memory_bytes, limit_s * GRACE * _BACKSTOP + _BACKSTOP_S)
         walls = self._walls(isolation, lease.slot, str(job.workspace), str(job.data), limits)

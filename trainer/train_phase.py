@@ -191,7 +191,7 @@ class TrainPhase:
 
     def _overdrawn(self, cpu_s: float, at_s: float) -> _End | None:
         """Whether the budget or the wall cap was exceeded by then."""
-        budget, begin = self._job.budget, self._process.hand_over
+        budget, begin = self._job.budget.clock, self._process.hand_over
         assert begin is not None
         wall_s = at_s - begin.at_s
         clocks = {"cpu_seconds": cpu_s - begin.cpu_s, "device_seconds": wall_s, "steps": 0.0}
@@ -259,7 +259,7 @@ class TrainPhase:
 
     def _tick_s(self) -> float:
         """How long to look away: not longer than what is left of the budget."""
-        begin, budget = self._process.hand_over, self._job.budget
+        begin, budget = self._process.hand_over, self._job.budget.clock
         if begin is None or budget.kind == "steps":
             return _LONG_TICK_S
         left_s = budget.amount * GRACE - (self._cpu_s - begin.cpu_s)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scoring.decision import Z, confirm, gain_over, screen, threshold
+from scoring.decision import LOTTERY_Z, Z, confirm, gain_over, screen, threshold
 from scoring.errors import LockBrokenError, ScoringError, StatisticsError
 from scoring.lock import compare, lock_hash, lock_manifest, verify
 from scoring.noise import estimate
@@ -46,6 +46,20 @@ def test_more_runs_lower_the_threshold():
     """Of the parent or of the child."""
     assert threshold(0.1, 1, 8) < threshold(0.1, 1, 2)
     assert threshold(0.1, 3, 2) < threshold(0.1, 1, 2)
+
+
+def test_identical_runs_count_as_one_and_face_a_higher_bar():
+    """A tree whose runs ignore the seed is not confirmed by what would confirm another."""
+    child, parent, sigma = [2.95, 2.95, 2.95], [3.0, 3.0, 3.0], 0.02
+    seeded = confirm(child, parent, sigma, "lower")
+    fixed = confirm(child, parent, sigma, "lower", is_child_fixed=True)
+    assert (seeded.status, fixed.status) == ("reproduced", "not_improved")
+    assert fixed.threshold == LOTTERY_Z * sigma * math.sqrt(1 + 1 / 3)
+    on_fixed = confirm(child, parent, sigma, "lower", is_parent_fixed=True)
+    assert on_fixed.threshold == threshold(sigma, 3, 1)
+    assert confirm([2.9] * 3, parent, sigma, "lower", is_child_fixed=True).status == "reproduced"
+    assert screen(0.06, sigma, 4).status == "improved"
+    assert screen(0.06, sigma, 4, z=LOTTERY_Z).status == "not_improved"
 
 
 def test_without_noise_any_gain_counts():
