@@ -155,7 +155,9 @@ def _sandbox() -> Check:
         report = probe()
     except (OSError, subprocess.SubprocessError) as error:
         return Check("sandbox", "fail", f"the probe failed: {error}", "see the message; then retry")
-    finding = f"{report.isolation} isolation, Landlock ABI {report.landlock_version or 'none'}"
+    lockdown = "lockdown" if report.locks_down else "no lockdown"
+    landlock = f"Landlock ABI {report.landlock_version or 'none'}"
+    finding = f"{report.isolation} isolation, {landlock}, {lockdown}"
     needed = load_scenario("quickstart").lab.isolation
     advice = "; ".join(report.advice())
     if not report.allows(needed):

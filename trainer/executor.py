@@ -16,8 +16,23 @@ from typing import Literal, Protocol
 from trainer.experiment import Isolation, Job, TrainResult
 from trainer.gpu_pool import Lease
 
-Overuse = Literal["limit", "memory"]
-"""What a program exceeded: a limit of processor time, wall time or threads, or its memory."""
+Overuse = Literal["limit", "memory", "protocol"]
+"""What a program exceeded: a limit of processor time, wall time or threads, its memory, or what may
+be open when it locks itself in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lockdown:
+    """How far a program may go before it locks itself in; its `main` gets a third argument for it.
+
+    From then on it can read, write, compute and end; every other system call fails.
+    """
+
+    stays: tuple[int, ...]
+    """Positions, among the program's descriptors, of those that are open then, and no others."""
+    cpu_s: float
+    """CPU seconds from its beginning until then, beyond which it is killed."""
+    wall_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +49,10 @@ class Program:
     makes them the executor's, which closes them, also if entering fails."""
     memory_bytes: int = 2 << 30
     cpu_s: float = 60.0
-    """CPU seconds after which it is killed."""
+    """CPU seconds after which it is killed, counted from the lockdown if there is one."""
     wall_s: float = 120.0
+    """Wall seconds, from its beginning, after which it is killed."""
+    lockdown: Lockdown | None = None
 
 
 class RunningProgram(Protocol):
@@ -52,6 +69,13 @@ class RunningProgram(Protocol):
 
     def is_alive(self) -> bool:
         """Whether its process still runs."""
+        ...
+
+    async def locked(self) -> bool:
+        """Wait until it is locked in; False if it ended before that, or has no lockdown.
+
+        Cancellation leaves it as it is.
+        """
         ...
 
     async def ended(self) -> None:

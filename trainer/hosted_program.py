@@ -48,15 +48,26 @@ class HostedProgram:
     def is_lost(self) -> bool:
         """Whether it ended by nobody's fault, as `SandboxedProcess.is_lost` has it."""
         is_lost = self._process.is_lost(self._program.memory_bytes, self._isolation)
-        return is_lost and self.cpu_s() <= self._program.cpu_s
+        return is_lost and not self._is_overdrawn()
 
     def overuse(self) -> Overuse | None:
-        """What it exceeded: seen by `watch`, or told by the kernel's limits when it ended."""
-        ending = self._process.ending
-        if self._killed_for is not None or ending is None:
+        """What it exceeded: seen by `watch`, or told by keeper or kernel when it ended."""
+        if self._killed_for is not None:
             return self._killed_for
+        if self._process.refusal:
+            return "protocol"
+        if self._process.ending is None:
+            return None
         by_kernel: dict[int, Overuse] = {EXIT_MEMORY: "memory", -signal.SIGXCPU: "limit"}
-        return by_kernel.get(ending.code)
+        return by_kernel.get(self._process.ending.code)
+
+    async def locked(self) -> bool:
+        """Wait until it is locked in; False if it ended before that, or has no lockdown."""
+        while self._program.lockdown is not None and self.is_alive():
+            if self._process.locked_cpu_s is not None:
+                return True
+            await self._process.wait(_TICK_S)
+        return False
 
     async def ended(self) -> None:
         """Wait until its process has ended. Cancellation leaves it as it is."""
@@ -89,8 +100,8 @@ class HostedProgram:
             if usage.resident_bytes > self._program.memory_bytes * MEMORY_SLACK:
                 self._killed_for = "memory"
             elif (
-                self.cpu_s() > self._program.cpu_s
-                or self._loop.time() - begin_s > self._program.wall_s
+                self._is_overdrawn()
+                or self._loop.time() - begin_s > self._wall_s()
                 or usage.threads > THREADS
                 or usage.is_headless
             ):
@@ -98,3 +109,21 @@ class HostedProgram:
             if self._killed_for is not None:
                 self._process.kill()
             await self._process.wait(_TICK_S)
+
+    def _is_overdrawn(self) -> bool:
+        """Whether it has used more processor time than it may: until it was locked in, or since."""
+        lockdown, begin = self._program.lockdown, self._process.hand_over
+        if lockdown is None or begin is None:
+            return self.cpu_s() > self._program.cpu_s
+        locked_cpu_s = self._process.locked_cpu_s
+        if locked_cpu_s is None:
+            return self.cpu_s() > lockdown.cpu_s
+        loading_s = locked_cpu_s - begin.cpu_s
+        return loading_s > lockdown.cpu_s or self.cpu_s() - loading_s > self._program.cpu_s
+
+    def _wall_s(self) -> float:
+        """How long it may live from here on, as far as is known."""
+        lockdown = self._program.lockdown
+        if lockdown is None or self._process.locked_cpu_s is not None:
+            return self._program.wall_s
+        return min(lockdown.wall_s, self._program.wall_s)

@@ -1,25 +1,43 @@
 """The keeper: the process between the warm parent and the sandboxed one.
 
 It leaves the host's namespaces, forks the process that runs candidate code, and waits outside its
-PID namespace to tell how it ended (its status pipe is out of the candidate's reach). It runs no
-candidate code. When it dies its child dies, and it dies with the warm parent.
+PID namespace to tell how it ended (its status pipe is out of the candidate's reach). A served
+program that asks for it is locked in from here. It runs no candidate code. When it dies its child
+dies, and it dies with the warm parent.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import select
 import signal
+import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from trainer import harness, hosting
+from trainer.descriptors import close_all_but
 from trainer.launch import ARTEFACT, LOG, MARK, ORDER, STATUS, Launch, TrainOrder, from_descriptor
+from trainer.sandbox import lockdown
 from trainer.sandbox.entry import enter, leave_host
 from trainer.sandbox.kernel import die_with_parent
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """What is needed to lock the child in."""
+
+    link: socket.socket
+    """The keeper's end; the child's is called `theirs`."""
+    theirs: socket.socket
+    stays: lockdown.Descriptors
+    proc: int
+    is_real: bool
+    """False where that part of the sandbox is left out."""
+    cuda: bool
 
 
 def run(descriptors: Sequence[int], parent: int) -> NoReturn:
@@ -38,14 +56,15 @@ def run(descriptors: Sequence[int], parent: int) -> NoReturn:
         leave_host(launch.walls)
         _die_with(parent)  # new credentials have cleared it
         leash, held = os.pipe()
+        lock = _lock(launch, descriptors)
         child = os.fork()
     except BaseException as error:
         report_fault(mark, error)
         os._exit(1)
     if child == 0:
         os.close(held)
-        _be_child(launch, descriptors, leash)
-    _keep(child, status, held)
+        _be_child(launch, descriptors, leash, lock.theirs if lock is not None else None)
+    _keep(child, status, held, lock)
 
 
 def _die_with(parent: int) -> None:
@@ -55,10 +74,29 @@ def _die_with(parent: int) -> None:
         os._exit(0)
 
 
-def _keep(child: int, status: int, held: int) -> NoReturn:
+def _lock(launch: Launch, descriptors: Sequence[int]) -> _Lock | None:
+    """Prepare to lock in a served program; None for others."""
+    if isinstance(launch.order, TrainOrder) or launch.order.stays is None:
+        return None
+    own = descriptors[MARK + 1 :]
+    ours, theirs = socket.socketpair()
+    return _Lock(
+        link=ours,
+        theirs=theirs,
+        stays=lockdown.describe(own[position] for position in launch.order.stays),
+        proc=lockdown.open_proc(),
+        is_real=launch.walls.locks_down,
+        cuda=bool(launch.walls.devices),
+    )
+
+
+def _keep(child: int, status: int, held: int, lock: _Lock | None) -> NoReturn:
     """Tell the child's id, wait, tell its end. `held` stays open as long as this process lives."""
-    close_all_but((status, held))
+    link, proc = (lock.link.fileno(), lock.proc) if lock is not None else (held, held)
+    close_all_but((status, held, link, proc))
     _tell(status, {"pid": child})
+    if lock is not None and lockdown.attend(child, lock.link, has_listener=lock.is_real):
+        _lock_in(child, status, lock)
     _, code, usage = os.wait4(child, 0)
     end = {
         "exit": os.waitstatus_to_exitcode(code),
@@ -69,6 +107,21 @@ def _keep(child: int, status: int, held: int) -> NoReturn:
     os._exit(0)
 
 
+def _lock_in(child: int, status: int, lock: _Lock) -> None:
+    """Count what the child holds and tell that it is locked in, or end it."""
+    if not lockdown.stop(child):
+        return
+    too_much = ""
+    if lock.is_real:
+        too_much = lockdown.surplus(child, lock.stays, lock.proc, cuda=lock.cuda)
+    if too_much:
+        _tell(status, {"refused": too_much})
+        os.kill(child, signal.SIGKILL)
+        return
+    _tell(status, {"locked_cpu_s": lockdown.cpu_s(child)})
+    lockdown.go_on(child)
+
+
 def _tell(descriptor: int, line: Mapping[str, object]) -> None:
     """Write one JSON line; a reader that has gone away is no error."""
     try:
@@ -77,7 +130,9 @@ def _tell(descriptor: int, line: Mapping[str, object]) -> None:
         os._exit(0)
 
 
-def _be_child(launch: Launch, descriptors: Sequence[int], leash: int) -> NoReturn:
+def _be_child(
+    launch: Launch, descriptors: Sequence[int], leash: int, link: socket.socket | None
+) -> NoReturn:
     """Become the sandboxed process: tidy up, go behind the walls, run the phase."""
     mark = descriptors[MARK]
     try:
@@ -86,8 +141,8 @@ def _be_child(launch: Launch, descriptors: Sequence[int], leash: int) -> NoRetur
         os.close(descriptors[STATUS])
         os.sched_setaffinity(0, launch.cpus)
         _refuse_loaded(launch.hidden_modules)
-        phase = _prepare(launch, descriptors, (mark,))
-        enter(launch.walls)
+        phase = _prepare(launch, descriptors, link)
+        enter(launch.walls, link)
         phase.prepare()
     except BaseException as error:
         report_fault(mark, error)
@@ -96,7 +151,7 @@ def _be_child(launch: Launch, descriptors: Sequence[int], leash: int) -> NoRetur
 
 
 def _prepare(
-    launch: Launch, descriptors: Sequence[int], keep: Iterable[int]
+    launch: Launch, descriptors: Sequence[int], link: socket.socket | None
 ) -> harness.TrainPhase | hosting.ServePhase:
     """Set descriptors, environment and module paths, while the host can still be seen."""
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -110,8 +165,9 @@ def _prepare(
     if isinstance(launch.order, TrainOrder):
         phase = harness.TrainPhase(launch.order, launch.walls.inner_data, descriptors[MARK], own[0])
     else:
-        phase = hosting.ServePhase(launch.order, descriptors[MARK], own)
-    close_all_but((0, 1, 2, *keep, *own))
+        phase = hosting.ServePhase(launch.order, descriptors[MARK], own, link)
+    links = (link.fileno(),) if link is not None else ()
+    close_all_but((0, 1, 2, descriptors[MARK], *own, *links))
     _scrub(launch)
     return phase
 
@@ -149,14 +205,3 @@ def report_fault(mark: int, error: BaseException) -> None:
     """Tell the executor that the sandbox could not be set up: our fault, not the candidate's."""
     text = f"{type(error).__name__}: {error}"[:2000]
     _tell(mark, {"fault": text})
-
-
-def close_all_but(keep: Iterable[int]) -> None:
-    """Close every other descriptor of this process."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    start = 0
-    for descriptor in sorted(set(keep)):
-        if start < descriptor:  # CPython takes an empty range for an endless one
-            os.closerange(start, descriptor)
-        start = descriptor + 1
-    os.closerange(start, max(soft, start + 1))

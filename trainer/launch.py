@@ -43,6 +43,9 @@ class ServeOrder:
 
     path: str
     arguments: Mapping[str, str | int | float]
+    stays: tuple[int, ...] | None
+    """Positions, among its own descriptors, of those that stay open when it locks itself in; None
+    for a program that does not."""
 
 
 @dataclass(frozen=True, slots=True)

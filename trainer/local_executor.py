@@ -63,6 +63,7 @@ class LocalExecutor:
         if unknown := set(self._without) - set(get_args(Part)):
             raise ValueError(f"a sandbox has no part {', '.join(sorted(unknown))}")
         self._isolation: Isolation | None = None
+        self._locks_down = True
         self._code: dict[bool, tuple[str, ...]] = {}
         self._parent: WarmParent | None = None
         self._starting = asyncio.Lock()
@@ -154,9 +155,13 @@ class LocalExecutor:
             for descriptor in program.descriptors:
                 stack.callback(os.close, descriptor)
             isolation, _ = await self._ready()
-            limits = Limits(program.memory_bytes, program.cpu_s * _BACKSTOP + _BACKSTOP_S)
+            lockdown = program.lockdown
+            loading_s = lockdown.cpu_s if lockdown is not None else 0.0
+            cpu_s = (program.cpu_s + loading_s) * _BACKSTOP + _BACKSTOP_S
+            limits = Limits(program.memory_bytes, cpu_s)
             walls = self._walls(isolation, lease.slot, str(program.workspace), None, limits)
-            order = ServeOrder(str(program.path.resolve()), dict(program.arguments))
+            stays = lockdown.stays if lockdown is not None else None
+            order = ServeOrder(str(program.path.resolve()), dict(program.arguments), stays)
             process = await self._launch(walls, lease.slot, order, program.descriptors, stack)
         hosted = HostedProgram(program, process, self._reported(isolation))
         try:
@@ -189,6 +194,7 @@ class LocalExecutor:
     async def _choose(self) -> Isolation:
         """The first acceptable isolation that works here."""
         report = await asyncio.to_thread(probe)
+        self._locks_down = report.locks_down
         for isolation in self._allow:
             if report.allows(isolation):
                 return isolation
@@ -204,7 +210,10 @@ class LocalExecutor:
         devices = device_nodes(slot.cuda_index) if slot.cuda_index is not None else ()
         workspace = os.path.realpath(workspace)
         data = os.path.realpath(data) if data is not None else None
-        return Walls(isolation, self._code[cuda], workspace, data, devices, limits, self._without)
+        without = self._without
+        if not self._locks_down:  # isolation is partial then, and says so
+            without = (*without, "lockdown")
+        return Walls(isolation, self._code[cuda], workspace, data, devices, limits, without)
 
     def _reported(self, isolation: Isolation) -> Isolation:
         """What results say: a sandbox with a part left out counts as none at all."""

@@ -82,6 +82,10 @@ class SandboxedProcess:
         self.hand_over: HandOver | None = None
         self.ending: Ending | None = None
         """None while it lives, and for ever if it was lost with its keeper."""
+        self.locked_cpu_s: float | None = None
+        """CPU seconds it had used when it was locked in; None if it was not."""
+        self.refusal = ""
+        """Why its keeper ended it instead of locking it in; for people."""
         self._fault = ""
         self._pid: int | None = None
         self._pidfd: int | None = None
@@ -183,7 +187,7 @@ class SandboxedProcess:
         most_bytes = max(self.ending.most_bytes, self._most_seen_bytes)
         return (
             self.ending.code == -signal.SIGKILL
-            and not self._was_killed
+            and not (self._was_killed or self.refusal)
             and isolation == "full"
             and most_bytes <= min(begun_bytes + _MODEST_BYTES, memory_bytes * _MODEST)
         )
@@ -228,7 +232,7 @@ class SandboxedProcess:
             self._pidfd = None
 
     def _take_status(self, line: bytes) -> None:
-        """From the keeper: the child's birth, or its end."""
+        """From the keeper: the child's birth, what came of locking it in, or its end."""
         record = json.loads(line)
         if "pid" in record:
             self._pid = int(record["pid"])
@@ -238,6 +242,10 @@ class SandboxedProcess:
                 return  # ended already
             if self._is_doomed:
                 self.kill()
+        elif "locked_cpu_s" in record:
+            self.locked_cpu_s = float(record["locked_cpu_s"])
+        elif "refused" in record:
+            self.refusal = str(record["refused"])
         else:
             code, cpu_s, most_bytes = record["exit"], record["cpu_s"], record["most_bytes"]
             self.ending = Ending(int(code), float(cpu_s), int(most_bytes))

@@ -72,7 +72,7 @@ class Model(nn.Module):
     def forward(self, tokens):
         logits = torch.zeros(*tokens.shape, 256)
         self.calls += 1
-        if self.calls == 1:
+        if self.calls <= 2:
             return logits  # the warm-up
         if self.is_blind is None:
             self.is_blind = tokens.shape[1] == 1

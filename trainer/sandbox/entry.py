@@ -8,6 +8,7 @@ none and refuse everything that came before.
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -50,6 +51,11 @@ class Walls:
         return self.isolation == "full" and "files" not in self.without
 
     @property
+    def locks_down(self) -> bool:
+        """Whether a program that asks for it can be locked in."""
+        return self.isolation != "none" and not {"syscalls", "lockdown"} & set(self.without)
+
+    @property
     def inner_workspace(self) -> str:
         """Where the workspace is once inside."""
         return WORKSPACE if self.hides_files else self.workspace
@@ -72,8 +78,12 @@ def leave_host(walls: Walls) -> None:
         )
 
 
-def enter(walls: Walls) -> None:
+def enter(walls: Walls, link: socket.socket | None = None) -> None:
     """Shut this process in. There is no way back.
+
+    Args:
+        walls: what to build.
+        link: for a program that will lock itself in, to its keeper, who gets the listener.
 
     Raises:
         OSError: the kernel refused a step, which the text names; candidate code must not run then.
@@ -90,7 +100,9 @@ def enter(walls: Walls) -> None:
         drop_capabilities()
     if walls.isolation == "partial" or landlock.version():
         _restrict_files(walls)
-    if "syscalls" not in walls.without:
+    if link is not None and walls.locks_down:
+        seccomp.restrict_in_two_steps(os.getpid(), cuda=cuda, link=link, without=walls.without)
+    elif "syscalls" not in walls.without:
         seccomp.restrict(os.getpid(), cuda=cuda, without=walls.without)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.descriptors import close_all_but
 from trainer.experiment import Isolation
 from trainer.limits import Limits
-from trainer.sandbox import landlock, namespaces, seccomp
-from trainer.sandbox.entry import Walls, enter
+from trainer.sandbox import landlock, lockdown, seccomp
+from trainer.sandbox.entry import Walls, enter, leave_host
 from trainer.sandbox.kernel import machine
 
 _KINDS: tuple[Isolation, ...] = ("full", "partial")
+_LOCKDOWN = "lockdown"
+"""What the probing process calls partial isolation with a lockdown; full has one always."""
 _TIMEOUT_S = 20.0
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
@@ -30,7 +34,7 @@ _BOOTSTRAP = (
 _ADVICE = {
     "full": "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
     "kernel.apparmor_restrict_unprivileged_userns=0, or a container without the default seccomp "
-    "profile); needs Linux 5.12",
+    "profile); needs Linux 5.12, and no seccomp listener around it",
     "partial": "needs Linux 5.13 with landlock among the boot parameter lsm=, and seccomp",
 }
 
@@ -46,6 +50,9 @@ class SandboxReport:
     landlock_version: int
     """0 where the kernel has none."""
     machine: str
+    locks_down: bool = True
+    """Whether a program can be locked in once it is loaded; full isolation needs it, partial does
+    without where it must."""
 
     def allows(self, isolation: Isolation) -> bool:
         """Whether candidate code can be isolated this well here."""
@@ -72,7 +79,7 @@ def probe() -> SandboxReport:
         found = _run([sys.executable, "-s", "-P", "-c", _BOOTSTRAP, root, workspace])
     faults = tuple((kind, found[kind]) for kind in _KINDS if found[kind])
     best: Isolation = next((kind for kind in _KINDS if not found[kind]), "none")
-    return SandboxReport(best, faults, landlock.version(), machine())
+    return SandboxReport(best, faults, landlock.version(), machine(), not found[_LOCKDOWN])
 
 
 def _run(command: list[str]) -> dict[Any, str]:
@@ -94,22 +101,26 @@ def _run(command: list[str]) -> dict[Any, str]:
         fault = f"the probe itself, exit code {done.returncode}: {done.stderr[-300:]!r}"
     else:
         return found
-    return dict.fromkeys(_KINDS, fault)
+    return dict.fromkeys((*_KINDS, _LOCKDOWN), fault)
 
 
 def report(workspace: str) -> None:
     """Print as JSON, per kind of isolation, the step that failed, or nothing."""
-    result = {kind: _attempt(kind, workspace) for kind in _KINDS}
+    result: dict[str, str] = {
+        "full": _attempt("full", workspace, locks=True),
+        "partial": _attempt("partial", workspace, locks=False),
+        _LOCKDOWN: _attempt("partial", workspace, locks=True),
+    }
     os.write(1, json.dumps(result).encode())
 
 
-def _attempt(isolation: Isolation, workspace: str) -> str:
+def _attempt(isolation: Isolation, workspace: str, *, locks: bool) -> str:
     """Shut a forked process in; the error's text, or an empty one."""
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:
         os.close(reading)
-        os._exit(_inside(isolation, workspace, writing))
+        os._exit(_inside(isolation, workspace, writing, locks=locks))
     os.close(writing)
     with os.fdopen(reading) as stream:
         text = stream.read()
@@ -117,20 +128,50 @@ def _attempt(isolation: Isolation, workspace: str) -> str:
     return "" if text == "ok" else text or "a process that vanished"
 
 
-def _inside(isolation: Isolation, workspace: str, writing: int) -> int:
-    """In the forked process: leave, fork once more, enter."""
+def _inside(isolation: Isolation, workspace: str, writing: int, *, locks: bool) -> int:
+    """In the forked process: leave, fork once more, enter, and perhaps be locked in."""
     try:
         if not seccomp.is_known(machine()):
             raise OSError(f"no system call table for {machine()}")
-        if isolation == "full":
-            namespaces.leave()
+        code = (str(Path(os.__file__).parent / "encodings"),)
+        walls = Walls(isolation, code, workspace, None, (), Limits(1 << 30, 60))
+        leave_host(walls)
+        ours, theirs = socket.socketpair()
+        gate, opened = os.pipe()
+        stays, proc = lockdown.describe((gate, writing)), lockdown.open_proc()
         child = os.fork()
         if child == 0:
-            code = (str(Path(os.__file__).parent / "encodings"),)
-            enter(Walls(isolation, code, workspace, None, (), Limits(1 << 30, 60)))
+            os.close(opened)
+            _be_locked(walls, theirs, gate, writing) if locks else enter(walls)
             os.write(writing, b"ok")
             return 0
+        theirs.close()
+        if locks and lockdown.attend(child, ours, has_listener=True) and lockdown.stop(child):
+            fault = lockdown.surplus(child, stays, proc, cuda=False)
+            lockdown.go_on(child)
+            if fault:
+                raise OSError(f"lockdown: {fault}")
+        os.close(opened)
         os.waitpid(child, 0)
     except Exception as error:
         os.write(writing, f"{error}".encode())
     return 0
+
+
+def _be_locked(walls: Walls, link: socket.socket, gate: int, writing: int) -> None:
+    """Enter, make a call that the keeper lets through, ask to be locked in, make another.
+
+    Raises:
+        OSError: a wall could not be built, or the lockdown holds nothing back.
+    """
+    enter(walls, link)
+    os.getcwd()
+    number = link.detach()
+    close_all_but((gate, writing, number))
+    os.close(number)
+    os.read(gate, 1)
+    try:
+        os.getcwd()
+    except OSError:
+        return
+    raise OSError("lockdown: a call that should fail was carried out")

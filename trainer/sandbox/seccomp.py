@@ -1,5 +1,9 @@
 """seccomp: the list of system calls candidate code may make; every other answers EPERM.
 
+A program that will lock itself in gets the same list in two classes. What answering needs it may
+always call; the rest is asked of a listener that its keeper holds (`trainer.sandbox.lockdown`), and
+answers ENOSYS once that is closed: for every thread, whatever has been done to our code by then.
+
 Threads are allowed, processes are not: no fork, no exec, no socket, no signal to another process,
 no namespace. So one process is all there ever is, and limits per process are exact. Found by
 tracing training on processors; a CUDA slot needs a few more calls and all of ioctl. Who waits on a
@@ -8,6 +12,8 @@ shared futex (pthread_join from C, say) gets EAGAIN and spins, on its own proces
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -26,6 +32,7 @@ _KILL = 0x80000000
 _EPERM = 0x00050001
 _EAGAIN = 0x0005000B
 _ENOSYS = 0x00050026
+_ASK = 0x7FC00000
 _ALLOW = 0x7FFF0000
 
 _LOAD = 0x20  # A = word at offset of struct seccomp_data
@@ -36,6 +43,8 @@ _RETURN = 0x06
 
 _X32_BIT = 0x40000000
 _CLONE_THREAD = 0x00010000
+_CLONE_FILES = 0x00000400
+"""A thread with a descriptor table of its own would be one that nobody can look into."""
 _FUTEX_PRIVATE = 128
 _MAP_SHARED = 0x01
 """Set in MAP_SHARED_VALIDATE too."""
@@ -48,10 +57,27 @@ _ARGUMENTS: Final = {
     "fcntl": (0, 1, 2, 3, 4, 1030),
     # SET_NAME, GET_NAME, SET_VMA; not PDEATHSIG, which holds the chain of death
     "prctl": (15, 16, 0x53564D41),
+    # NORMAL, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE; not PAGEOUT and its like, which move what the
+    # page cache holds of files that another sandbox may read
+    "madvise": (0, 4, 8, 14, 15),
 }
-_ARGUMENT_INDEX: Final = {"ioctl": 1, "fcntl": 1, "prctl": 0}
+_ARGUMENT_INDEX: Final = {"ioctl": 1, "fcntl": 1, "prctl": 0, "madvise": 2}
+
+_ANSWERING: Final = frozenset(
+    {
+        *("read", "write", "close"),
+        *("mmap", "munmap", "mremap", "mprotect", "brk", "madvise"),
+        *("futex", "sched_yield", "clock_gettime", "clock_getres", "gettimeofday", "time"),
+        *("rt_sigreturn", "rt_sigprocmask", "restart_syscall", "exit", "exit_group"),
+    }
+)
+"""What a locked program may still call, as far as the list allows it; of mmap only private memory.
+Found by tracing models while they answered."""
+_ANSWERING_CUDA: Final = frozenset({"ioctl", "poll", "ppoll"})
+"""The driver is spoken to by these."""
 
 _Instruction = tuple[int, int, int, int]
+_ALLOWED: Final[_Instruction] = (_RETURN, 0, 0, _ALLOW)
 
 
 def is_known(family: str) -> bool:
@@ -73,13 +99,39 @@ def restrict(own_pid: int, *, cuda: bool, without: Collection[str] = ()) -> None
     """
     program = _program(machine(), own_pid, cuda=cuda, without=without)
     forbid_new_privileges()
-    install_filter(b"".join(struct.pack("=HBBI", *step) for step in program))
+    install_filter(program)
+
+
+def restrict_in_two_steps(
+    own_pid: int, *, cuda: bool, link: socket.socket, without: Collection[str] = ()
+) -> None:
+    """Install the filter in two classes, and send its listener over `link`; none is kept here.
+
+    Args:
+        own_pid: as in `restrict`.
+        cuda: as in `restrict`.
+        link: to the keeper, who is to answer from now on.
+        without: as in `restrict`.
+
+    Raises:
+        OSError: as in `restrict`, or this kernel has no listeners, or one further out.
+    """
+    program = _program(machine(), own_pid, cuda=cuda, without=without, link=link.fileno())
+    forbid_new_privileges()
+    listener = install_filter(program, with_listener=True)
+    socket.send_fds(link, [b"l"], [listener])
+    os.close(listener)
 
 
 def _program(
-    family: str, own_pid: int, *, cuda: bool, without: Collection[str] = ()
-) -> list[_Instruction]:
-    """The filter's steps, in order."""
+    family: str,
+    own_pid: int,
+    *,
+    cuda: bool,
+    without: Collection[str] = (),
+    link: int | None = None,
+) -> bytes:
+    """The filter; in two classes if there is a `link` over which its listener is to be sent."""
     if family not in _TABLES:
         raise OSError(f"the seccomp filter has no system call table for {family}")
     table = _TABLES[family]
@@ -97,7 +149,7 @@ def _program(
         "tgkill": _only_values(0, (own_pid,)),
         "prlimit64": _only_reading_limits(),
         "futex": _only_private_futexes(),
-        "mmap": _no_shared_memory(),
+        "mmap": _no_shared_memory(_ALLOW if link is None else _ASK),
         **{name: _only_values(_ARGUMENT_INDEX[name], x) for name, x in _ARGUMENTS.items()},
     }
     if cuda:
@@ -108,9 +160,16 @@ def _program(
     if "processes" in without:
         del special["tgkill"], special["prlimit64"]
         table = {**table, **PROCESSES[family]}
+    free = _ANSWERING | _ANSWERING_CUDA if cuda else _ANSWERING
+    if link is not None:  # a number that no socket will have again, once it is closed
+        steps += _when(NETWORK[family]["sendmsg"], _only_values(0, (link,)))
     for name, number in table.items():
-        steps += _when(number, special.get(name, [(_RETURN, 0, 0, _ALLOW)]))
-    return [*steps, (_RETURN, 0, 0, _EPERM)]
+        body = special.get(name, [(_RETURN, 0, 0, _ALLOW)])
+        if link is not None and name not in free:
+            body = [(_RETURN, 0, 0, _ASK) if step == _ALLOWED else step for step in body]
+        steps += _when(number, body)
+    steps.append((_RETURN, 0, 0, _EPERM))
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
 def _when(number: int, body: Sequence[_Instruction]) -> list[_Instruction]:
@@ -132,10 +191,11 @@ def _only_values(argument: int, values: Sequence[int]) -> list[_Instruction]:
 
 
 def _only_threads() -> list[_Instruction]:
-    """Allow clone() if the new task shares this process."""
+    """Allow clone() if the new task shares this process and its descriptors."""
     return [
         _low_word(0),
-        (_ANY_BIT, 0, 1, _CLONE_THREAD),
+        (_ANY_BIT, 0, 2, _CLONE_THREAD),
+        (_ANY_BIT, 0, 1, _CLONE_FILES),
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _EPERM),
     ]
@@ -156,17 +216,18 @@ def _only_private_futexes() -> list[_Instruction]:
     ]
 
 
-def _no_shared_memory() -> list[_Instruction]:
-    """Allow mmap() unless it is both shared and anonymous.
+def _no_shared_memory(of_files: int) -> list[_Instruction]:
+    """Allow mmap() of private memory, answer `of_files` for files, refuse shared memory.
 
-    Neither RLIMIT_DATA nor, once its pages are given back, the resident size counts such memory.
+    Neither RLIMIT_DATA nor, once its pages are given back, the resident size counts the latter.
     """
     return [
         _low_word(3),
-        (_ANY_BIT, 0, 2, _MAP_ANONYMOUS),
+        (_ANY_BIT, 0, 3, _MAP_ANONYMOUS),
         (_ANY_BIT, 0, 1, _MAP_SHARED),
         (_RETURN, 0, 0, _EPERM),
         (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, of_files),
     ]
 
 
