@@ -42,7 +42,7 @@ class ByteLanguageModel:
     """Rows asked together. Few, so that no two of one request come from one file."""
     dev_probes: int = 512
     """Positions asked blindly for a score on ``dev``. A model that looks ahead at the 0.1 % of
-    positions where its loss is highest is met with a probability above 0.99."""
+    positions where its loss is highest is met with a probability above 0.95."""
     vault_probes: int = 2048
     """The same for ``vault`` and ``seal``, which decide more and are asked less often."""
     edges: tuple[int, ...] = (1, 2, 3, 63, 64, 65, 127, 128)
