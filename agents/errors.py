@@ -4,6 +4,7 @@
 AgentError
 ├── LabError                what the institution answers to a request
 │   ├── NoRightError        the asker's role does not hold the right
+│   ├── MergeFailedError    the lab cannot merge two commits
 │   ├── NotVisibleError     no post that carried this commit has reached the asker
 │   └── ProposalRefusedError  the patch policy forbids the proposal
 ├── KnobError               knobs.toml and the start tree do not fit together
@@ -34,6 +35,10 @@ class NoRightError(LabError):
 
 class NotVisibleError(LabError):
     """The asker may not read a commit, because no post that carried it has reached the asker."""
+
+
+class MergeFailedError(LabError):
+    """Two commits have no common ancestor, or their texts are too much to merge."""
 
 
 class ProposalRefusedError(LabError):

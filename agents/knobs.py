@@ -7,16 +7,15 @@ never runs the text: a tree may have been edited freely by anybody, so a knob ca
 
 from __future__ import annotations
 
-import ast
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agents.constants import find_constants
 from agents.errors import KnobError
 from forum.messages import KnobValue
 
@@ -72,17 +71,6 @@ class _Table(BaseModel):
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a constant's literal stands: byte columns, lines from 0."""
-
-    value: KnobValue
-    first_line: int
-    first_column: int
-    last_line: int
-    last_column: int
-
-
 def load_knobs(knobs_toml: str, start_text: str) -> tuple[Knob, ...]:
     """Return the knobs of a task in the order of its ``knobs.toml``.
 
@@ -98,7 +86,7 @@ def load_knobs(knobs_toml: str, start_text: str) -> tuple[Knob, ...]:
         tables = tomllib.loads(knobs_toml)
     except tomllib.TOMLDecodeError as error:
         raise KnobError([f"not TOML: {error}"]) from error
-    places, why = _places(start_text)
+    places, why = find_constants(start_text)
     knobs: list[Knob] = []
     faults: list[str] = []
     for name, raw in tables.items():
@@ -144,7 +132,7 @@ def unfit(knob: Knob, value: KnobValue) -> str:
 
 def read_values(text: str, knobs: Sequence[Knob]) -> dict[str, KnobValue]:
     """Return the values of `knobs` in `text`; a knob that has vanished from it is left out."""
-    places, _ = _places(text)
+    places, _ = find_constants(text)
     return {
         knob.name: places[knob.name].value
         for knob in knobs
@@ -159,7 +147,7 @@ def turn(text: str, changes: Mapping[str, KnobValue], knobs: Sequence[Knob]) -> 
     the text (edited by somebody) no longer binds it exactly once to a literal.
     """
     by_name = {knob.name: knob for knob in knobs}
-    places, why = _places(text)
+    places, why = find_constants(text)
     applied: dict[str, KnobValue] = {}
     skipped: dict[str, str] = {}
     for name, value in changes.items():
@@ -171,11 +159,11 @@ def turn(text: str, changes: Mapping[str, KnobValue], knobs: Sequence[Knob]) -> 
             skipped[name] = reason
         elif not same_value(places[name].value, value):
             applied[name] = value
-    lines = text.splitlines(keepends=True)
-    from_below = sorted(applied, key=lambda name: places[name].first_line, reverse=True)
-    for name in from_below:
-        _put(lines, places[name], _literal(by_name[name], applied[name]))
-    return Turned(text="".join(lines), applied=applied, skipped=skipped)
+    for name in sorted(applied, key=lambda name: places[name].begin, reverse=True):
+        place = places[name]
+        literal = _literal(by_name[name], applied[name])
+        text = text[: place.begin] + literal + text[place.end :]
+    return Turned(text=text, applied=applied, skipped=skipped)
 
 
 def same_value(one: KnobValue, other: KnobValue) -> bool:
@@ -205,77 +193,3 @@ def _literal(knob: Knob, value: KnobValue) -> str:
     if isinstance(value, str) and '"' not in value and "\\" not in value and value.isprintable():
         return f'"{value}"'
     return repr(value)
-
-
-def _put(lines: list[str], place: _Place, literal: str) -> None:
-    """Replace the text at `place`; columns count UTF-8 bytes, as `ast` does."""
-    head = lines[place.first_line].encode()[: place.first_column].decode()
-    tail = lines[place.last_line].encode()[place.last_column :].decode()
-    lines[place.first_line : place.last_line + 1] = [head + literal + tail]
-
-
-@lru_cache(maxsize=1024)
-def _places(text: str) -> tuple[Mapping[str, _Place], Mapping[str, str]]:
-    """Return the literals bound exactly once at top level, and why other names are not usable."""
-    # `ast` and splitlines must agree on what a line is; a form feed, say, parts only the latter.
-    if len(text.splitlines()) != text.count("\n") + (not text.endswith("\n") and text != ""):
-        return {}, {}
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}, {}
-    places: dict[str, _Place] = {}
-    why: dict[str, str] = {}
-    seen: set[str] = set()
-    for statement in body:
-        for name, value in _bindings(statement):
-            if name in seen:
-                places.pop(name, None)
-                why[name] = "it is bound more than once"
-                continue
-            seen.add(name)
-            place = _place(value)
-            if place is None:
-                why[name] = "it is bound to something other than a literal"
-            else:
-                places[name] = place
-    return places, why
-
-
-def _bindings(statement: ast.stmt) -> list[tuple[str, ast.expr | None]]:
-    """Return the names a top-level statement binds, with the value where it is a plain one."""
-    if isinstance(statement, ast.Assign):
-        is_plain = len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)
-        value = statement.value if is_plain else None
-        return [(name, value) for target in statement.targets for name in _names(target)]
-    if isinstance(statement, ast.AnnAssign):
-        return [(name, statement.value) for name in _names(statement.target)]
-    return [(name, None) for name in _names(statement)]
-
-
-def _names(node: ast.AST) -> list[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [node.name]
-    return [
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del))
-    ]
-
-
-def _place(value: ast.expr | None) -> _Place | None:
-    if value is None or value.end_lineno is None or value.end_col_offset is None:
-        return None
-    try:
-        literal = ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return None
-    if not isinstance(literal, (bool, int, float, str)):
-        return None
-    return _Place(
-        value=literal,
-        first_line=value.lineno - 1,
-        first_column=value.col_offset,
-        last_line=value.end_lineno - 1,
-        last_column=value.end_col_offset,
-    )

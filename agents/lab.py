@@ -110,6 +110,7 @@ class LabReader(Protocol):
         Raises:
             NotVisibleError: as `read_tree`.
             NoRightError: the asker's role may not merge.
+            MergeFailedError: these two cannot be merged.
         """
         ...
 

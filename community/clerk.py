@@ -37,6 +37,7 @@ from forum.messages import (
 )
 from forum.visibility import is_carried, thin
 from trainer.repository import Repository
+from trainer.texts import Texts
 
 LAB = "lab"
 """Author of the institution's own posts."""
@@ -62,7 +63,8 @@ class Clerk:
         chronicle: Where posts are recorded.
         desk: The clerk's place at the board.
         topology: Whose posts reach whom.
-        repository: Source of the patches that posts show.
+        repository: Source of the trees whose patches posts show.
+        texts: Makes the patches.
         roles: What each participant may post.
     """
 
@@ -72,6 +74,7 @@ class Clerk:
         desk: Desk,
         topology: Topology,
         repository: Repository,
+        texts: Texts,
         roles: Mapping[str, Role],
     ) -> None:
         self._roles = roles
@@ -79,6 +82,7 @@ class Clerk:
         self._desk = desk
         self._topology = topology
         self._repository = repository
+        self._texts = texts
         self._refusals: Counter[str] = Counter()
         """By author, since his last post."""
 
@@ -129,7 +133,7 @@ class Clerk:
             await self._desk.acknowledge(author, receipt)
             return
         try:
-            established = draft.model_copy(update={"body": self._establish(author, draft)})
+            established = draft.model_copy(update={"body": await self._establish(author, draft)})
             # Patch and knobs are the candidate's text: bounded and cleaned before they are
             # recorded, so that the ledger gives out later what the wire gives out now.
             established = decode_draft(encode(established))
@@ -176,7 +180,7 @@ class Clerk:
             self._chronicle.record(Refused(author, "post", noted, message_id))
         await self._desk.acknowledge(author, Receipt(message_id=message_id, reason=reason[:300]))
 
-    def _establish(self, author: str, draft: Draft) -> Body:
+    async def _establish(self, author: str, draft: Draft) -> Body:
         """Return the draft's body with its facts replaced by those on record.
 
         Raises:
@@ -192,9 +196,9 @@ class Clerk:
         if right is not None and right not in self._roles[author].rights:
             raise MessageRefusedError(f"the role of {author} has no right to {right}")
         if isinstance(body, Hypothesis):
-            return self._establish_hypothesis(state, author, body)
+            return await self._establish_hypothesis(state, author, body)
         if isinstance(body, Finding | Failure):
-            return self._establish_result(state, author, body)
+            return await self._establish_result(state, author, body)
         if isinstance(body, Review | Claim):
             target = body.hypothesis if isinstance(body, Review) else body.target
             if target not in state.delivered.get(author, {}):
@@ -203,7 +207,9 @@ class Clerk:
                 raise MessageRefusedError(f"{target!r} is {author}'s own; nobody reviews himself")
         return body
 
-    def _establish_hypothesis(self, state: RunState, author: str, body: Hypothesis) -> Hypothesis:
+    async def _establish_hypothesis(
+        self, state: RunState, author: str, body: Hypothesis
+    ) -> Hypothesis:
         proposal = state.proposals.get(body.commit)
         if proposal is None or proposal.author != author:
             raise MessageRefusedError(
@@ -212,15 +218,16 @@ class Clerk:
         if body.commit in state.hypotheses_by_commit:
             known = state.hypotheses_by_commit[body.commit][0]
             raise MessageRefusedError(f"commit {body.commit[:12]!r} was posted as {known} already")
+        patch = await self._patch(proposal.parents[0], body.commit)
         return body.model_copy(
             update={
                 "parents": proposal.parents,
                 "knobs": proposal.knobs,
-                "patch": self._patch(proposal.parents[0], body.commit),
+                "patch": patch,
             }
         )
 
-    def _establish_result(
+    async def _establish_result(
         self, state: RunState, author: str, body: Finding | Failure
     ) -> Finding | Failure:
         claim = state.hypotheses.get(body.hypothesis)
@@ -238,18 +245,20 @@ class Clerk:
             raise MessageRefusedError(
                 f"verdict {verdict.verdict_id!r} was not given to {author} on {body.hypothesis!r}"
             )
+        patch = await self._patch(claim.parents[0], claim.commit)
         return body.model_copy(
             update={
                 "evidence": evidence_on(state, body.hypothesis, verdict.verdict_id),
                 "commit": claim.commit,
                 "parents": claim.parents,
                 "knobs": claim.knobs,
-                "patch": self._patch(claim.parents[0], claim.commit),
+                "patch": patch,
             }
         )
 
-    def _patch(self, parent: str, commit: str) -> str:
-        patch = self._repository.diff(parent, commit)
+    async def _patch(self, parent: str, commit: str) -> str:
+        older, newer = self._repository.read(parent), self._repository.read(commit)
+        patch = await self._texts.diff(older, newer)
         return patch if len(patch) <= PATCH_CHARACTERS else ""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
+from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
 from agents.roles import Right
 from community.archive.state import HypothesisState
@@ -20,8 +20,7 @@ from community.institution import Institution
 from community.screening import screen_of, screened_score, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
-from trainer.errors import PatchRefusedError
-from trainer.tree_key import tree_key
+from trainer.errors import PatchRefusedError, TrainerError
 
 MOST_PARENTS = 16
 """Parents of one proposal, as many as a post can name."""
@@ -70,7 +69,13 @@ class AgentLab:
         """Merge two commits that have reached the agent."""
         self._must_hold("merge")
         self._must_see(first, second)
-        merged = self._institution.bench.repository.merge(first, second)
+        repository, texts = self._institution.bench.repository, self._institution.bench.texts
+        try:
+            base = repository.common_ancestor(first, second)
+            trees = [repository.read(commit) for commit in (base, first, second)]
+            merged = await texts.merge(*trees)
+        except TrainerError as error:
+            raise MergeFailedError(str(error)) from error
         return Merged(self._editable(merged.files), tuple(merged.conflicts))
 
     async def prepare(self, proposal: Proposal) -> Prepared:
@@ -92,10 +97,10 @@ class AgentLab:
         try:
             changed = {path: text.encode() for path, text in proposal.files.items()}
             files = bench.task.policy.apply(trees[0], changed)
-            bench.task.policy.read(files, trees, bench.task.start)
+            await bench.texts.check(bench.task.policy, files, trees, bench.task.start)
         except (PatchRefusedError, UnicodeEncodeError) as error:
             raise self._refused(str(error)) from error
-        key = tree_key(
+        key = await bench.texts.tree_key(
             files,
             lock_hash=bench.lock_hash,
             budget=bench.budget,
@@ -119,7 +124,8 @@ class AgentLab:
                     dict(proposal.knobs),
                 )
             )  # fmt: skip
-        return Prepared(commit, key, bench.repository.diff(parent, commit), self._known(key))
+        patch = await bench.texts.diff(trees[0], files)
+        return Prepared(commit, key, patch, self._known(key))
 
     async def run(self, commit: str, hypothesis: str) -> Outcome:
         """Measure a posted proposal; asking again waits for the same experiment."""

@@ -34,6 +34,7 @@ from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
 from trainer.repository import Repository
 from trainer.task import Task, find_task, load_task
+from trainer.text_process import TextProcess
 from trainer.tree_key import tree_key
 
 
@@ -79,9 +80,12 @@ async def open_bench(
     secret = open_secret(folder, known, shared)
     scorer = await Scorer.start(task.locked, source, folder.data, secret)
     try:
-        async with LocalExecutor(
-            hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
-        ) as executor:
+        async with (
+            TextProcess() as texts,
+            LocalExecutor(
+                hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
+            ) as executor,
+        ):
             isolation = await executor.warm_up()
             repository, baseline = _open_repository(folder, task)
             opened = replace(
@@ -99,6 +103,7 @@ async def open_bench(
                 task=task,
                 budget=budget,
                 repository=repository,
+                texts=texts,
                 folder=folder,
                 pool=GpuPool(slots),
                 executor=executor,

@@ -141,7 +141,7 @@ async def run_community(
 
 async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> str:
     """Seat everybody, wait for the end, and record how it came."""
-    members = scenario.members()
+    bench, members = opening.bench, scenario.members()
     names = [member.name for member in members]
     topology = build_topology(names, scenario.topology, opening.opened.seed)
     roles = {member.name: load_role(member.role) for member in members}
@@ -160,10 +160,10 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
                 return institution.regard(hypothesis)
 
             queue = Queue(lambda: chronicle.clock.now_us() / 1e6, regard)
-            scheduler = Scheduler(chronicle, queue, opening.bench)
-            clerk = Clerk(chronicle, desk, topology, opening.bench.repository, roles)
+            scheduler = Scheduler(chronicle, queue, bench)
+            clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, roles)
             institution = Institution(
-                scenario, chronicle, scheduler, admission, opening.bench, clerk, roles, group
+                scenario, chronicle, scheduler, admission, bench, clerk, roles, group
             )
             community = _Community(
                 scenario, chronicle, institution, board, roles, opening, _knobs(opening)

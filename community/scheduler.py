@@ -28,6 +28,7 @@ from trainer.experiment import GRACE, Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
+from trainer.texts import Texts
 from trainer.train_phase import ARTEFACT_NAME
 from trainer.tree_key import measurement_seed
 from trainer.workspace import write_workspace
@@ -71,6 +72,8 @@ class Bench:
     task: Task
     budget: Budget
     repository: Repository
+    texts: Texts
+    """Reads what candidates wrote; nothing else here does."""
     folder: RunFolder
     pool: GpuPool
     executor: Executor

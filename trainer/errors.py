@@ -5,6 +5,7 @@ TrainerError
 │   └── SandboxUnavailableError  this machine offers less isolation than was asked for
 ├── TaskError              a task folder has faults; all of them are listed
 ├── PatchRefusedError      a tree or a change breaks the patch policy; path and rule are kept
+├── TextLimitError         candidate text that cannot be worked on within limits
 ├── RepositoryError        the run's git repository cannot be used as asked
 │   └── UnknownCommitError a commit that the repository does not hold
 ├── WorkspaceError         a job's tree cannot be written
@@ -58,8 +59,18 @@ class PatchRefusedError(TrainerError):
         self.rule = rule
         """One fixed word: path, name, clash, editable, source, size, files, unchanged, text,
         syntax, literals, novelty, time."""
+        self.advice = advice
         what = f"path {path}" if path else "the change"
         super().__init__(f"patch refused ({rule}): {what} {advice}")
+
+
+class TextLimitError(TrainerError):
+    """Candidate text takes more time or memory than `trainer.text_process` grants."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        """What was asked: check, key, diff, merge."""
+        super().__init__(f"{what} takes too long or too much memory on this text; write it plainer")
 
 
 class RepositoryError(TrainerError):

@@ -3,7 +3,8 @@
 Through pygit2, without a work tree and without the git program, and the same for everybody: the
 user's and the system's git configuration is not read. Objects are written before the refs that name
 them, so a kill at any moment leaves at worst an unnamed commit. Trees go to `trainer.workspace`.
-Not here: what a researcher may change (`trainer.patch_policy`), who may see which commit (the lab).
+Not here: what a researcher may change (`trainer.patch_policy`), how two texts compare or merge
+(`trainer.tree_text`: git reads no candidate text), who may see which commit (the lab).
 """
 
 from __future__ import annotations
@@ -11,20 +12,17 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import pygit2
-from pygit2.enums import ConfigLevel, FileMode, MergeFavor, MergeFlag
+from pygit2.enums import ConfigLevel, FileMode
 
 from trainer.errors import RepositoryError, UnknownCommitError
 from trainer.patch_policy import check_tree
 
 BEST = "refs/heads/best"
 """What HEAD points to: a clone shows the frontier."""
-DIFF_BYTES = 128 * 1024
-"""Cap on a patch's text: three times the largest tree a task allows by default."""
 MESSAGE_CHARACTERS = 8192
 """Cap on a commit message; it comes from a mind and is shown to people."""
 
@@ -35,16 +33,6 @@ _AUTHOR = re.compile(
 )
 _UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _FOREIGN = (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL)
-
-
-@dataclass(frozen=True, slots=True)
-class MergedTree:
-    """A three-way merge of two commits' trees, not yet committed."""
-
-    files: Mapping[str, bytes]
-    """Content by path; where both sides changed the same lines, the first commit's side."""
-    conflicts: tuple[str, ...]
-    """Paths in which that happened, sorted."""
 
 
 class Repository:
@@ -145,57 +133,17 @@ class Repository:
         """
         return dict(sorted(_files(self._find(commit).tree, "")))
 
-    def diff(self, parent: str, commit: str, *, cap_bytes: int = DIFF_BYTES) -> str:
-        """Return the unified patch from `parent` to `commit`; binary files are named, not shown.
-
-        Args:
-            parent: id of the older commit.
-            commit: id of the newer commit.
-            cap_bytes: longer patches are cut at a line's end and say so in their last line.
+    def common_ancestor(self, first: str, second: str) -> str:
+        """Return the id of the latest commit that both descend from; a commit descends from itself.
 
         Raises:
             UnknownCommitError: no such commit.
+            RepositoryError: there is none, so there is nothing to merge over.
         """
-        older, newer = self._find(parent), self._find(commit)
-        pieces: list[bytes] = []
-        for patch in older.tree.diff_to_tree(newer.tree, context_lines=3):
-            pieces.append(patch.data if patch else b"")
-            if sum(map(len, pieces)) > cap_bytes:
-                break
-        whole = b"".join(pieces)
-        if len(whole) <= cap_bytes:
-            return whole.decode("utf-8", "replace")
-        kept = whole[: whole.rfind(b"\n", 0, cap_bytes) + 1]
-        return kept.decode("utf-8", "replace") + f"[patch cut at {cap_bytes} bytes]\n"
-
-    def merge(self, first: str, second: str) -> MergedTree:
-        """Merge two commits three ways over their best common ancestor; nothing is committed.
-
-        Args:
-            first: id of the commit whose side wins where both changed the same lines.
-            second: id of the other commit.
-
-        Raises:
-            UnknownCommitError: no such commit.
-            RepositoryError: the two have no common ancestor, or git fails to merge.
-        """
-        ours, theirs = self._find(first), self._find(second)
-        if self._git.merge_base(ours.id, theirs.id) is None:
+        base = self._git.merge_base(self._find(first).id, self._find(second).id)
+        if base is None:
             raise RepositoryError(f"commits {first} and {second} have no common ancestor")
-        _files(theirs.tree, "")  # links, programs and submodules are refused before git sees them
-        kept = dict(_files(ours.tree, ""))
-        plain = self._merged_index(ours, theirs, MergeFavor.NORMAL)
-        favoured = self._merged_index(ours, theirs, MergeFavor.OURS)
-        files = {entry.path: self._content(entry) for entry in favoured}
-        # What no favour settles (a file deleted on one side, binary content): the first side's.
-        for path in _conflicts(favoured):
-            files.pop(path, None)
-            if path in kept:
-                files[path] = kept[path]
-        for path in [path for path in files if path not in kept]:
-            if any(f"{path}/".startswith(f"{x}/") or x.startswith(f"{path}/") for x in kept):
-                del files[path]  # a file on one side, a folder of its name on the other
-        return MergedTree(dict(sorted(files.items())), _conflicts(plain))
+        return str(base)
 
     def set_ref(self, name: str, commit: str) -> None:
         """Name a commit by a branch, such as ``refs/heads/exp/e0001``.
@@ -256,23 +204,6 @@ class Repository:
             builder.insert(folder, self._write_tree(inside), FileMode.TREE)
         return builder.write()
 
-    def _merged_index(
-        self, ours: pygit2.Commit, theirs: pygit2.Commit, favor: MergeFavor
-    ) -> pygit2.Index:
-        """Merge without rename detection: a task's editable paths are fixed."""
-        try:
-            return self._git.merge_commits(ours, theirs, favor=favor, flags=MergeFlag(0))
-        except (pygit2.GitError, ValueError) as error:
-            raise RepositoryError(
-                f"git cannot merge {ours.id} with {theirs.id}: {error}"
-            ) from error
-
-    def _content(self, entry: pygit2.IndexEntry) -> bytes:
-        blob = self._git[entry.id]
-        if not isinstance(blob, pygit2.Blob):
-            raise RepositoryError(f"{entry.path} is no regular file; the repository is damaged")
-        return blob.data
-
 
 def _files(tree: pygit2.Tree, prefix: str) -> list[tuple[str, bytes]]:
     """Return the regular files below `tree`; whatever else it holds did not come from us."""
@@ -286,12 +217,6 @@ def _files(tree: pygit2.Tree, prefix: str) -> list[tuple[str, bytes]]:
         else:
             raise RepositoryError(f"{path} is no regular file; the repository is not one of ours")
     return found
-
-
-def _conflicts(index: pygit2.Index) -> tuple[str, ...]:
-    """Return the paths that a merge left open, sorted."""
-    sides = index.conflicts or ()
-    return tuple(sorted({side.path for triple in sides for side in triple if side is not None}))
 
 
 def _isolate() -> None:

@@ -14,6 +14,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 _WINDOW_BYTES = 32 << 10
 """As far as deflate looks back, and so the longest text it can be told beforehand."""
@@ -23,6 +24,7 @@ Literals = Counter[tuple[str, int]]
 """How often each literal stands in a text: (its spelling, its bytes)."""
 
 
+@lru_cache(maxsize=8)  # parents and the start are asked about again and again
 def literals_of(path: str, content: bytes) -> Literals:
     """Return the literals of a file: strings (docstrings too), bytes and numbers of Python.
 

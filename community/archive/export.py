@@ -6,11 +6,13 @@ all, so that a run may rewrite it while somebody reads it.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from community.plain_text import isolation_words, one_line
 from community.run_folder import RunFolder
 from trainer.errors import TrainerError
 from trainer.repository import Repository
+from trainer.text_process import TextProcess
 
 PATCH_BYTES = 16 << 20
 """Cap on the exported patch; a tree is some 40 KiB, so this is never reached in earnest."""
@@ -126,7 +129,8 @@ def _export_best(folder: RunFolder, baseline: str, best: Best, out: Path) -> tup
     patch, copy, part = out / "best.patch", out / "repo.git", out / "repo.git.part"
     try:
         source = Repository.open(folder.repository, writer=False)
-        _write(patch, _mail(best) + source.diff(baseline, commit, cap_bytes=PATCH_BYTES))
+        text = asyncio.run(_diff(source.read(baseline), source.read(commit)))
+        _write(patch, _mail(best) + text)
         shutil.rmtree(part, ignore_errors=True)
         _copy_writable(folder.repository, part)
         Repository.open(part).set_best(commit)
@@ -140,6 +144,12 @@ def _export_best(folder: RunFolder, baseline: str, best: Best, out: Path) -> tup
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return patch, copy
+
+
+async def _diff(older: Mapping[str, bytes], newer: Mapping[str, bytes]) -> str:
+    """Compare two trees as a run does, since either may be hostile text."""
+    async with TextProcess() as texts:
+        return await texts.diff(older, newer, cap_bytes=PATCH_BYTES)
 
 
 def _copy_writable(repository: Path, copy: Path) -> None:

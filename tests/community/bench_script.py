@@ -38,6 +38,7 @@ from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
+from trainer.texts import Texts, TrustedTexts
 
 
 class ScriptedExecutor:
@@ -178,14 +179,17 @@ async def house(
     *,
     slots: int = 2,
     is_serving: bool = True,
+    texts: Texts | None = None,
 ) -> AsyncIterator[House]:
     """Run an institution on the scripted bench until the block ends."""
     opened = chronicle.state.opened
     assert opened is not None
+    texts = texts or TrustedTexts()
     bench = Bench(
         task=task_of(repository.read(opened.baseline_commit), folder),
         budget=Budget("cpu_seconds", 1.0),
         repository=repository,
+        texts=texts,
         folder=RunFolder(folder),
         pool=GpuPool(tuple(Slot(f"cpu{n}", "cpu", frozenset({n})) for n in range(slots))),
         executor=ScriptedExecutor(),  # type: ignore[arg-type]
@@ -201,7 +205,7 @@ async def house(
     async with board.desk() as desk, asyncio.TaskGroup() as group:
         topology = build_topology(names, scenario.topology, 1)
         roles = {member.name: load_role(member.role) for member in members}
-        clerk = Clerk(chronicle, desk, topology, repository, roles)
+        clerk = Clerk(chronicle, desk, topology, repository, texts, roles)
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
         queue = Queue(lambda: 0.0, lambda name: institution.regard(name))
         scheduler = Scheduler(chronicle, queue, bench)

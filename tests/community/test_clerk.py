@@ -35,6 +35,7 @@ from forum.messages import (
 )
 from forum.visibility import thin
 from trainer.repository import Repository
+from trainer.texts import TrustedTexts
 
 NAMES = ("ada", "bob", "cleo", "dan", "eve", "fay")
 FAMILIES = [
@@ -62,7 +63,7 @@ async def served(
         board.desk() as desk,
         asyncio.TaskGroup() as group,
     ):
-        clerk = Clerk(chronicle, desk, topology, repository, ROLES)
+        clerk = Clerk(chronicle, desk, topology, repository, TrustedTexts(), ROLES)
         task = group.create_task(clerk.serve())
         yield board, desk
         task.cancel()

@@ -18,6 +18,7 @@ from forum.errors import BoardClosedError
 from forum.ids import AgentName
 from forum.messages import Claim, Comment, Lead, Post, Prediction, Receipt, Review
 from trainer.repository import Repository
+from trainer.texts import TrustedTexts
 
 
 def noise(name: str) -> bytes:
@@ -49,7 +50,7 @@ class ScriptedDesk:
         """Have a clerk take everything in."""
         topology = build_topology(NAMES, COMPLETE, seed=3)
         with pytest.raises(BoardClosedError):
-            await Clerk(chronicle, self, topology, repository, ROLES).serve()  # type: ignore[arg-type]
+            await Clerk(chronicle, self, topology, repository, TrustedTexts(), ROLES).serve()  # type: ignore[arg-type]
 
 
 async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
@@ -107,7 +108,7 @@ async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: 
     desk = ScriptedDesk(*(("ada", payload) for payload in given))
     roles = {"ada": Role("guest", "listens", frozenset({"comment"}))}
     with pytest.raises(BoardClosedError):
-        await Clerk(chronicle, desk, topology, repository, roles).serve()  # type: ignore[arg-type]
+        await Clerk(chronicle, desk, topology, repository, TrustedTexts(), roles).serve()  # type: ignore[arg-type]
     refused = {receipt.message_id: receipt.reason for _, receipt in desk.receipts if receipt.reason}
     assert refused == {right: f"the role of ada has no right to {right}" for right in bodies}
     assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["comment"]

@@ -30,6 +30,7 @@ from forum.errors import BoardClosedError
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
 from trainer.repository import Repository
+from trainer.texts import TrustedTexts
 
 
 async def screened(home: House, author: str, rate: float) -> str:
@@ -229,7 +230,9 @@ async def test_a_clerk_whose_board_ends_says_so(
     board = MemoryBoard()
     topology = build_topology(("ada", "bob"), scenario_of().topology, 1)
     async with board.desk() as desk:
-        serving = asyncio.create_task(Clerk(chronicle, desk, topology, repository, {}).serve())
+        serving = asyncio.create_task(
+            Clerk(chronicle, desk, topology, repository, TrustedTexts(), {}).serve()
+        )
         await asyncio.sleep(0)
     with pytest.raises(BoardClosedError, match="although the run goes on"):
         await serving

@@ -83,7 +83,7 @@ from trainer.repository import Repository
 repository = Repository.create(Path({str(tmp_path / "repo.git")!r}))
 first = repository.commit({{"train.py": {START!r}}}, [], {ADA!r}, "start", 1_700_000_000)
 second = repository.commit({{"train.py": b"x\\r\\n"}}, [first], {ADA!r}, "x", 1)
-repository.merge(first, second), repository.diff(first, second)
+repository.common_ancestor(first, second)
 repository.set_best(first)
 print(first)
 """
@@ -145,9 +145,8 @@ def test_unknown_commits_are_refused_everywhere(repository: Repository, commit: 
     repository.set_best(start)
     for ask in (
         lambda: repository.read(commit),
-        lambda: repository.diff(commit, start),
-        lambda: repository.diff(start, commit),
-        lambda: repository.merge(start, commit),
+        lambda: repository.common_ancestor(start, commit),
+        lambda: repository.common_ancestor(commit, start),
         lambda: repository.set_ref("refs/heads/exp/x", commit),
         lambda: repository.commit(tree(), [commit], ADA, "x", 1),
     ):
@@ -190,116 +189,25 @@ def test_paths_that_are_not_plain_are_refused(repository: Repository):
             repository.commit({path: b""}, [], ADA, "x", 1)
 
 
-def test_a_diff_is_a_unified_patch(repository: Repository, tmp_path: Path):
-    """The patch applies with git and gives the child's tree."""
-    start = root_of(repository)
-    child = repository.commit(tree(B=7), [start], ADA, "B", 2)
-    patch = repository.diff(start, child)
-    assert "--- a/train.py\n+++ b/train.py\n@@" in patch
-    assert "-B = 2\n+B = 7\n" in patch
-    assert repository.diff(start, start) == ""
-    (tmp_path / "train.py").write_bytes(START)
-    (tmp_path / "p.patch").write_text(patch)
-    if shutil.which("git"):
-        subprocess.run(["git", "apply", "p.patch"], cwd=tmp_path, check=True, timeout=30)
-        assert (tmp_path / "train.py").read_bytes() == tree(B=7)["train.py"]
-
-
-def test_diffs_of_new_binary_and_odd_files_are_text(repository: Repository):
-    """Binary content is named, bytes that are not UTF-8 are replaced, nothing raises."""
-    start = root_of(repository)
-    files = {**tree(), "data.bin": b"\0\1", "latin.txt": b"caf\xe9\n"}
-    child = repository.commit(files, [start], ADA, "odd", 2)
-    patch = repository.diff(start, child)
-    assert "data.bin" in patch
-    assert "\0" not in patch
-    assert "+caf\ufffd\n" in patch
-    assert "data.bin" in repository.diff(child, start)
-
-
-def test_a_long_diff_is_cut_and_says_so(repository: Repository):
-    """A patch that is shown to minds is bounded."""
-    start = root_of(repository)
-    child = repository.commit({"train.py": b"x = 1\n" * 5000}, [start], ADA, "long", 2)
-    patch = repository.diff(start, child, cap_bytes=1000)
-    assert len(patch) < 1100
-    assert patch.endswith("+x = 1\n[patch cut at 1000 bytes]\n")
-
-
-def test_edits_of_different_knobs_merge(repository: Repository):
-    """A comment line between two knobs is enough to keep their edits apart."""
-    start = root_of(repository)
-    left = repository.commit(tree(A=9), [start], ADA, "A", 2)
-    right = repository.commit(tree(B=8), [start], BOB, "B", 3)
-    merged = repository.merge(left, right)
-    assert merged.files == tree(A=9, B=8)
-    assert merged.conflicts == ()
-    assert repository.merge(right, left).files == merged.files
-
-
-def test_conflicts_keep_the_first_side_and_are_reported(repository: Repository):
-    """Where both changed a line the first wins; the other's separate edits still come in."""
-    start = root_of(repository)
-    left = repository.commit(tree(A=9), [start], ADA, "A", 2)
-    right = repository.commit(tree(A=7, C=8), [start], BOB, "A and C", 3)
-    merged = repository.merge(left, right)
-    assert merged.files == tree(A=9, C=8)
-    assert merged.conflicts == ("train.py",)
-    assert repository.merge(right, left).files == tree(A=7, C=8)
-
-
-def test_the_merge_base_is_the_latest_common_ancestor(repository: Repository):
-    """An edit that both inherited, and one then reverted, is reverted in the merge."""
+def test_the_common_ancestor_is_the_latest(repository: Repository):
+    """Of two commits on one line it is the earlier one; of two branches where they parted."""
     start = root_of(repository)
     common = repository.commit(tree(A=5), [start], ADA, "A to 5", 2)
     left = repository.commit(tree(A=1), [common], ADA, "back", 3)
     right = repository.commit(tree(A=5, C=8), [common], BOB, "C", 4)
-    assert repository.merge(left, right) == repository.merge(left, right)
-    assert repository.merge(left, right).files == tree(A=1, C=8)
+    assert repository.common_ancestor(left, right) == common
+    assert repository.common_ancestor(start, right) == start
+    assert repository.common_ancestor(right, right) == right
 
 
-def test_a_merge_with_an_ancestor_is_the_descendant(repository: Repository):
-    """There is nothing to merge on a straight line."""
-    start = root_of(repository)
-    child = repository.commit(tree(A=9), [start], ADA, "A", 2)
-    assert repository.merge(start, child).files == tree(A=9)
-    assert repository.merge(child, start).files == tree(A=9)
-
-
-def test_crossed_merges_merge_again(repository: Repository):
-    """Two commits with two best ancestors (each merged the other's parent) still merge."""
+def test_crossed_merges_have_a_common_ancestor(repository: Repository):
+    """Of two commits with two best ancestors (each merged the other's parent) it is one of them."""
     start = root_of(repository)
     a = repository.commit(tree(A=9), [start], ADA, "A", 2)
     b = repository.commit(tree(B=8), [start], BOB, "B", 3)
     left = repository.commit(tree(A=9, B=8), [a, b], ADA, "left", 4)
     right = repository.commit(tree(A=9, B=8, C=7), [b, a], BOB, "right", 5)
-    merged = repository.merge(left, right)
-    assert merged.files == tree(A=9, B=8, C=7)
-    assert merged.conflicts == ()
-
-
-def test_files_deleted_added_or_binary_on_both_sides_follow_the_first(repository: Repository):
-    """Conflicts that have no lines are settled whole, by the first side, and reported."""
-    base = {"train.py": START, "gone.txt": b"1\n", "data.bin": b"\0" * 50}
-    start = repository.commit(base, [], ADA, "start", 1)
-    ours = {"train.py": START, "data.bin": b"\0" * 50 + b"a", "new.txt": b"a\n"}
-    theirs = {"train.py": START, "gone.txt": b"2\n", "data.bin": b"\0b", "new.txt": b"b\n"}
-    left = repository.commit(ours, [start], ADA, "left", 2)
-    right = repository.commit(theirs, [start], BOB, "right", 3)
-    assert repository.merge(left, right).files == ours
-    assert repository.merge(left, right).conflicts == ("data.bin", "gone.txt", "new.txt")
-    assert repository.merge(right, left).files == theirs
-
-
-def test_a_file_against_a_folder_of_its_name_follows_the_first(repository: Repository):
-    """Even a clash of names gives a tree that can be committed."""
-    start = root_of(repository)
-    left = repository.commit({**tree(), "x": b"file"}, [start], ADA, "left", 2)
-    right = repository.commit({**tree(), "x/y": b"inner"}, [start], BOB, "right", 3)
-    merged = repository.merge(left, right)
-    assert merged.conflicts != ()
-    assert merged.files["x"] == b"file"
-    repository.commit(merged.files, [left, right], ADA, "merge", 4)
+    assert repository.common_ancestor(left, right) in (a, b)
 
 
 def test_strangers_cannot_be_merged(repository: Repository):
@@ -307,7 +215,7 @@ def test_strangers_cannot_be_merged(repository: Repository):
     first = root_of(repository)
     second = repository.commit({"other.py": b""}, [], BOB, "other", 1)
     with pytest.raises(RepositoryError, match="no common ancestor"):
-        repository.merge(first, second)
+        repository.common_ancestor(first, second)
 
 
 def test_create_refuses_what_is_there_and_replaces_a_half_made_one(tmp_path: Path):
