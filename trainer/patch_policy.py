@@ -27,7 +27,7 @@ PATCH_BYTES = 40 * 1024
 PATCH_FILES = 8
 """Default cap on the files one change may touch; more cannot be reviewed by a person."""
 LITERAL_BYTES = 2 * 1024
-"""Default cap on the literals one change adds; the start's 26 knobs together hold 150 bytes."""
+"""Default cap on the literals one change adds; the 25 knobs of `nanolm` hold some 150 bytes."""
 NOVEL_BYTES = 8 * 1024
 """Default cap on what a tree tells beyond the start, deflated: 20 KiB of code written from nothing
 fits. Held-out text, at the two bits a byte of a good small model, would come to 32 KiB."""
