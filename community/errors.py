@@ -16,6 +16,11 @@ CommunityError
 │   └── RunSecretError            its secret is lost, another one, or cannot be written
 ├── BaselineFailedError           the unmodified start cannot be measured
 ├── BaselineDiffersError          another run's baseline does not compare with this run
+├── TaskLockError                 a task's lock manifest does not hold
+│   ├── LockMissingError          it was never written
+│   ├── LockUnreadableError       its file is damaged
+│   ├── LockDiffersError          something that decides scores is not what it says
+│   └── HeldoutPlaceError         a folder of private text lies where candidate code could see it
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
 └── TopologyError                 a family's parameters do not fit the number of agents
 
@@ -158,6 +163,47 @@ class BaselineDiffersError(CommunityError):
             f"the baseline of run {other} does not compare with this run: {', '.join(differs)} "
             "differ; give --baseline-from a run made alike, or leave it out"
         )
+
+
+class TaskLockError(CommunityError):
+    """A task's lock manifest does not hold."""
+
+
+class LockMissingError(TaskLockError):
+    """The task has no manifest."""
+
+    def __init__(self, path: str, task: str) -> None:
+        super().__init__(
+            f"{path} is missing: it says what the task's scores rest on, so that a change is "
+            f"noticed; look at the task's locked folder, then write it: community lock write {task}"
+        )
+
+
+class LockUnreadableError(TaskLockError):
+    """The manifest's file is damaged."""
+
+    def __init__(self, path: str, why: str, task: str) -> None:
+        super().__init__(
+            f"{path} cannot be read ({why}); restore it, or write it again: "
+            f"community lock write {task}"
+        )
+
+
+class LockDiffersError(TaskLockError):
+    """What decides scores is not what the manifest says; `names` tells what, one line each."""
+
+    def __init__(self, task: str, names: Sequence[str], argument: str) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"the lock of {task} does not hold:\n  "
+            + "\n  ".join(self.names)
+            + "\nrestore what should not have changed; if you meant the change: "
+            f"community lock write {argument} (scores before and after it do not compare)"
+        )
+
+
+class HeldoutPlaceError(TaskLockError):
+    """A folder of private text lies where it must not."""
 
 
 class ScorerBrokenError(CommunityError):

@@ -43,6 +43,9 @@ class RunOpened:
     secret_hash: str = ""
     """SHA-256 of the run's secret, which decides what held-out text is asked; empty in older
     ledgers, whose secret derived from the seed."""
+    manifest: dict[str, str] = field(default_factory=dict)
+    """What scores rest on, entry by entry; `lock_hash` is over all of it but ``secret``. Empty in
+    older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)

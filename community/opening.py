@@ -22,11 +22,16 @@ from community.archive.ledger import Ledger
 from community.clock import RunClock, wall_epoch_s, wall_stamp
 from community.errors import ResumeError
 from community.events import RunOpened
+from community.lock_writing import check_place
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
 from community.scenario import BudgetSection, Scenario
 from community.scheduler import Bench
 from community.score_phase import SandboxedScorePhase
+from community.task_lock import differences, run_lock, watched_files
+from scoring import private_text
+from scoring.grader import Corpus
+from scoring.lock import lock_hash
 from scoring.scorer import Scorer
 from trainer.devices import Slot, device_class, find_gpus, find_slots
 from trainer.experiment import Budget, Isolation
@@ -68,6 +73,7 @@ async def open_bench(
 
     Raises:
         TaskError: the task folder is not whole.
+        TaskLockError: private text lies where candidate code could see it.
         RunSecretError: the resumed run's secret is lost or another one.
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
@@ -77,9 +83,14 @@ async def open_bench(
     kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
     slots = find_slots(scenario.pool.slots, device=kind)
     source = Path(get_paths()["stdlib"])
+    private = private_text.recorded(task.locked)
+    if private is not None:
+        check_place(task, private.folder, folder.path)
     secret = open_secret(folder, known, shared)
-    scorer = await Scorer.start(task.locked, source, folder.data, secret)
+    beside = {**watched_files(), "task/task.toml": task.folder / "task.toml"}
+    scorer = await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
     try:
+        lock = run_lock(task, scorer.manifest)
         async with (
             TextProcess() as texts,
             LocalExecutor(
@@ -89,12 +100,13 @@ async def open_bench(
             isolation = await executor.warm_up()
             repository, baseline = _open_repository(folder, task)
             opened = replace(
-                _conditions(scenario, task, budget, slots, scorer),
+                _conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus),
                 run_id=folder.run_id,
                 scenario=scenario_text,
                 baseline_commit=baseline,
                 isolation=isolation,
                 secret_hash=secret_hash(secret),
+                manifest={**lock, "secret": secret_hash(secret)},
             )
             if known is not None:
                 _must_match(known, opened)
@@ -108,8 +120,8 @@ async def open_bench(
                 pool=GpuPool(slots),
                 executor=executor,
                 score_phase=SandboxedScorePhase(executor, scorer, task, budget),
-                lock_hash=scorer.lock_hash,
-                corpus_hash=scorer.corpus.hash,
+                lock_hash=opened.lock_hash,
+                corpus_hash=opened.corpus_hash,
                 device_class=opened.device_class,
                 epoch_s=int(opened.host.get("epoch_s", "0")),
             )
@@ -119,11 +131,16 @@ async def open_bench(
 
 
 def _conditions(
-    scenario: Scenario, task: Task, budget: Budget, slots: Sequence[Slot], scorer: Scorer
+    scenario: Scenario,
+    task: Task,
+    budget: Budget,
+    slots: Sequence[Slot],
+    lock: str,
+    corpus: Corpus,
 ) -> RunOpened:
     """Return what the run is made under; the names of run and baseline are the caller's."""
     place = device_class(slots)
-    key = tree_key(task.start, lock_hash=scorer.lock_hash, budget=budget, device_class=place)
+    key = tree_key(task.start, lock_hash=lock, budget=budget, device_class=place)
     return RunOpened(
         run_id="",
         scenario="",
@@ -137,8 +154,8 @@ def _conditions(
         budget_amount=budget.amount,
         slots=tuple(slot.name for slot in slots),
         device_class=place,
-        lock_hash=scorer.lock_hash,
-        corpus_hash=scorer.corpus.hash,
+        lock_hash=lock,
+        corpus_hash=corpus.hash,
         baseline_commit="",
         baseline_tree_key=key,
         host=host_facts(),
@@ -225,6 +242,9 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
     }
     for name, what in names.items():
         if getattr(known, name) not in (getattr(now, name), ""):  # older ledgers lack some
+            if name == "lock_hash":
+                changed = [str(each) for each in differences(known.manifest, now.manifest)]
+                what = f"what scores rest on ({'; '.join(changed)})" if known.manifest else what
             raise ResumeError(
                 f"run {known.run_id} cannot go on: {what} changed "
                 f"({getattr(known, name)} then, {getattr(now, name)} now), and scores made under "

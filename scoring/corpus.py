@@ -14,6 +14,7 @@ from pathlib import Path
 
 from scoring.errors import CorpusTooSmallError
 from scoring.grader import Corpus, Division
+from scoring.private_text import read_texts
 
 HELDOUT_LEAST_BYTES = 600_000
 """Below this the noise between blocks swamps what researchers can gain."""
@@ -36,26 +37,36 @@ _LEFT_OUT_PREFIXES = ("_sysconfigdata", "config-")
 """Names below the source that are generated for one machine."""
 
 
-def split_source(source: Path, held_out: Sequence[str], unscored: Sequence[str] = ()) -> Division:
+def split_source(
+    source: Path,
+    held_out: Sequence[str],
+    unscored: Sequence[str] = (),
+    heldout: Path | None = None,
+) -> Division:
     """Divide the text of `source` into training text and the three held-out splits.
 
     Args:
         source: The standard library's folder of an interpreter.
         held_out: Top-level packages and modules to hold out; those that do not exist are skipped.
         unscored: Held-out paths that stay hidden but are not asked (tables, say).
+        heldout: A user's private text, which is asked instead; the training text stays the same.
 
     Raises:
+        CorpusError: the private text cannot be read.
         CorpusTooSmallError: the held-out text, a split or the training text is too small.
     """
     files = _source_files(source)
     held = {path: text for path, text in files.items() if _top(path) in held_out}
     kept = {path: text for path, text in held.items() if path not in unscored}
-    _require("held-out", _size(kept), HELDOUT_LEAST_BYTES, source)
+    if heldout is not None:
+        kept = read_texts(heldout)
+    asked = source if heldout is None else heldout
+    _require("held-out", _size(kept), HELDOUT_LEAST_BYTES, asked)
     shown = {path: text for path, text in files.items() if path not in held}
     dealt = _deal(kept)
     _require("train", _size(shown), TRAIN_LEAST_BYTES, source)
     for split in SPLITS:
-        _require(split, _size(dealt[split]), SPLIT_LEAST_BYTES, source)
+        _require(split, _size(dealt[split]), SPLIT_LEAST_BYTES, asked)
     train = _joined(shown)
     corpus = Corpus(
         hash=_corpus_hash({"train": shown, **dealt}),

@@ -42,16 +42,19 @@ class CorpusTooSmallError(CorpusError):
         part: Which part (``held-out``, ``train``, ``dev``, ``vault`` or ``seal``).
         size_bytes: What was found.
         least_bytes: What is needed.
+        source: Of which folder.
     """
 
     def __init__(self, part: str, size_bytes: int, least_bytes: int, source: str) -> None:
         super().__init__(
             f"{part} text of {source!r} has {size_bytes} bytes, at least {least_bytes} are needed; "
-            "use a Python whose whole standard library is installed as source"
+            "use a Python whose whole standard library is installed as source, or, of private "
+            "text, more and larger files"
         )
         self.part = part
         self.size_bytes = size_bytes
         self.least_bytes = least_bytes
+        self.source = source
 
 
 class InvalidAnswersError(ScoringError):

@@ -1,6 +1,6 @@
 """What a task's grader is: it splits data, and turns a candidate's answers into one number.
 
-A task's ``locked/grade.py`` exports ``prepare(source)`` (a `Prepare`) and ``GRADER`` (a
+A task's ``locked/grade.py`` exports ``prepare(source, heldout)`` (a `Prepare`) and ``GRADER`` (a
 `Grader`). Both run in the scorer's worker process only. A grader never sees descriptors, processes
 or deadlines: it asks through an `Answerer`. Implementation: `scoring.language_model`.
 """
@@ -118,10 +118,17 @@ class Grader(Protocol):
 
 
 class Prepare(Protocol):
-    """Divides a source into what is public and what is held out; writes nothing."""
+    """Divides a source into what is public and what is held out; writes nothing.
 
-    def __call__(self, source: Path) -> Division:
+    One that takes `source` alone cannot use private text.
+    """
+
+    def __call__(self, source: Path, heldout: Path | None = None) -> Division:
         """Read and divide.
+
+        Args:
+            source: Where the task's own text lies.
+            heldout: A user's private text, to be asked instead of the task's own.
 
         Raises:
             CorpusError: the source does not suffice.

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from scoring import control, grader, own_user
+from scoring import control, grader, own_user, private_text
 from scoring.block_draw import generator
 from scoring.control import Ask, Broken, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
@@ -63,7 +63,7 @@ def _get_ready(link: socket.socket, prepare: Prepare, public: int) -> Worker | N
     except CorpusTooSmallError as error:
         control.send(
             link,
-            TooSmall(error.part, error.size_bytes, error.least_bytes, prepare.source),
+            TooSmall(error.part, error.size_bytes, error.least_bytes, error.source),
         )
     except Exception as error:  # anything in a task's grade.py; the client raises it
         traceback.print_exc()
@@ -88,7 +88,12 @@ class Worker:
         module = _load(self._locked / "grade.py")
         split_data = cast("grader.Prepare", module.prepare)
         self._grader = cast("grader.Grader", module.GRADER)
-        division = split_data(Path(prepare.source))
+        private = private_text.recorded(self._locked)
+        if private is None:
+            division = split_data(Path(prepare.source))
+        else:
+            private_text.must_be_as_recorded(private)
+            division = split_data(Path(prepare.source), private.folder)
         self.corpus = division.corpus
         self._examination = self._grader.open(division, self._secret)
         _publish(division.train, public)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from community.cli import attack_command, machine_commands, result_commands, run_command
+from community.cli import (
+    attack_command,
+    lock_commands,
+    machine_commands,
+    result_commands,
+    run_command,
+)
 from community.cli.failures import ReportingGroup
 
 _ABOUT = """
@@ -53,6 +59,10 @@ def application() -> typer.Typer:
     scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
     scenario.command("check")(machine_commands.check)
     app.add_typer(scenario, name="scenario")
+    lock = typer.Typer(help=lock_commands.ABOUT, no_args_is_help=True, rich_markup_mode=None)
+    lock.command("write")(lock_commands.write)
+    lock.command("verify")(lock_commands.verify)
+    app.add_typer(lock, name="lock", short_help="What a task's scores rest on.")
     return app
 
 

@@ -80,6 +80,10 @@ _Instruction = tuple[int, int, int, int]
 _ALLOWED: Final[_Instruction] = (_RETURN, 0, 0, _ALLOW)
 
 
+FAMILIES: Final = tuple(_TABLES)
+"""Processor families the filter can be written for."""
+
+
 def is_known(family: str) -> bool:
     """Whether the filter can be written for this processor family."""
     return family in _TABLES
@@ -97,7 +101,7 @@ def restrict(own_pid: int, *, cuda: bool, without: Collection[str] = ()) -> None
     Raises:
         OSError: no seccomp here, or an unknown processor family.
     """
-    program = _program(machine(), own_pid, cuda=cuda, without=without)
+    program = filter_bytes(machine(), own_pid, cuda=cuda, without=without)
     forbid_new_privileges()
     install_filter(program)
 
@@ -116,14 +120,14 @@ def restrict_in_two_steps(
     Raises:
         OSError: as in `restrict`, or this kernel has no listeners, or one further out.
     """
-    program = _program(machine(), own_pid, cuda=cuda, without=without, link=link.fileno())
+    program = filter_bytes(machine(), own_pid, cuda=cuda, without=without, link=link.fileno())
     forbid_new_privileges()
     listener = install_filter(program, with_listener=True)
     socket.send_fds(link, [b"l"], [listener])
     os.close(listener)
 
 
-def _program(
+def filter_bytes(
     family: str,
     own_pid: int,
     *,
@@ -131,7 +135,10 @@ def _program(
     without: Collection[str] = (),
     link: int | None = None,
 ) -> bytes:
-    """The filter; in two classes if there is a `link` over which its listener is to be sent."""
+    """Return the filter for a processor family.
+
+    In two classes if there is a `link` over which its listener is to be sent.
+    """
     if family not in _TABLES:
         raise OSError(f"the seccomp filter has no system call table for {family}")
     table = _TABLES[family]

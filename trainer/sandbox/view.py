@@ -22,7 +22,7 @@ PACKAGES: Final = (
 """torch, what it imports, numpy and safetensors. No installer, no package of ours."""
 CUDA_PACKAGES: Final = ("nvidia", "triton")
 
-_NEVER: Final = frozenset(
+NEVER: Final = frozenset(
     {
         "test", "ensurepip", "pydoc_data", "idlelib", "turtledemo", "tkinter", "lib2to3", "venv",
         "site-packages", "dist-packages", "__pycache__",
@@ -64,7 +64,7 @@ def _library(root: Path, below: Path, gaps: set[Path]) -> Iterator[str]:
     for entry in sorted(os.scandir(root / below), key=lambda entry: entry.name):
         relative = below / entry.name
         is_folder = entry.is_dir()
-        if relative in gaps or entry.name in _NEVER or entry.name.startswith("config-"):
+        if relative in gaps or entry.name in NEVER or entry.name.startswith("config-"):
             continue
         if not is_folder and not entry.name.endswith((".py", ".so")):
             continue

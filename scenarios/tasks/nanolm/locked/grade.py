@@ -40,6 +40,9 @@ UNSCORED = ("html/entities.py",)
 GRADER = ByteLanguageModel()
 
 
-def prepare(source: Path) -> Division:
-    """Split the standard library at `source`; see `scoring.corpus.split_source`."""
-    return split_source(source, HELD_OUT, UNSCORED)
+def prepare(source: Path, heldout: Path | None = None) -> Division:
+    """Split the standard library at `source`, and ask `heldout` instead of it where it is given.
+
+    See `scoring.corpus.split_source`.
+    """
+    return split_source(source, HELD_OUT, UNSCORED, heldout)
