@@ -238,11 +238,24 @@ class Scheduler:
             return _Attempt(train, None, leased_us, train_us, (0, 0))
         answer_began_us = clock.now_us()
         try:
-            scored = await bench.score_phase.score(train.artefact, workspace, queued.split, lease)
+            scored = await bench.score_phase.score(
+                train.artefact, workspace, queued.split, lease, queued.seed, self._baseline_cpu_s()
+            )
         finally:
             if queued.purpose != "confirm_child":
                 train.artefact.unlink(missing_ok=True)
         return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
+
+    def _baseline_cpu_s(self) -> float | None:
+        """What scoring the baseline on dev takes, as far as the ledger knows."""
+        costs = [
+            experiment.verdict.score_cpu_s
+            for experiment in self._chronicle.state.experiments.values()
+            if experiment.is_baseline
+            and experiment.verdict is not None
+            and experiment.verdict.outcome == "ok"
+        ]
+        return sum(costs) / len(costs) if costs else None
 
     def _clear_artefacts(self) -> None:
         """Delete the artefacts of confirmed commits that do not lead.
@@ -307,7 +320,7 @@ class Scheduler:
             train_cpu_s=round(attempt.train.cpu_s, 3),
             train_wall_s=round(attempt.train.wall_s, 3),
             score_cpu_s=ended.score_cpu_s,
-            score_wall_s=round(score_wall_us / 1e6, 3),
+            score_wall_s=round(score_wall_us / 1e6, 1),
             is_deterministic=attempt.train.is_deterministic,
         )
 
@@ -342,7 +355,7 @@ def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnd
         train_us=attempt.train_us,
         answer_us=attempt.answer_us,
         train_cpu_s=round(attempt.train.cpu_s, 3),
-        score_cpu_s=round(attempt.scored.cpu_s, 3) if attempt.scored else 0.0,
+        score_cpu_s=round(attempt.scored.cpu_s, 1) if attempt.scored else 0.0,
         start_s=round(attempt.train.start_s, 4),
         charge_s=round(attempt.train.charge_s, 3),
         gate_cpu_s=round(attempt.train.gate_cpu_s, 3),

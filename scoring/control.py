@@ -16,7 +16,7 @@ from scoring.verdict import Score, Split
 
 _PACKET_BYTES = 64 << 10
 """Largest message: the manifest and the list of hidden paths need about 4 KiB."""
-_DESCRIPTORS = 4
+_DESCRIPTORS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,21 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Client to worker: score what sits behind four pipe ends.
-
-    The ends come in this order: requests and replies of the blocks, requests and replies of the
-    blind prefixes.
-    """
+    """Client to worker: score what sits behind two pipe ends, of requests and of replies."""
 
     number: int
     split: Split
     deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """Client to worker: the pipe ends of the blind sandbox for the `Ask` of the same number.
+
+    Without any: there will be none, and nobody waits for the answer any more.
+    """
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +95,9 @@ class Broken:
     change: str
 
 
-Message = Prepare | Ask | Ready | TooSmall | Refused | Scored | Broken
+Message = Prepare | Ask | Blind | Ready | TooSmall | Refused | Scored | Broken
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Prepare, Ask, Ready, TooSmall, Refused, Scored, Broken)
+    kind.__name__: kind for kind in (Prepare, Ask, Blind, Ready, TooSmall, Refused, Scored, Broken)
 }
 
 

@@ -12,8 +12,9 @@ import math
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -34,7 +35,6 @@ class PipeAnswerer:
         reply_fd: int,
         vocab: int,
         deadline: float,
-        after: PipeAnswerer | None = None,
     ) -> None:
         """Take the pipe ends, which stay the caller's to close.
 
@@ -43,14 +43,14 @@ class PipeAnswerer:
             reply_fd: Read end of the replies' pipe.
             vocab: Logits per token.
             deadline: `time.monotonic` seconds after which any wait ends as ``late``.
-            after: A conversation that is finished before the first question of this one.
         """
         self._request_fd = request_fd
         self._reply_fd = reply_fd
         self._vocab = vocab
         self._deadline = deadline
-        self._after = after
         self._is_finished = False
+        self.asked = 0
+        """Tokens that were sent so far."""
         self._buffer = np.empty(0, dtype="<f4")
         os.set_blocking(request_fd, False)
         os.set_blocking(reply_fd, False)
@@ -59,12 +59,11 @@ class PipeAnswerer:
 
     def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
         """Ask with one request sent ahead, so that the sandbox never waits for us."""
-        if self._after is not None:
-            self._after.finish()
         asked: tuple[int, int] | None = None
         for tokens in requests:
             rows, length = tokens.shape
             self._send(HEADER.pack(rows, length) + tokens.tobytes())
+            self.asked += rows * length
             if asked is not None:
                 yield self._receive(asked)
             asked = (rows, length)
@@ -127,3 +126,53 @@ class PipeAnswerer:
         poll.register(fd, event)
         if left_s <= 0 or not poll.poll(math.ceil(left_s * 1000)):
             raise InvalidAnswersError("late")
+
+
+class DeferredAnswerer:
+    """A sandbox that is started when another conversation is over; implements `Answerer`.
+
+    Args:
+        after: The conversation that is finished before the first question of this one.
+        ends: Where this one's pipe ends arrive, once; an empty tuple says that none will.
+        connect: Makes the answerer of the two ends.
+        deadline: As in `PipeAnswerer`.
+    """
+
+    def __init__(
+        self,
+        after: PipeAnswerer,
+        ends: SimpleQueue[tuple[int, ...]],
+        connect: Callable[[int, int], PipeAnswerer],
+        deadline: float,
+    ) -> None:
+        self._after = after
+        self._ends = ends
+        self._connect = connect
+        self._deadline = deadline
+        self._answerer: PipeAnswerer | None = None
+
+    def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
+        """Ask as `PipeAnswerer.answers` does, when there is somebody to be asked."""
+        yield from self._connected().answers(requests)
+
+    @property
+    def asked(self) -> int:
+        """Tokens that were sent so far."""
+        return self._answerer.asked if self._answerer is not None else 0
+
+    def finish(self) -> None:
+        """End both conversations, as `PipeAnswerer.finish` does."""
+        self._connected().finish()
+
+    def _connected(self) -> PipeAnswerer:
+        if self._answerer is None:
+            self._after.finish()
+            try:
+                ends = self._ends.get(timeout=max(0.0, self._deadline - time.monotonic()))
+            except Empty:
+                raise InvalidAnswersError("late") from None
+            if not ends:
+                raise InvalidAnswersError("short")
+            self._ends.put(ends)  # they are the worker's to close
+            self._answerer = self._connect(*ends)
+        return self._answerer

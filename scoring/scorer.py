@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,14 +87,17 @@ class Scorer:
         return self._worker.pid
 
     async def score(
-        self, split: Split, blocks: Channel, blind: Channel, deadline_s: float
+        self, split: Split, blocks: Channel, blind: Channel | Awaitable[Channel], deadline_s: float
     ) -> Score:
         """Score the artefact behind two answering sandboxes; closes the channels' descriptors.
 
+        Those of a channel that comes later stay the caller's to close, when this has ended.
+
         Args:
             split: Which held-out split.
-            blocks: The sandbox that answers what is scored.
-            blind: A second sandbox with the same artefact, asked prefixes only.
+            blocks: The sandbox that answers what is scored; asked from now on.
+            blind: A second sandbox with the same artefact, asked prefixes only: now, or later when
+                it may be. The first conversation is over before one byte is sent to it.
             deadline_s: Seconds from now until waiting ends as ``late``, for both together.
 
         Raises:
@@ -106,13 +109,22 @@ class Scorer:
         the deadline passes, and its answer is dropped.
         """
         started = time.monotonic()
-        descriptors = (blocks.request_fd, blocks.reply_fd, blind.request_fd, blind.reply_fd)
+        descriptors = [blocks.request_fd, blocks.reply_fd]
+        if isinstance(blind, Channel):
+            descriptors += [blind.request_fd, blind.reply_fd]
+
+        async def blind_ends() -> tuple[int, int]:
+            channel = blind if isinstance(blind, Channel) else await blind
+            return channel.request_fd, channel.reply_fd
+
+        coming = blind_ends()
         try:
             worker = await self._living_worker()
-            return await worker.ask(split, deadline_s, descriptors)
+            return await worker.ask(split, deadline_s, (blocks.request_fd, blocks.reply_fd), coming)
         except (WorkerLostError, ScorerStartError):
             return Score("scorer_failed", None, "scorer", 0, 0, time.monotonic() - started)
         finally:
+            coming.close()
             for descriptor in descriptors:
                 with suppress(OSError):
                     os.close(descriptor)

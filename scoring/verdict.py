@@ -36,12 +36,15 @@ class Score:
     """The metric (nanolm: bits per byte, lower is better); None unless ok."""
     reason: str
     """Empty when ok; else one fixed word: short, late, not_finite, range, probe, protocol (see
-    `scoring.errors.Refusal`) or scorer."""
+    `scoring.errors.Refusal`), limit or memory (of the sandbox), or scorer."""
     positions: int
     """How many held-out targets were scored."""
     probes: int
     """How many blind answers were compared."""
     wall_s: float
+    asked: int = 0
+    """How many tokens were sent to the two sandboxes, together; what answering costs is about in
+    proportion to that."""
 
 
 @dataclass(frozen=True, slots=True)

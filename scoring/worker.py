@@ -20,15 +20,16 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from queue import SimpleQueue
 from types import ModuleType
 from typing import cast
 
 from scoring import control, grader, own_user, private_text
 from scoring.block_draw import generator
-from scoring.control import Ask, Broken, Prepare, Ready, Refused, Scored, TooSmall
+from scoring.control import Ask, Blind, Broken, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
 from scoring.lock import lock_manifest, verify
-from scoring.pipe_answerer import PipeAnswerer
+from scoring.pipe_answerer import DeferredAnswerer, PipeAnswerer
 from scoring.verdict import Outcome, Score
 
 _PR_SET_PDEATHSIG = 1
@@ -52,6 +53,8 @@ def main(descriptor: int) -> None:
         message, descriptors = received
         if isinstance(message, Ask):
             worker.begin(message, descriptors)
+        elif isinstance(message, Blind):
+            worker.go_on(message.number, descriptors)
     sys.stderr.flush()
     os._exit(0)  # threads that still wait for answers have nobody left to tell
 
@@ -84,6 +87,8 @@ class Worker:
         self._locked = Path(prepare.locked)
         self._secret = bytes.fromhex(prepare.run_secret)
         self._numbers = itertools.count()
+        self._blind: dict[int, SimpleQueue[tuple[int, ...]]] = {}
+        self._handing = threading.Lock()
         before = lock_manifest(self._locked)
         module = _load(self._locked / "grade.py")
         split_data = cast("grader.Prepare", module.prepare)
@@ -102,45 +107,63 @@ class Worker:
 
     def begin(self, ask: Ask, descriptors: tuple[int, ...]) -> None:
         """Answer `ask` in a thread of its own; takes the descriptors over."""
-        number = next(self._numbers)
+        self._blind[ask.number] = SimpleQueue()
         threading.Thread(
-            target=self._serve, args=(ask, descriptors, number), name=f"score-{ask.number}"
+            target=self._serve, args=(ask, descriptors), name=f"score-{ask.number}"
         ).start()
 
-    def _serve(self, ask: Ask, descriptors: tuple[int, ...], number: int) -> None:
+    def go_on(self, number: int, descriptors: tuple[int, ...]) -> None:
+        """Give the thread that is at `Ask` `number` its blind sandbox, unless it is done."""
+        with self._handing:
+            waiting = self._blind.get(number)
+            if waiting is not None:
+                waiting.put(descriptors)
+                return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _serve(self, ask: Ask, descriptors: tuple[int, ...]) -> None:
         try:
-            answer: Scored | Broken = Scored(ask.number, self._score(ask, descriptors, number))
+            answer: Scored | Broken = Scored(ask.number, self._score(ask, descriptors))
         except LockBrokenError as error:
             answer = Broken(ask.number, error.name, error.change)
         finally:
-            for descriptor in descriptors:
+            with self._handing:
+                waiting = self._blind.pop(ask.number)
+            blind = () if waiting.empty() else waiting.get()
+            for descriptor in (*descriptors, *blind):
                 os.close(descriptor)
         try:
             control.send(self._link, answer)
         except OSError:  # the client is gone; the main thread is about to notice
             return
 
-    def _score(self, ask: Ask, descriptors: tuple[int, ...], number: int) -> Score:
+    def _score(self, ask: Ask, descriptors: tuple[int, ...]) -> Score:
         started = time.monotonic()
+        number, asked = next(self._numbers), 0
 
         def conclude(outcome: Outcome, reason: str, measured: grader.Measured | None) -> Score:
             value, positions, probes = (
                 (measured.value, measured.positions, measured.probes) if measured else (None, 0, 0)
             )
             wall_s = time.monotonic() - started
-            return Score(outcome, value, reason, positions, probes, wall_s)
+            return Score(outcome, value, reason, positions, probes, wall_s, asked)
 
         try:
             verify(self.manifest, self._locked)
             deadline = started + ask.deadline_s
-            vocab = self._grader.vocab
-            blocks = PipeAnswerer(descriptors[0], descriptors[1], vocab, deadline)
+
+            def connect(request_fd: int, reply_fd: int) -> PipeAnswerer:
+                return PipeAnswerer(request_fd, reply_fd, self._grader.vocab, deadline)
+
+            blocks = connect(*descriptors)
             # the blind sandbox is started once the first has ended: nothing passes between them
-            blind = PipeAnswerer(descriptors[2], descriptors[3], vocab, deadline, after=blocks)
+            blind = DeferredAnswerer(blocks, self._blind[ask.number], connect, deadline)
             chance = generator(self._secret, f"probes/{ask.split}/{number}")
             measured = self._examination.examine(ask.split, blocks, blind, chance)
             blocks.finish()
             blind.finish()
+            asked = blocks.asked + blind.asked
         except LockBrokenError:
             raise
         except InvalidAnswersError as error:

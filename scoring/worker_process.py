@@ -14,14 +14,14 @@ import socket
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from scoring import control, lock, own_user
-from scoring.control import Ask, Broken, Message, Prepare, Ready, Refused, Scored, TooSmall
+from scoring.control import Ask, Blind, Broken, Message, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import (
     CorpusTooSmallError,
     LockBrokenError,
@@ -149,8 +149,20 @@ class WorkerProcess:
         """Whether it can be asked."""
         return not self._is_lost
 
-    async def ask(self, split: Split, deadline_s: float, descriptors: tuple[int, ...]) -> Score:
+    async def ask(
+        self,
+        split: Split,
+        deadline_s: float,
+        descriptors: tuple[int, int],
+        blind: Awaitable[tuple[int, int]],
+    ) -> Score:
         """Have one artefact scored; the descriptors stay the caller's to close.
+
+        Args:
+            split: Which held-out split.
+            deadline_s: Seconds until waiting for answers ends.
+            descriptors: Request and reply end of the sandbox that is asked blocks.
+            blind: The same of the one that is asked prefixes, as soon as it may be.
 
         Raises:
             WorkerLostError: the worker died, or is stuck and was killed.
@@ -166,7 +178,8 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(deadline_s + _OVERDUE_S):
                 await self._send(Ask(number, split, deadline_s), descriptors)
-                message = await answer
+                async with self._handing_over(number, blind):
+                    message = await answer
         except TimeoutError:
             self._lose()
             raise WorkerLostError(f"worker {self.pid} is stuck and was killed") from None
@@ -178,6 +191,27 @@ class WorkerProcess:
             raise LockBrokenError(message.name, message.change)
         self._verify()
         return message.score
+
+    @asynccontextmanager
+    async def _handing_over(
+        self, number: int, blind: Awaitable[tuple[int, int]]
+    ) -> AsyncIterator[None]:
+        """Send the blind sandbox's ends when they are there; at the latest, say that none come."""
+
+        async def hand_over() -> None:
+            await self._send(Blind(number), await blind)
+
+        task = asyncio.create_task(hand_over(), name=f"blind {number}")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            if task.cancelled():
+                with suppress(OSError):  # the worker is gone, or notices by its deadline
+                    control.send(self._link, Blind(number))
+            else:
+                task.exception()  # the worker is lost, which whoever waits is told otherwise
 
     def complaints(self) -> str:
         """Return the end of its stderr."""

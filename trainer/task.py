@@ -64,6 +64,8 @@ class Task:
     """Cap on what a job leaves."""
     memory_bytes: int
     """Cap on one job's memory."""
+    loading_cpu_s: float
+    """Cap on what building and loading the model takes where it is scored, in CPU seconds."""
     block: int
     """Tokens of one scored row; a model sees at most ``block - 1`` inputs."""
     vocab: int
@@ -187,6 +189,7 @@ def _task(
         budget=Budget(file.budget.kind, file.budget.amount),
         artefact_bytes=limits.artefact_bytes,
         memory_bytes=limits.memory_bytes,
+        loading_cpu_s=limits.loading_cpu_s,
         block=file.model.block,
         vocab=file.model.vocab,
         brief=brief,

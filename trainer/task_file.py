@@ -56,6 +56,9 @@ class LimitsTable(_Table):
     """What a job may leave."""
     memory_bytes: Annotated[int, Field(ge=64 << 20)] = 2 << 30
     """One job's memory; torch alone needs a good part of the least value."""
+    loading_cpu_s: Annotated[float, Field(gt=0, le=60, allow_inf_nan=False, strict=False)] = 0.5
+    """CPU seconds in which an answering sandbox has imported train.py, built the model and loaded
+    the artefact; nanolm's start takes a tenth of one."""
 
 
 class ModelTable(_Table):

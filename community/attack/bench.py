@@ -109,6 +109,6 @@ class Bench:
             log = (folder / LOG_NAME).read_text(errors="replace")
             if train.artefact is None or split is None:
                 return Attempt(train.outcome, train.reason, None, log, train, train.cpu_s)
-            scored = await self.phase.score(train.artefact, workspace, split, lease)
+            scored = await self.phase.score(train.artefact, workspace, split, lease, seed)
         score = scored.score
         return Attempt(score.outcome, score.reason, score.value, log, train, train.cpu_s)

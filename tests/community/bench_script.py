@@ -74,7 +74,9 @@ class ScriptedExecutor:
 class ScriptedScorePhase:
     """Scores ``4 - RATE`` on dev; on vault trees with WIDTH = 5 turn out no better than 3.0."""
 
-    async def score(self, artefact: Path, workspace: Path, split: Any, lease: Lease) -> Scored:
+    async def score(
+        self, artefact: Path, workspace: Path, split: Any, lease: Lease, seed: int, *_: Any
+    ) -> Scored:
         """Score as the class says."""
         text = artefact.read_text()
         value = 3.0 if split == "vault" and "WIDTH = 5" in text else 4.0 - rate_of(text)
@@ -95,7 +97,8 @@ def task_of(start: dict[str, bytes], folder: Path) -> Task:
         editable=("train.py",), tree_bytes=40_960, patch_bytes=40_960, patch_files=4,
         literal_bytes=2048, novel_bytes=8192,
         budget=Budget("cpu_seconds", 1.0), artefact_bytes=1 << 20, memory_bytes=1 << 30,
-        block=129, vocab=256, brief="", start=start, knobs_toml=None, knobs_path=None,
+        loading_cpu_s=0.5, block=129, vocab=256, brief="", start=start, knobs_toml=None,
+        knobs_path=None,
     )  # fmt: skip
 
 

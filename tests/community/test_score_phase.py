@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from bench_script import task_of
 
 from community.score_phase import SandboxedScorePhase, Scored
+from scoring.errors import Refusal
 from scoring.scorer import Channel
 from scoring.verdict import Outcome, Score
 from trainer.devices import Slot
@@ -34,10 +35,19 @@ class ScriptedProgram:
         self.is_over = False
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.may_lock = asyncio.Event()
+        self.may_lock.set()
+        self.is_locked = False
 
     async def ended(self) -> None:
         """Return at once, unless a test has it wait: it has nothing to do."""
         await self.may_end.wait()
+
+    async def locked(self) -> bool:
+        """Return at once, unless a test has it wait: there is nothing to load."""
+        await self.may_lock.wait()
+        self.is_locked = True
+        return True
 
     def cpu_s(self) -> float:
         """Return what every program uses."""
@@ -71,7 +81,7 @@ class ScriptedExecutor:
         self._refuse_at = refuse_at
         self._refuse_how = refuse_how
         self.programs: list[Program] = []
-        self.both_run = asyncio.Event()
+        self.running: list[ScriptedProgram] = []
         self.is_stuck = asyncio.Event()
 
     def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[Any]:
@@ -98,30 +108,37 @@ class ScriptedExecutor:
             await asyncio.Event().wait()
         if refuse_how == "running":
             running.may_end.clear()
-        if len(self.programs) > 1:
-            self.both_run.set()
+        if refuse_how == "loading":
+            running.may_lock.clear()
+            self.is_stuck.set()
+        self.running.append(running)
         yield running
         running.is_over = True
 
 
 class ScriptedScorer:
-    """Gives one answer once it could ask both, and closes the channels, as the contract says."""
+    """Gives one answer once it can ask both, and closes the first channel, as the contract says."""
 
-    def __init__(self, outcome: Outcome = "ok", reason: str = "") -> None:
-        self.asks_when = asyncio.Event()
+    def __init__(self, outcome: Outcome = "ok", reason: str = "", asked: int = 0) -> None:
+        self.executor = ScriptedExecutor()
+        self.locked_when_asked: list[bool] = []
+        self.asked = asked
         self._outcome = outcome
         self._reason = reason
 
-    async def score(self, split: str, blocks: Channel, blind: Channel, deadline_s: float) -> Score:
+    async def score(
+        self, split: str, blocks: Channel, blind: Awaitable[Channel], deadline_s: float
+    ) -> Score:
         """Answer."""
         try:
-            await self.asks_when.wait()
+            self.locked_when_asked.append(self.executor.running[0].is_locked)
+            os.fstat((await blind).request_fd)
+            self.locked_when_asked.append(self.executor.running[1].is_locked)
         finally:
-            for channel in (blocks, blind):
-                os.close(channel.request_fd)
-                os.close(channel.reply_fd)
+            os.close(blocks.request_fd)
+            os.close(blocks.reply_fd)
         value = 2.0 if self._outcome == "ok" else None
-        return Score(self._outcome, value, self._reason, 1, 1, 0.0)
+        return Score(self._outcome, value, self._reason, 1, 1, 0.0, self.asked)
 
 
 async def score(
@@ -134,10 +151,12 @@ async def score(
     artefact = folder / "artefact.safetensors"
     artefact.touch()
     scorer = scorer or ScriptedScorer()
-    scorer.asks_when = executor.both_run
+    scorer.executor = executor
     task = task_of({"train.py": b""}, folder)
     phase = SandboxedScorePhase(executor, scorer, task, budget)  # type: ignore[arg-type]
-    return await phase.score(artefact, folder, "dev", LEASE)
+    scored = await phase.score(artefact, folder, "dev", LEASE, seed=1)
+    assert scorer.locked_when_asked == [True, True]
+    return scored
 
 
 @pytest.mark.parametrize(
@@ -195,7 +214,10 @@ async def test_sandbox_that_cannot_be_served_leaks_no_descriptor(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize(("at", "how"), [(0, "starting"), (0, "running"), (1, "starting")])
+LATE = [(0, "starting"), (0, "loading"), (0, "running"), (1, "starting"), (1, "loading")]
+
+
+@pytest.mark.parametrize(("at", "how"), LATE)
 async def test_scoring_that_is_cancelled_between_the_sandboxes_leaks_no_descriptor(
     tmp_path: Path, at: int, how: str
 ):
@@ -226,7 +248,7 @@ async def test_scoring_leaks_no_descriptor(tmp_path: Path):
         Budget("steps", 1),  # type: ignore[arg-type]
     )
     with pytest.raises(FileNotFoundError):
-        await phase.score(tmp_path / "missing", tmp_path, "dev", LEASE)
+        await phase.score(tmp_path / "missing", tmp_path, "dev", LEASE, seed=1)
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -244,3 +266,60 @@ async def test_answering_may_cost_as_much_as_training(tmp_path: Path, budget: Bu
     executor = ScriptedExecutor()
     await score(tmp_path, executor, budget=budget)
     assert [program.cpu_s for program in executor.programs] == [cpu_s, cpu_s]
+
+
+async def test_both_sandboxes_get_one_seed_that_is_not_the_jobs(tmp_path: Path):
+    """It follows from the job's, so that a model which draws draws alike in both."""
+    seeds = []
+    for seed in (1, 1, 2):
+        executor = ScriptedExecutor()
+        (tmp_path / "artefact").touch()
+        scorer = ScriptedScorer()
+        scorer.executor = executor
+        task = task_of({"train.py": b""}, tmp_path)
+        phase = SandboxedScorePhase(executor, scorer, task, Budget("steps", 1))  # type: ignore[arg-type]
+        await phase.score(tmp_path / "artefact", tmp_path, "dev", LEASE, seed)
+        seeds.append([program.arguments["seed"] for program in executor.programs])
+    assert seeds[0] == seeds[1] == [seeds[0][0]] * 2
+    assert seeds[2] != seeds[0]
+    assert not {1, 2, 0} & {seed for pair in seeds for seed in pair}
+
+
+@pytest.mark.parametrize(
+    ("baseline_cpu_s", "vault_asked", "expected"),
+    [
+        (None, 200, ("ok", "")),
+        (0.34, 200, ("ok", "")),
+        (0.1, 200, ("ok", "")),
+        (0.1, 50, ("invalid", "limit")),
+        (0.6, 50, ("invalid", "limit")),
+        (0.7, 50, ("ok", "")),
+    ],
+)
+async def test_answering_may_cost_three_times_the_baseline_per_token(
+    tmp_path: Path,
+    baseline_cpu_s: float | None,
+    vault_asked: int,
+    expected: tuple[Outcome, str],
+):
+    """One CPU second is spent. The baseline is known on dev; another split counts by its tokens."""
+    artefact = tmp_path / "artefact"
+    artefact.touch()
+    task = task_of({"train.py": b""}, tmp_path)
+    scorer = ScriptedScorer(asked=100)
+    scorer.executor = first = ScriptedExecutor()
+    phase = SandboxedScorePhase(first, scorer, task, Budget("steps", 1))  # type: ignore[arg-type]
+    await phase.score(artefact, tmp_path, "dev", LEASE, 1)
+    scorer.asked, scorer.executor = vault_asked, ScriptedExecutor()
+    phase._executor = scorer.executor  # type: ignore[assignment]
+    found = await phase.score(artefact, tmp_path, "vault", LEASE, 1, baseline_cpu_s)
+    assert (found.score.outcome, found.score.reason) == expected
+    assert (found.score.value is None) == (expected[0] == "invalid")
+
+
+def test_reasons_of_refusal_are_eight_words():
+    """Whatever a score phase says of a candidate is one of them."""
+    words = {*get_args(Refusal), *get_args(Overuse)}
+    assert words == {
+        *("short", "late", "not_finite", "range", "probe", "protocol", "limit", "memory"),
+    }

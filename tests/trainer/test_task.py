@@ -84,6 +84,7 @@ def test_a_whole_task_is_loaded(folder: Path):
         budget=Budget("cpu_seconds", 10.0),
         artefact_bytes=8388608,
         memory_bytes=2147483648,
+        loading_cpu_s=0.5,
         block=129,
         vocab=256,
         brief="Lower is better.\n",

@@ -21,10 +21,18 @@ from trainer.gpu_pool import Lease
 class OneSandboxPhase(SandboxedScorePhase):
     """The score phase with one sandbox; its two conversations follow one another."""
 
-    async def score(self, artefact: Path, workspace: Path, split: Split, lease: Lease) -> Scored:
+    async def score(
+        self,
+        artefact: Path,
+        workspace: Path,
+        split: Split,
+        lease: Lease,
+        seed: int,
+        baseline_cpu_s: float | None = None,
+    ) -> Scored:
         """Score as `SandboxedScorePhase.score` does, but for the separation."""
         with ExitStack() as ours, ExitStack() as theirs:
-            program, sandbox_end = self._converse(artefact, workspace, lease, ours, theirs)
+            program, sandbox_end = self._converse(artefact, workspace, lease, seed, ours, theirs)
             async with AsyncExitStack() as sandboxes:
                 sandbox = await self._serve(sandboxes, program, lease, theirs)
                 ends: list[tuple[int, int]] = []
