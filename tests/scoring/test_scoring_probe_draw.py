@@ -200,17 +200,18 @@ def peak_mib():
 
 task = runpy.run_path(sys.argv[2])
 examination = task["GRADER"].open(task["prepare"](Path(sys.argv[3])), b"s")
-Path("/proc/self/clear_refs").write_text("5")
+opening = peak_mib()
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 before = peak_mib()
 measured = examination.examine("vault", Uniform, Uniform, np.random.default_rng(1))
 assert measured.positions == 508 * 128, measured
 assert measured.probes == 2048 + 32, measured
-print(before, peak_mib())
+print(opening, before, peak_mib())
 """
 
 
 def test_a_confirmation_takes_little_memory():
-    """Scoring and probing 2,048 positions stays far under 256 MiB, whatever the data took."""
+    """Dividing, counting, scoring and probing 2,048 positions stay under 256 MiB in total."""
     command = [
         sys.executable,
         "-I",
@@ -222,6 +223,6 @@ def test_a_confirmation_takes_little_memory():
     done = subprocess.run(
         [*command, str(STDLIB)], capture_output=True, text=True, timeout=120, check=True
     )
-    before, peak = map(int, done.stdout.split())
-    assert peak < 256
+    opening, before, peak = map(int, done.stdout.split())
+    assert max(opening, peak) < 256
     assert peak - before < 64
