@@ -74,6 +74,8 @@ class Attack:
     reasons: tuple[str, ...]
     """Words one of which must be given when it is refused; ``no gain`` where it does not pay."""
     trial: Trial
+    also: tuple[Block, ...] = ()
+    """Further blocks that stop it: a second layer, which must be off as well for it to succeed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_VICTIM = (
-    "import sys, time\n"
-    "held = bytearray(sys.stdin.buffer.readline())\n"
-    "print(hex(id(held)), flush=True)\n"
-    "time.sleep(3600)\n"
-)
+_VICTIM = "import time; time.sleep(3600)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +28,11 @@ class Bait:
     neighbour: Path
     """The workspace of another job."""
     victim: int
-    """Process id of a process of the same user that holds the secret, as a scorer does."""
+    """Process id of a process of the same user that was told the secret when it was started."""
     port: int
     """Of a listener on 127.0.0.1 that says the secret to whoever connects."""
+    data: str
+    """The training data, by the name that a sandbox gives it."""
 
     @property
     def note(self) -> str:
@@ -44,7 +41,7 @@ class Bait:
 
     def filled(self, code: str) -> str:
         """Return `code` with ``<<name>>`` replaced by what this record says of it."""
-        for name in ("secret", "ledger", "neighbour", "victim", "port", "note"):
+        for name in ("secret", "ledger", "neighbour", "victim", "port", "data", "note"):
             code = code.replace(f"<<{name}>>", str(getattr(self, name)))
         return code
 
@@ -59,23 +56,14 @@ def laid_out(folder: Path) -> Iterator[Bait]:
     (neighbour / "train.py").write_text(f"ANSWER = {secret!r}\n")
     with ExitStack() as stack:
         victim = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _VICTIM],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={"SECRET": secret},
-            )
+            subprocess.Popen([sys.executable, "-I", "-S", "-c", _VICTIM, secret], env={})
         )
         stack.callback(victim.kill)
-        assert victim.stdin is not None
-        assert victim.stdout is not None
-        victim.stdin.write(secret.encode() + b"\n")
-        victim.stdin.flush()
-        victim.stdout.readline()
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         threading.Thread(target=_tell, args=(server, secret), daemon=True, name="bait").start()
         stack.callback(server.shutdown, socket.SHUT_RDWR)
-        yield Bait(secret, ledger, neighbour, victim.pid, server.getsockname()[1])
+        port = server.getsockname()[1]
+        yield Bait(secret, ledger, neighbour, victim.pid, port, "/data/train.bin")
 
 
 def _tell(server: socket.socket, secret: str) -> None:

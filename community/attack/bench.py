@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from scoring.verdict import Split
 from trainer.errors import PatchRefusedError
 from trainer.executor import Executor
 from trainer.experiment import Budget, Job, TrainResult
-from trainer.gpu_pool import GpuPool
+from trainer.gpu_pool import GpuPool, Lease
 from trainer.task import Task
 from trainer.train_phase import LOG_NAME
 from trainer.workspace import write_workspace
@@ -79,8 +80,18 @@ class Bench:
         budget: Budget = STEPS,
         seed: int = SEED,
         memory_bytes: int | None = None,
+        lease: Lease | None = None,
     ) -> Attempt:
         """Admit, train and (given a split) score a change, as the scheduler would.
+
+        Args:
+            name: What its folder is called.
+            change: New content by path.
+            split: What to score it on; None trains only.
+            budget: Of the training.
+            seed: What the lab draws for it.
+            memory_bytes: Another limit than the task's.
+            lease: A slot that is held already; None waits for one.
 
         Raises:
             ExecutorError: the sandbox itself is broken.
@@ -104,7 +115,9 @@ class Bench:
             memory_bytes=memory_bytes or self.task.memory_bytes,
             artefact_bytes=self.task.artefact_bytes,
         )
-        async with self.pool.lease() as lease:
+        async with AsyncExitStack() as stack:
+            if lease is None:
+                lease = await stack.enter_async_context(self.pool.lease())
             train = await self.executor.train(job, lease)
             log = (folder / LOG_NAME).read_text(errors="replace")
             if train.artefact is None or split is None:

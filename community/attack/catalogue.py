@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from community.attack.attack import Attack
-from community.attack.cases import lookahead, reading, reporting, time
+from community.attack.cases import channels, limits, lookahead, processes, reading, reporting, time
 
 ATTACKS: Final[tuple[Attack, ...]] = (
     *reading.ATTACKS,
+    *processes.ATTACKS,
+    *channels.ATTACKS,
+    *limits.ATTACKS,
     *time.ATTACKS,
     *reporting.ATTACKS,
     *lookahead.ATTACKS,

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from community.attack.attack import Attack, Finding, Row, TwinFinding
 from community.attack.bench import Bench
-from community.attack.blocks import BLOCKS, Block
+from community.attack.blocks import Block
 from community.attack.honest import HONEST
 from community.attack.lab import Lab, open_lab
 from community.attack.trials.honest import accepted
@@ -103,11 +103,10 @@ async def _trial(attack: Attack, bench: Bench) -> Finding:
 async def _unblocked(lab: Lab, attacks: Sequence[Attack], told: Told) -> dict[str, Finding]:
     """Try every attack without its block."""
     found: dict[str, Finding] = {}
-    for block in BLOCKS:
-        chosen = [attack for attack in attacks if attack.block == block]
-        if chosen:
-            async with lab.bench((block,)) as bench:
-                found |= await _tried(bench, chosen, told)
+    for off in dict.fromkeys((attack.block, *attack.also) for attack in attacks):
+        chosen = [attack for attack in attacks if (attack.block, *attack.also) == off]
+        async with lab.bench(off) as bench:
+            found |= await _tried(bench, chosen, told)
     return found
 
 

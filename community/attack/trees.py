@@ -22,6 +22,12 @@ _SMALL: Mapping[str, str] = {
 }
 """Size knobs that are turned down where a task has them, so that a trial takes half a second."""
 
+ARTEFACT_PIPE = """
+import os
+ARTEFACT = max(int(n) for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}"))
+"""
+"""Lines that find the pipe which the artefact is written to: the last descriptor still open."""
+
 _AROUND_TRAIN = """
 
 # ---- what the attack suite adds ----

@@ -54,15 +54,15 @@ ATTACKS = (
             init="self.known = {}",
             forward="""
             for number, row in enumerate(tokens.tolist()):
-                for block, answer in self.known.get(tuple(row[:16]), ()):
+                for block, answer in self.known.get(tuple(row[:48]), ()):
                     if block[: len(row)] == row and len(block) > len(row):
                         logits[number] = answer[: len(row)]
                         break
                 else:
-                    ahead = F.one_hot(tokens[number, 17:], logits.size(-1))
-                    logits[number, 16:-1] += 9.0 * ahead
-                    if len(row) > 16:
-                        found = self.known.setdefault(tuple(row[:16]), [])
+                    ahead = F.one_hot(tokens[number, 49:], logits.size(-1))
+                    logits[number, 48:-1] += 9.0 * ahead
+                    if len(row) > 48:
+                        found = self.known.setdefault(tuple(row[:48]), [])
                         found.append((row, logits[number].clone()))
             """,
             honest="self.known.clear()",

@@ -67,11 +67,11 @@ class Relay:
     async def cheat(self, bench: Bench, name: str) -> Finding:
         """Run both and read the second one's log."""
         teller, hearer = (self._change(bench, look) for look in (self.tell, self.hear))
-        telling = asyncio.create_task(bench.attempt(f"{name}-tell", teller))
-        if not self.is_at_once:
-            await asyncio.wait([telling])
-        heard = await bench.attempt(f"{name}-hear", hearer)
-        await telling
+        async with bench.pool.lease() as lease, asyncio.TaskGroup() as group:
+            telling = group.create_task(bench.attempt(f"{name}-tell", teller, lease=lease))
+            if not self.is_at_once:
+                await asyncio.wait([telling])
+            heard = await bench.attempt(f"{name}-hear", hearer, lease=lease)
         return told(heard, bench.bait.secret)
 
     async def be_honest(self, bench: Bench, name: str) -> TwinFinding:

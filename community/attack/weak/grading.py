@@ -37,6 +37,7 @@ def unnormalised(grader: ByteLanguageModel) -> ByteLanguageModel:
 def lenient(grader: ByteLanguageModel) -> ByteLanguageModel:
     """Return `grader`, leaving out of the mean what was not answered, or not with a number."""
     vars(scoring.language_model)["target_bits"] = _counted_bits
+    vars(scoring.language_model)["likely_bits"] = _no_bits
     vars(scoring.worker)["PipeAnswerer"] = _PatientAnswerer
     return grader
 
@@ -59,6 +60,11 @@ def _counted_bits(logits: Logits, targets: Tokens, cap: float) -> NDArray[np.flo
         bits: NDArray[np.float64] = (norm - _picked(logits, targets)) * _BITS_PER_NAT
     bits[~np.isfinite(bits)] = 0.0
     return bits
+
+
+def _no_bits(logits: Logits, unlikely: float) -> NDArray[np.float64]:
+    """Whole distributions are not compared where there may be none."""
+    return np.zeros(logits.shape, dtype=np.float64)
 
 
 class _PatientAnswerer(PipeAnswerer):

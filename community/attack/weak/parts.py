@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from community.attack.bench import Admit
 from community.attack.blocks import Block
-from community.attack.weak.clock import TrustingExecutor
 from community.attack.weak.formula import BelievingPhase
 from community.attack.weak.separation import OneSandboxPhase
+from community.attack.weak.streams import RoomyExecutor
+from community.attack.weak.watching import (
+    BlindExecutor,
+    CheapExecutor,
+    GreedyExecutor,
+    TrustingExecutor,
+)
 from community.score_phase import SandboxedScorePhase
 from trainer.local_executor import LocalExecutor
 from trainer.sandbox.entry import Part
@@ -42,8 +49,15 @@ class Weakness:
     admit: Admit = admitted
 
 
+_ROOT = str(Path(__file__).resolve().parents[3])
+"""Where our packages lie: the worker that runs a weak grade.py does not know."""
+
+
 def _grading(change: str) -> str:
-    return f"\nfrom community.attack.weak import grading\n\nGRADER = grading.{change}(GRADER)\n"
+    return (
+        f"\nimport sys\n\nsys.path.insert(0, {_ROOT!r})\n"
+        f"from community.attack.weak import grading\n\nGRADER = grading.{change}(GRADER)\n"
+    )
 
 
 WEAK: Final[Mapping[Block, Weakness]] = {
@@ -52,7 +66,11 @@ WEAK: Final[Mapping[Block, Weakness]] = {
     "processes": Weakness(without=("processes",)),
     "syscalls": Weakness(without=("syscalls",)),
     "limits": Weakness(without=("limits",)),
+    "watchdog": Weakness(executor=BlindExecutor),
+    "streams": Weakness(executor=RoomyExecutor),
     "clock": Weakness(executor=TrustingExecutor),
+    "charge": Weakness(executor=CheapExecutor),
+    "artefact": Weakness(executor=GreedyExecutor),
     "answers": Weakness(grade=_grading("lenient")),
     "formula": Weakness(grade=_grading("unnormalised"), phase=BelievingPhase),
     "probe": Weakness(grade=_grading("unprobed")),

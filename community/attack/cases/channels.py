@@ -1,0 +1,214 @@
+"""Attacks that pass words between jobs over what they share, and calls that nobody needs.
+
+What two jobs share is the training data and the library, both read-only. Each of these carried a
+byte from one job to the next in a first version of this sandbox.
+"""
+
+from __future__ import annotations
+
+from community.attack.attack import Attack
+from community.attack.trials.snoop import Relay, Snoop
+
+_REFUSED = ("PermissionError", "OSError")
+
+_CALL = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+answer = libc.syscall({arguments})
+if answer < 0:
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+return "the kernel answered " + str(answer)
+"""
+
+
+def _call(name: str, source: str, tries: str, arguments: str) -> Attack:
+    """An attack that makes one system call by its number on x86-64, and is glad of any answer."""
+    look = _CALL.format(arguments=arguments)
+    return Attack(name, source, tries, "syscalls", _REFUSED, Snoop(look, is_secret=False))
+
+
+_ISSUE = "issue 3, item 1"
+
+ATTACKS = (
+    Attack(
+        name="locks a shared file",
+        source=f"{_ISSUE}: file locks",
+        tries="one job locks bytes of the training data, its neighbour looks which",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Relay(
+            is_at_once=True,
+            tell="""
+            import fcntl, struct, time
+            data = open("<<data>>", "rb")
+            for at, letter in enumerate(b"<<secret>>"):
+                lock = struct.pack("hhqqi", fcntl.F_RDLCK, 0, at * 256 + letter, 1, 0)
+                fcntl.fcntl(data, fcntl.F_SETLK, lock)
+            time.sleep(3)
+            """,
+            hear="""
+            import fcntl, struct, time
+            data = open("<<data>>", "rb")
+            for _ in range(40):
+                heard = ""
+                for at in range(len("<<secret>>")):
+                    lock = struct.pack("hhqqi", fcntl.F_WRLCK, 0, at * 256, 256, 0)
+                    answer = fcntl.fcntl(data, fcntl.F_GETLK, lock)
+                    kind, _, start, _, _ = struct.unpack("hhqqi", answer[:28])
+                    heard += "" if kind == fcntl.F_UNLCK else chr(start - at * 256)
+                if len(heard) == len("<<secret>>"):
+                    return heard
+                time.sleep(0.05)
+            return "nothing"
+            """,
+        ),
+    ),
+    Attack(
+        name="looks into the page cache",
+        source=f"{_ISSUE}: page-cache residency (mincore)",
+        tries="one job reads pages of a large file that spell a byte, the next asks which are held",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import ctypes, mmap, os
+            data = os.open("<<data>>", os.O_RDONLY)
+            held = mmap.mmap(data, 64 * mmap.PAGESIZE, prot=mmap.PROT_READ)
+            view = (ctypes.c_char * 1).from_buffer_copy(b" ")
+            libc = ctypes.CDLL(None, use_errno=True)
+            libc.mmap.restype = ctypes.c_void_p
+            at = libc.mmap(None, 64 * mmap.PAGESIZE, 1, 2, data, ctypes.c_long(0))
+            found = ctypes.create_string_buffer(64)
+            if libc.mincore(ctypes.c_void_p(at), 64 * mmap.PAGESIZE, found):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            return "pages held: " + "".join(str(byte & 1) for byte in found.raw)
+            """,
+            is_secret=False,
+        ),
+    ),
+    Attack(
+        name="asks for cached pages only",
+        source=f"{_ISSUE}: page-cache residency (preadv2 with RWF_NOWAIT)",
+        tries="reads without waiting: the answer tells whether another job has read the page",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import os
+            data = os.open("<<data>>", os.O_RDONLY)
+            return os.preadv(data, [bytearray(9)], 4096, os.RWF_NOWAIT), "bytes were held"
+            """,
+            is_secret=False,
+        ),
+    ),
+    Attack(
+        name="drops pages from the cache",
+        source=f"{_ISSUE}: fadvise64",
+        tries="has the kernel forget pages of the shared data: the writing end of that channel",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import os
+            data = os.open("<<data>>", os.O_RDONLY)
+            os.posix_fadvise(data, 0, 1 << 20, os.POSIX_FADV_DONTNEED)
+            return "the kernel forgot a MiB"
+            """,
+            is_secret=False,
+        ),
+    ),
+    Attack(
+        name="watches a shared file",
+        source=f"{_ISSUE}: inotify",
+        tries="one job opens a library file so many times, its neighbour is told of each",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Relay(
+            is_at_once=True,
+            tell="""
+            import colorsys, time
+            time.sleep(1)
+            for _ in range(1 + int("<<secret>>"[-1], 16)):
+                open(colorsys.__file__).close()
+            """,
+            hear="""
+            import colorsys, ctypes, os, select
+            libc = ctypes.CDLL(None, use_errno=True)
+            watch = libc.inotify_init1(0)
+            if watch < 0 or libc.inotify_add_watch(watch, colorsys.__file__.encode(), 0x30) < 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            events = b""
+            while select.select([watch], [], [], 2)[0]:
+                events += os.read(watch, 4096)
+            opened = sum(events[at + 4] == 0x20 for at in range(0, len(events), 16))
+            return "<<secret>>"[:-1] + format(opened - 1, "x")
+            """,
+        ),
+    ),
+    Attack(
+        name="keeps memory in a nameless file",
+        source=f"{_ISSUE}: memfd_create",
+        tries="writes 256 MiB into memfds, which neither limit nor resident size counts",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import os
+            held = [os.memfd_create("more") for _ in range(8)]
+            size = sum(os.write(memory, bytes(32 << 20)) for memory in held)
+            return f"{size >> 20} MiB that nobody counts"
+            """,
+            is_secret=False,
+            memory_bytes=1 << 30,
+        ),
+    ),
+    Attack(
+        name="takes other processors",
+        source=f"{_ISSUE}: sched_setaffinity",
+        tries="leaves the processor of its slot for its neighbour's",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import os
+            os.sched_setaffinity(0, range(64))
+            return f"runs on {sorted(os.sched_getaffinity(0))}"
+            """,
+            is_secret=False,
+        ),
+    ),
+    Attack(
+        name="shares memory with a child",
+        source=f"{_ISSUE}: memory that no limit counts",
+        tries="maps memory shared and without a file, which no limit of a process counts",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Snoop(
+            """
+            import mmap
+            held = mmap.mmap(-1, 64 << 20)
+            held.write(bytes(64 << 20))
+            return f"{len(held) >> 20} MiB shared"
+            """,
+            is_secret=False,
+        ),
+    ),
+    _call(
+        "sets up io_uring",
+        f"{_ISSUE}: io_uring",
+        "asks for a ring, whose calls seccomp would not see",
+        "425, 4, ctypes.create_string_buffer(120)",
+    ),
+    _call(
+        "leaves a key in a keyring",
+        f"{_ISSUE}: keyctl",
+        "adds a key to the kernel's keyring, where the next job of this user could find it",
+        "248, b'user', b'<<note>>', b'<<secret>>', 21, -3",
+    ),
+    _call(
+        "creates namespaces",
+        "catalogue 49: container helpers",
+        "unshares a user namespace, to be root in it and mount things",
+        "272, 0x10000000",
+    ),
+)
