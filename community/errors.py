@@ -144,8 +144,10 @@ def _refused(reason: str) -> str:
     meanings = {
         "short": "the model raised an error or ended, its state dict does not fit build_model(), "
         "or its logits have a wrong shape",
-        "limit": "it used up the processor time, wall time or threads that answering may cost",
+        "limit": "it used up the processor time, wall time or threads that loading (loading_cpu_s) "
+        "or answering may cost",
         "memory": "it used more memory than the task allows",
+        "protocol": "it wrote what nobody asked for, or held something open when it was locked in",
         "late": "it took too long",
         "not_finite": "a logit is NaN or infinite",
         "range": "a logit is too large",

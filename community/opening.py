@@ -33,7 +33,7 @@ from scoring import private_text
 from scoring.grader import Corpus
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
-from trainer.devices import Slot, device_class, find_gpus, find_slots
+from trainer.devices import Slot, check_memory, device_class, find_gpus, find_slots
 from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
@@ -75,6 +75,7 @@ async def open_bench(
         TaskError: the task folder is not whole.
         TaskLockError: private text lies where candidate code could see it.
         RunSecretError: the resumed run's secret is lost or another one.
+        DeviceError: the slots cannot be used, or memory would not last for all of them.
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
@@ -82,6 +83,7 @@ async def open_bench(
     # a budget of processor time says nothing about a GPU, so such runs get processor slots
     kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
     slots = find_slots(scenario.pool.slots, device=kind)
+    check_memory(slots, task.memory_bytes)
     source = Path(get_paths()["stdlib"])
     private = private_text.recorded(task.locked)
     if private is not None:

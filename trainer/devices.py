@@ -30,6 +30,7 @@ _MOST_PER_CPU = 3
 """Jobs that share a processor stretch one another; the wall cap is three budgets and a little."""
 _CPU_INFO = Path("/proc/cpuinfo")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _INSTRUCTION_SETS = ("avx512f", "avx2", "avx", "sve", "asimd")
 """Best first: torch picks its kernels, and so its speed, by the first one present."""
 
@@ -99,6 +100,32 @@ def usable_cpus() -> tuple[int, ...]:
     cpus = sorted(os.sched_getaffinity(0))
     quota = _cpu_quota()
     return tuple(cpus if quota is None else cpus[: max(1, math.floor(quota))])
+
+
+def usable_memory_bytes() -> int:
+    """Return the memory that processes here can have: the machine's, cut to the cgroup's limit."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        return min(machine, int(_MEMORY_LIMIT.read_text()))
+    except (OSError, ValueError):  # no cgroup of version 2, or "max"
+        return machine
+
+
+def check_memory(slots: Sequence[Slot], job_bytes: int) -> None:
+    """Refuse more slots than memory would last for, if each job took all that it may.
+
+    Raises:
+        DeviceError: with what there is, what could be taken, and what to change.
+    """
+    usable, wanted = usable_memory_bytes(), len(slots) * job_bytes
+    if wanted >= usable:
+        fits = (usable - 1) // job_bytes
+        advice = f"set slots in [pool] to at most {fits}, or" if fits else "set"
+        raise DeviceError(
+            f"{len(slots)} slots whose jobs may each take {job_bytes >> 20} MiB could take"
+            f" {wanted >> 20} MiB together, and there are {usable >> 20} MiB: {advice} memory_bytes"
+            " in the task's [limits] lower"
+        )
 
 
 def shared_cpus(slots: Sequence[Slot]) -> tuple[int, ...]:

@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from trainer import devices
-from trainer.devices import Gpu, Slot, device_class, find_gpus, find_slots, shared_cpus, usable_cpus
+from trainer.devices import (
+    Gpu,
+    Slot,
+    check_memory,
+    device_class,
+    find_gpus,
+    find_slots,
+    shared_cpus,
+    usable_cpus,
+    usable_memory_bytes,
+)
 from trainer.errors import DeviceError
 
 SMI = """#!/bin/sh
@@ -206,3 +216,19 @@ def test_finding_slots_never_imports_torch():
         "find_gpus(); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("limit", "advice"), [(5 << 30, "at most 2, or"), (1 << 30, "MiB: set")])
+def test_jobs_that_memory_would_not_last_for_are_refused(
+    machine: pytest.MonkeyPatch, tmp_path: Path, limit: int, advice: str
+):
+    """The cgroup's limit counts where it is lower; the message tells what to do."""
+    machine.setattr(devices, "_MEMORY_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    slots = find_slots(3, device="cpu")
+    with pytest.raises(DeviceError, match=rf"3 slots .* 2048 MiB .* 6144 MiB .*{advice}") as found:
+        check_memory(slots, 2 << 30)
+    assert "memory_bytes" in str(found.value)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert usable_memory_bytes() > 1 << 30
+    check_memory(slots, usable_memory_bytes() // 4)
