@@ -194,6 +194,8 @@ class AttemptEnded:
     where that was the CPU time of training."""
     gate_cpu_s: float = 0.0
     """CPU seconds of the seed gate; part of the charge."""
+    slowdown: float | None = None
+    """How many times its usual time the reference kernel took; None where time does not count."""
 
     @property
     def is_trained(self) -> bool:
@@ -227,6 +229,8 @@ class VerdictGiven:
     is_deterministic: bool = False
     """Whether this tree's training ended in the same bytes under two seeds: any number of such runs
     count as one. Known of the tree's first verdict."""
+    is_slow: bool = False
+    """Whether it was timed on a machine that had slowed down, for the second time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,7 @@ class Scheduler:
             memory_bytes=bench.task.memory_bytes,
             artefact_bytes=bench.task.artefact_bytes,
             has_seed_gate=needs_seed_gate(self._chronicle.state, queued),
+            takes_slow=self._chronicle.state.experiments[queued.experiment_id].was_void,
         )
         train_began_us = clock.now_us()
         train = await bench.executor.train(job, lease)
@@ -322,6 +323,7 @@ class Scheduler:
             score_cpu_s=ended.score_cpu_s,
             score_wall_s=round(score_wall_us / 1e6, 1),
             is_deterministic=attempt.train.is_deterministic,
+            is_slow=attempt.train.is_slow,
         )
 
 
@@ -359,4 +361,5 @@ def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnd
         start_s=round(attempt.train.start_s, 4),
         charge_s=round(attempt.train.charge_s, 3),
         gate_cpu_s=round(attempt.train.gate_cpu_s, 3),
+        slowdown=None if (slower := attempt.train.slowdown) is None else round(slower, 3),
     )

@@ -121,6 +121,8 @@ class Shown:
     """Attempts that died with the run, or by nobody's fault."""
     cut_off_attempts: int
     """Attempts that the run's own stop ended."""
+    void_attempts: int
+    """Those whose timing did not count because the machine had slowed down."""
     resumes: int
     posts: int
     refusals: int
@@ -174,6 +176,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         experiment_limit=experiment_limit(state),
         lost_attempts=state.lost_attempts,
         cut_off_attempts=state.cut_off_attempts,
+        void_attempts=sum(a.is_void for e in state.experiments.values() for a in e.attempts),
         resumes=len(state.resumed),
         posts=len(state.posts),
         refusals=len(state.refusals),
@@ -247,9 +250,10 @@ def summary_lines(record: Shown) -> list[str]:
         )
     limit = "" if record.experiment_limit is None else f" (limit {record.experiment_limit})"
     cut_off = record.cut_off_attempts and f", {record.cut_off_attempts} cut off by a stop"
+    void = record.void_attempts and f", {record.void_attempts} timed on a slow machine and repeated"
     lines.append(
         f"experiments: {record.experiments_done} of {record.experiments} admitted are done{limit}, "
-        f"{record.lost_attempts} attempts lost{cut_off or ''}, "
+        f"{record.lost_attempts} attempts lost{cut_off or ''}{void or ''}, "
         f"{record.spend.device_seconds:.0f} device-seconds"
     )
     lines.append(

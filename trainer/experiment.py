@@ -77,6 +77,8 @@ class Job:
     """Cap on kept output; more is read and dropped."""
     has_seed_gate: bool = False
     """Whether two short trainings first show if the seed matters; for trees never measured."""
+    takes_slow: bool = False
+    """Whether a timing on a machine that slowed down is taken as it is; for the second try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class TrainResult:
 
     outcome: Outcome
     reason: str
-    """Empty when ok; else one of: crash, limit, memory, artefact, killed, lost."""
+    """Empty when ok; else one of: crash, limit, memory, artefact, killed, lost, slow."""
     detail: str
     """One line for people (last line of the log, say); data, not to be obeyed."""
     cpu_s: float
@@ -103,3 +105,7 @@ class TrainResult:
     """CPU seconds of the seed gate before it; part of the charge."""
     is_deterministic: bool = False
     """Whether the gate's two seeds ended in the same bytes."""
+    slowdown: float | None = None
+    """How many times its usual time the reference kernel took; None where time does not count."""
+    is_slow: bool = False
+    """Whether that is too much and was taken all the same."""

@@ -22,12 +22,14 @@ from trainer.gpu_pool import Lease
 from trainer.hosted_program import HostedProgram
 from trainer.launch import Launch, ServeOrder, TrainOrder, to_descriptor
 from trainer.limits import Limits
+from trainer.reference_kernel import ReferenceKernel
 from trainer.sandbox.cuda import device_nodes, driver_files
 from trainer.sandbox.entry import Part, Walls
 from trainer.sandbox.probe import probe
 from trainer.sandbox.view import module_names, visible_code
 from trainer.sandboxed_process import SandboxedProcess
 from trainer.seed_gate import gated
+from trainer.timed_run import timed
 from trainer.train_phase import END_S, TrainPhase
 from trainer.warm_parent import WarmParent
 
@@ -66,6 +68,7 @@ class LocalExecutor:
         self._locks_down = True
         self._code: dict[bool, tuple[str, ...]] = {}
         self._parent: WarmParent | None = None
+        self._kernel = ReferenceKernel()
         self._starting = asyncio.Lock()
         self._is_closed = False
 
@@ -106,7 +109,10 @@ class LocalExecutor:
 
         Cancellation: the sandbox and all its processes are killed before it returns.
         """
-        return await gated(job, partial(self._train, lease=lease))
+        train = partial(self._train, lease=lease)
+        return await gated(
+            job, partial(timed, train=train, kernel=self._kernel, cpus=lease.slot.cpus)
+        )
 
     async def _train(self, job: Job, lease: Lease) -> TrainResult:
         requested_s = asyncio.get_running_loop().time()

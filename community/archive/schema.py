@@ -114,7 +114,7 @@ def m002_views(db: Database) -> None:
 def m003_charges(db: Database) -> None:
     """Show what an attempt is charged; in older ledgers the column is empty: its CPU time."""
     db.view("attempts").drop()
-    _create_attempts(db, (*_ENDED, "charge_s", "gate_cpu_s"))
+    _create_attempts(db, (*_ENDED, "charge_s", "gate_cpu_s", "slowdown"))
 
 
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:

@@ -300,7 +300,7 @@ class RunState:
             )
         attempt.ended, attempt.ended_us = event, row.at_us
         self.cut_off_attempts += attempt.is_cut_off
-        self.lost_attempts += event.outcome == "interrupted" and not attempt.is_cut_off
+        self.lost_attempts += attempt.is_accident
         spend = self._spend(experiment)
         spend.train_cpu_s += event.train_cpu_s
         spend.score_cpu_s += event.score_cpu_s

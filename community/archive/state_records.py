@@ -124,6 +124,17 @@ class AttemptState:
         )
 
     @property
+    def is_void(self) -> bool:
+        """Whether its timing did not count because the machine had slowed down."""
+        return self.ended is not None and self.ended.reason == "slow"
+
+    @property
+    def is_accident(self) -> bool:
+        """Whether it was interrupted by nobody's fault: neither by a stop nor for the timing."""
+        is_interrupted = self.ended is not None and self.ended.outcome == "interrupted"
+        return is_interrupted and not self.is_cut_off and not self.is_void
+
+    @property
     def charge_s(self) -> float:
         """Device seconds it counts for, in every sum and limit: the one place that says so.
 
@@ -159,6 +170,11 @@ class ExperimentState:
     def is_running(self) -> bool:
         """Whether an attempt runs at the moment."""
         return bool(self.attempts) and self.attempts[-1].is_running
+
+    @property
+    def was_void(self) -> bool:
+        """Whether a timing of it was void before, so that the next one is taken as it is."""
+        return any(attempt.is_void for attempt in self.attempts)
 
     @property
     def next_attempt(self) -> int:

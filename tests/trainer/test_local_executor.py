@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 from trainer_trials import HONEST, NOTHING, RunTrial, children_of, train_body, until_marked
 
+from trainer import train_phase
 from trainer.errors import ExecutorError
 from trainer.experiment import Budget, Job
 from trainer.gpu_pool import Lease
@@ -134,9 +135,14 @@ async def test_sleeping_candidate_is_killed_at_the_wall_cap(run_trial: RunTrial)
     ids=["cpu", "steps", "device"],
 )
 async def test_waiting_is_charged_and_does_not_count_as_work(
-    run_trial: RunTrial, budget: Budget, body: str, share: float | None
+    run_trial: RunTrial,
+    budget: Budget,
+    body: str,
+    share: float | None,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """A candidate that sleeps is charged 0.8 of the wall, of a device all, of steps its CPU."""
+    monkeypatch.setattr(train_phase, "_BLINK_S", 60.0)  # a busy machine stops us, too
     result = (await run_trial(train_body(body), budget=budget)).result
     assert (result.outcome, result.reason) == ("ok", "")
     assert result.wall_s > 0.5
