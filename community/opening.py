@@ -28,7 +28,13 @@ from community.run_secret import open_secret, secret_hash
 from community.scenario import BudgetSection, Scenario
 from community.scheduler import Bench
 from community.score_phase import SandboxedScorePhase
-from community.task_lock import differences, run_lock, watched_files
+from community.task_lock import (
+    GRADER,
+    differences,
+    must_be_as_expected,
+    run_lock,
+    watched_files,
+)
 from scoring import private_text
 from scoring.grader import Corpus
 from scoring.lock import lock_hash
@@ -73,7 +79,7 @@ async def open_bench(
 
     Raises:
         TaskError: the task folder is not whole.
-        TaskLockError: private text lies where candidate code could see it.
+        TaskLockError: the task's manifest does not hold, or its private text could be seen.
         RunSecretError: the resumed run's secret is lost or another one.
         DeviceError: the slots cannot be used, or memory would not last for all of them.
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
@@ -84,14 +90,11 @@ async def open_bench(
     kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
     slots = find_slots(scenario.pool.slots, device=kind)
     check_memory(slots, task.memory_bytes)
-    source = Path(get_paths()["stdlib"])
-    private = private_text.recorded(task.locked)
-    if private is not None:
-        check_place(task, private.folder, folder.path)
+    must_be_as_expected(task)
     secret = open_secret(folder, known, shared)
-    beside = {**watched_files(), "task/task.toml": task.folder / "task.toml"}
-    scorer = await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
+    scorer = await _start_scorer(task, folder, secret)
     try:
+        must_be_as_expected(task, scorer.manifest[GRADER])
         lock = run_lock(task, scorer.manifest)
         async with (
             TextProcess() as texts,
@@ -130,6 +133,16 @@ async def open_bench(
             yield Opening(bench, opened, secret)
     finally:
         await scorer.aclose()
+
+
+async def _start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
+    """Start the scorer on the task's own text, or on private text that nothing of the run shows."""
+    private = private_text.recorded(task.locked)
+    if private is not None:
+        check_place(task, private.folder, folder.path)
+    source = Path(get_paths()["stdlib"])
+    beside = {**watched_files(), "task/task.toml": task.folder / "task.toml"}
+    return await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
 
 
 def _conditions(

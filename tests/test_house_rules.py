@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from community.task_lock import must_be_as_expected
+from trainer.task import list_tasks, load_task
+
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES = 400
 FUNCTION_LINES = 60
@@ -245,3 +248,9 @@ def test_the_truth_check_refuses_what_is_not_there():
     assert not is_there("trainer/test_house_rules.py")
     assert not is_there("house_rules.py")
     assert not is_there("nowhere/")
+
+
+def test_the_committed_lock_manifests_are_current():
+    """Whoever changes what decides scores writes it down: community lock write TASK."""
+    for folder in list_tasks():
+        must_be_as_expected(load_task(folder))

@@ -29,6 +29,8 @@ from community.loading import (
 )
 from community.run_folder import LATEST, RUNS, RunFolder
 from community.scenario import Scenario, StopSection
+from community.task_lock import must_be_as_expected
+from trainer.task import find_task, load_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,12 @@ def launch_new(
         ScenarioError: the scenario cannot be used.
         TaskError, KnobError, DeviceError: its task, that task's knobs, or its slots cannot be used;
             nothing was made.
+        TaskLockError: the task's lock manifest does not hold; nothing was made.
         RunFolderError: the folder is taken or cannot be written.
     """
     loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
     check_task(loaded.scenario)
+    must_be_as_expected(load_task(find_task(loaded.scenario.run.task, Path.cwd())))
     if run_dir is None:
         folder = RunFolder.create(RUNS, _next_id(RUNS, loaded.name))
     else:

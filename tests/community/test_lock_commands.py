@@ -166,3 +166,22 @@ def test_private_text_that_could_be_seen_or_is_too_little_is_refused(
     assert not (task / "locked" / RECORD).exists()
     assert (task / "locked" / MANIFEST).read_text() == before
     must_be_as_expected(load_task(task))
+
+
+def test_a_run_refuses_to_begin_under_a_lock_that_does_not_hold(
+    task: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No manifest, or a changed grader: the command to type is told, and nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(
+        'run = { task = "./mytask" }\nstop = { experiments = 1 }\n'
+        '[[agents]]\nname = "ada"\nrole = "explorer"\nmind = "policy:random"\n'
+    )
+    missing = CliRunner().invoke(application(), ["run", "mine.toml"])
+    assert (missing.exit_code, f"community lock write {task}" in missing.output) == (2, True)
+    lock("write", task)
+    grade = task / "locked" / "grade.py"
+    grade.write_text(grade.read_text() + "#")
+    changed = CliRunner().invoke(application(), ["run", "mine.toml"])
+    assert (changed.exit_code, "locked/grade.py is changed" in changed.output) == (2, True)
+    assert not (tmp_path / "runs").exists()

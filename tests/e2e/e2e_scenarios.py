@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from e2e_life import ROOT
+
+from community.lock_writing import write_lock
+from community.task_lock import GRADER, TaskLock, present_lock, read_expected
+from scoring.lock import MANIFEST
+from trainer.task import load_task
 
 START = {"DIM": 32, "DEPTH": 1, "HEADS": 2, "BATCH": 4, "EMBED_LR": 0.0004, "MATRIX_LR": 0.0004}
 """A start that is quick to train and to score, and easily improved: its rates are far too low."""
@@ -36,7 +42,16 @@ def small_task(into: Path) -> Path:
             "ByteLanguageModel()", "ByteLanguageModel(blocks=64, dev_probes=64, vault_probes=64)"
         )
     )
+    asyncio.run(write_lock(load_task(task), None))
     return task
+
+
+def lock_again(task: Path) -> None:
+    """Rewrite the manifest of a task that was spoilt on purpose, without starting its grader."""
+    loaded = load_task(task)
+    then = read_expected(loaded)
+    now = TaskLock(present_lock(loaded, then.lock[GRADER]), then.measured_on)
+    (task / "locked" / MANIFEST).write_text(now.text(loaded.name))
 
 
 def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from e2e_life import Life, survivors
-from e2e_scenarios import scenario_text, small_task
+from e2e_scenarios import lock_again, scenario_text, small_task
 
 AGENTS = ("ada explorer random",)
 
@@ -60,6 +60,7 @@ def test_a_task_that_does_not_work_is_told(
     task = small_task(tmp_path)
     text = (task / path).read_text() + spoilt if path.startswith("start") else spoilt
     (task / path).write_text(text)
+    lock_again(task)
     message = _told(tmp_path, scenario_text(task, AGENTS, board={"broker": "memory"}))
     assert expected in message
 
@@ -75,4 +76,8 @@ def test_a_task_that_changed_since_the_run_began_is_not_gone_on_with(tmp_path: P
         grade.write("# changed\n")
     resumed = Life.begin("--resume", "--experiments", "3", cwd=tmp_path)
     assert resumed.finish(60) == 2, resumed.text
-    assert "cannot go on: the scorer or the task's locked files changed" in resumed.text
+    assert "the lock of small does not hold" in resumed.text
+    lock_again(task)
+    resumed = Life.begin("--resume", "--experiments", "3", cwd=tmp_path)
+    assert resumed.finish(60) == 2, resumed.text
+    assert "cannot go on: what scores rest on (locked/grade.py is changed" in resumed.text
