@@ -95,8 +95,11 @@ def _keep(child: int, status: int, held: int, lock: _Lock | None) -> NoReturn:
     link, proc = (lock.link.fileno(), lock.proc) if lock is not None else (held, held)
     close_all_but((status, held, link, proc))
     _tell(status, {"pid": child})
-    if lock is not None and lockdown.attend(child, lock.link, has_listener=lock.is_real):
-        _lock_in(child, status, lock)
+    try:
+        if lock is not None and lockdown.attend(child, lock.link, has_listener=lock.is_real):
+            _lock_in(child, status, lock)
+    except OSError:
+        os._exit(1)  # nobody's fault: the child dies with this process, and is lost
     _, code, usage = os.wait4(child, 0)
     end = {
         "exit": os.waitstatus_to_exitcode(code),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,7 @@ def _attempt(isolation: Isolation, workspace: str, *, locks: bool) -> str:
 
 def _inside(isolation: Isolation, workspace: str, writing: int, *, locks: bool) -> int:
     """In the forked process: leave, fork once more, enter, and perhaps be locked in."""
+    child = 0
     try:
         if not seccomp.is_known(machine()):
             raise OSError(f"no system call table for {machine()}")
@@ -154,6 +156,8 @@ def _inside(isolation: Isolation, workspace: str, writing: int, *, locks: bool) 
         os.close(opened)
         os.waitpid(child, 0)
     except Exception as error:
+        if child:
+            os.kill(child, signal.SIGKILL)  # it may be stopped
         os.write(writing, f"{error}".encode())
     return 0
 
