@@ -135,7 +135,7 @@ def leave():
     while os.getppid() == parent:
         pass
 
-keeper.namespaces.leave = leave
+keeper.leave_host = lambda walls: leave()
 walls = SimpleNamespace(isolation="full")
 keeper.from_descriptor = lambda _: SimpleNamespace(walls=walls)
 keeper.run([0, status, status], parent)
