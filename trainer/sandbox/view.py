@@ -24,11 +24,16 @@ CUDA_PACKAGES: Final = ("nvidia", "triton")
 
 NEVER: Final = frozenset(
     {
-        "test", "ensurepip", "pydoc_data", "idlelib", "turtledemo", "tkinter", "lib2to3", "venv",
-        "site-packages", "dist-packages", "__pycache__",
+        "test", "tests", "idle_test", "ensurepip", "pydoc_data", "idlelib", "turtledemo", "tkinter",
+        "lib2to3", "venv", "distutils", "site-packages", "dist-packages", "__pycache__",
     }
 )  # fmt: skip
-"""Left out of the standard library whatever is hidden: other copies, other installers, caches."""
+"""Left out of the standard library wherever it lies: tests, which quote what is hidden, other
+copies, other installers, caches."""
+_COMPILED: Final = {"xml": ("_elementtree", "pyexpat"), "zoneinfo": ("_zoneinfo",)}
+"""Extension modules that are of no use without a hidden package, and hold some of its texts."""
+_IDLE_FOLDERS: Final = {"torch": frozenset({"bin", "include", "share", "test"})}
+"""Parts of packages that training cannot use: programs, headers for compilers, compiled tests."""
 
 
 def visible_code(hidden: Iterable[str], *, cuda: bool = False) -> tuple[str, ...]:
@@ -60,29 +65,36 @@ def module_names(hidden: Iterable[str]) -> tuple[str, ...]:
 
 
 def _library(root: Path, below: Path, gaps: set[Path]) -> Iterator[str]:
-    """Entries of one folder of the standard library, split further where a gap lies inside."""
+    """Source files and extension modules at and below one folder of the standard library."""
+    useless = {name for gap in gaps for name in _COMPILED.get(str(gap), ())}
     for entry in sorted(os.scandir(root / below), key=lambda entry: entry.name):
         relative = below / entry.name
-        is_folder = entry.is_dir()
         if relative in gaps or entry.name in NEVER or entry.name.startswith("config-"):
             continue
-        if not is_folder and not entry.name.endswith((".py", ".so")):
-            continue
-        if is_folder and any(relative in gap.parents for gap in gaps):
+        if entry.is_dir():
             yield from _library(root, relative, gaps)
-        elif os.path.exists(entry.path):
+        elif (
+            entry.name.endswith((".py", ".so"))
+            and entry.name.partition(".")[0] not in useless
+            and os.path.exists(entry.path)
+        ):
             yield entry.path
 
 
 def _packages(names: Iterable[str]) -> Iterator[str]:
-    """Where the installed ones among `names` are."""
+    """Where the installed ones among `names` are, without what lies idle in them."""
     torch_home = _location("torch")
     if torch_home is None:
         raise ExecutorError("torch is not installed for this Python; `make doctor` installs it")
     for name in names:
         found = _location(name) if "." not in name else torch_home.parent / name
-        if found is not None and found.exists():
+        if found is None or not found.exists():
+            continue
+        if name not in _IDLE_FOLDERS:
             yield str(found)
+            continue
+        left_out = _IDLE_FOLDERS[name]
+        yield from (str(path) for path in sorted(found.iterdir()) if path.name not in left_out)
 
 
 def _location(name: str) -> Path | None:
