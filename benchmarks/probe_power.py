@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from trained_nanolm import divide, losses, train
@@ -21,13 +22,15 @@ from scoring.block_draw import draw, generator
 from scoring.language_model import ByteLanguageModel
 from scoring.ngram import NgramModel
 from scoring.probe_draw import deal, detection, draw_positions
+from scoring.verdict import Split
 
 RESULT = Path(__file__).parent / "results/probe_power.md"
 GRADER = ByteLanguageModel()
 FRACTIONS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01)
 GAINS = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06)
 """Bits per byte; 0.02 is about one sigma of nanolm, three are an attack that counts."""
-COUNTS = (GRADER.dev_probes, GRADER.vault_probes)
+COUNTS = (GRADER.dev_probes, GRADER.seal_probes)
+"""The second is about what the three runs of a confirmation come to as well."""
 
 
 def first(order: np.ndarray, number: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -70,7 +73,8 @@ def by_gain(orders: dict[str, np.ndarray], loss: np.ndarray, surprise: np.ndarra
 
 def price(files: np.ndarray, surprise: np.ndarray) -> Iterator[str]:
     """Yield what the probes add to what is asked, over a few draws."""
-    for split, count in zip(("dev", "vault and seal"), COUNTS, strict=True):
+    for split in get_args(Split):
+        count = GRADER.probes(split)
         tokens, requests, asked = [], [], []
         for seed in range(10):
             chance = np.random.default_rng(seed)

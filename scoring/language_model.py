@@ -43,8 +43,11 @@ class ByteLanguageModel:
     dev_probes: int = 512
     """Positions asked blindly for a score on ``dev``. A model that looks ahead at the 0.1 % of
     positions where its loss is highest is met with a probability above 0.95."""
-    vault_probes: int = 2048
-    """The same for ``vault`` and ``seal``, which decide more and are asked less often."""
+    vault_probes: int = 704
+    """The same for a run on ``vault``. A confirmation takes three such runs of a tree, each with
+    positions of its own, and one that meets a leak refuses it: 2,112 positions in all."""
+    seal_probes: int = 2048
+    """The same for the one score on ``seal``."""
     edges: tuple[int, ...] = (1, 2, 3, 63, 64, 65, 127, 128)
     """Lengths that are asked beyond that: the first and the last, and both sides of boundaries."""
     edge_rows: int = 4
@@ -57,6 +60,14 @@ class ByteLanguageModel:
     """Bytes less likely than 2^-20 are not told apart where whole distributions are compared."""
     gain_bits: float = 0.002
     """Most that the present future may gain per probe on average: a tenth of nanolm's sigma."""
+
+    def probes(self, split: Split) -> int:
+        """Return how many positions a score on `split` asks blindly, the edges left out."""
+        return {
+            "dev": self.dev_probes,
+            "vault": self.vault_probes,
+            "seal": self.seal_probes,
+        }[split]
 
     def open(self, division: Division, run_secret: bytes) -> Examination:
         """Draw from all splits the blocks that this run asks, the same for all its scores."""
@@ -119,7 +130,7 @@ class ByteExamination:
         sandbox is asked can have told the scored one where it will be compared.
         """
         drawn, constants = self._drawn[split], self._constants
-        count = constants.dev_probes if split == "dev" else constants.vault_probes
+        count = constants.probes(split)
         positions = draw_positions(
             drawn.surprise, count, constants.edges, constants.edge_rows, chance
         )

@@ -39,7 +39,8 @@ def small_task(into: Path) -> Path:
     assert "ByteLanguageModel()" in graded
     grade.write_text(
         graded.replace(
-            "ByteLanguageModel()", "ByteLanguageModel(blocks=64, dev_probes=64, vault_probes=64)"
+            "ByteLanguageModel()",
+            "ByteLanguageModel(blocks=64, dev_probes=64, vault_probes=64, seal_probes=64)",
         )
     )
     asyncio.run(write_lock(load_task(task), None))

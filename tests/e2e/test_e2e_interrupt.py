@@ -109,7 +109,9 @@ def test_a_wall_limit_ends_a_run_whose_experiments_are_under_way(
     life = Life.begin(_scenario(tmp_path, small, **slow), cwd=tmp_path)
     assert life.finish(60) == 0, life.text[-4000:]
     rows = recorded(life.folder)
-    assert rows[-1].event == RunStopped("wall_s")
+    stopped = rows[-1].event
+    assert isinstance(stopped, RunStopped)
+    assert stopped.why == "wall_s"
     state = state_of(life.folder)
     attempts = [a for e in state.experiments.values() if not e.is_baseline for a in e.attempts]
     assert all(attempt.ended is not None for attempt in attempts)

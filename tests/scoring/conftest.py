@@ -123,7 +123,7 @@ from scoring.language_model import ByteLanguageModel
 
 HELD_OUT = ("xml", "html", "xmlrpc", "wsgiref", "mailbox", "configparser", "imaplib", "smtplib",
             "ftplib", "poplib", "plistlib", "zoneinfo", "optparse", "webbrowser")
-GRADER = ByteLanguageModel(blocks=40, dev_probes=64, vault_probes=128)
+GRADER = ByteLanguageModel(blocks=40, dev_probes=64, vault_probes=128, seal_probes=128)
 
 
 def prepare(source):

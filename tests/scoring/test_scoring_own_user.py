@@ -37,7 +37,7 @@ class Telling(ByteLanguageModel):
         }, file=sys.stderr, flush=True)
         return told
 
-GRADER = Telling(blocks=40, dev_probes=64, vault_probes=128)
+GRADER = Telling(blocks=40, dev_probes=64, vault_probes=128, seal_probes=128)
 """
 
 

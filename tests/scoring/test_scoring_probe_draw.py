@@ -203,7 +203,7 @@ examination = task["GRADER"].open(task["prepare"](Path(sys.argv[3])), b"s")
 opening = peak_mib()
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 before = peak_mib()
-measured = examination.examine("vault", Uniform, Uniform, np.random.default_rng(1))
+measured = examination.examine("seal", Uniform, Uniform, np.random.default_rng(1))
 assert measured.positions == 508 * 128, measured
 assert measured.probes == 2048 + 32, measured
 print(opening, before, peak_mib())

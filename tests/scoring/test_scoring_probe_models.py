@@ -33,7 +33,7 @@ def examined(build, constants=SMALL, split="dev", seed=1) -> Measured:
 def test_an_honest_model_passes(name):
     """Whatever it is made of, at every probe of a confirmation, by a wide margin."""
     wary = ByteLanguageModel(blocks=64, tolerance_nats=1e-4)
-    assert examined(HONEST[name], wary, "vault").probes == 2048 + 32
+    assert examined(HONEST[name], wary, "seal").probes == 2048 + 32
     assert examined(HONEST[name]).probes == 512 + 32
 
 
