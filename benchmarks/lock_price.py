@@ -114,7 +114,7 @@ async def run_locked(
     wall_s = time.monotonic() - begin
     if scored.score.outcome != "ok":
         sys.exit(f"the tree was not scored: {scored}")
-    _, blind = watched.served
+    blind, _ = watched.served  # the last to start is the first to be closed
     return Locked(
         start_s=trained.start_s,
         gate=Part(gate_wall_s, trained.gate_cpu_s),

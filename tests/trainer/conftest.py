@@ -39,6 +39,7 @@ def job(tmp_path: Path) -> Job:
         folder=tmp_path / "jobs" / "e0001",
         seed=1,
         budget=Budget("cpu_seconds", 10),
+        takes_slow=True,  # a test has neighbours; what they void is tested apart
     )
 
 
@@ -54,8 +55,7 @@ def run_trial(executor: LocalExecutor, job: Job, lease: Lease) -> RunTrial:
     """Run a candidate's source text to its end and give the result with its log."""
 
     async def run(source: str, on: LocalExecutor = executor, **changes: object) -> Trial:
-        # a test's neighbours slow the machine down; what that voids has tests of its own
-        this = replace(job, **{"takes_slow": True, **changes})
+        this = replace(job, **changes)
         (this.workspace / "train.py").write_text(source)
         result = await on.train(this, lease)
         return Trial(result, (this.folder / "log.txt").read_text(errors="replace"))
