@@ -47,6 +47,11 @@ class RunOpened:
     """What scores rest on, entry by entry; `lock_hash` is over all of it but ``secret``. Empty in
     older ledgers."""
 
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds that an experiment may spend; None for a budget of steps."""
+        return None if self.budget_kind == "steps" else self.budget_amount
+
 
 @dataclass(frozen=True, slots=True)
 class RunResumed:
@@ -283,6 +288,30 @@ class FrontierMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class SealScored:
+    """The commit that led when the run ended, and the baseline, on the split ``seal``; once a run.
+
+    No experiment: it counts against no limit, and decides nothing.
+    """
+
+    kind: ClassVar[str] = "seal_scored"
+    commit: str
+    hypothesis: str
+    experiment_id: str
+    """Whose artefact was asked: the last valid run of the commit's confirmation."""
+    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"]
+    score: float | None
+    reason: str
+    """Why there is no score: a word of `scoring.verdict.Score`, or ``artefact``: it is gone."""
+    baseline_experiment_id: str
+    """The last valid calibration run; empty where another run's were taken over."""
+    baseline_score: float | None
+    baseline_reason: str
+    score_cpu_s: float
+    """CPU seconds of the answering processes of both."""
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """A public word of the institution."""
 
@@ -308,6 +337,7 @@ Event = (
     | StatusChanged
     | ReproductionOpened
     | FrontierMoved
+    | SealScored
     | Noticed
 )
 

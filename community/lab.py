@@ -14,6 +14,7 @@ from typing import cast
 from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
 from agents.roles import Right
+from community.archive.queries import results_heard
 from community.archive.state import HypothesisState
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
@@ -238,7 +239,7 @@ class AgentLab:
         being allowed to read.
         """
         state = self._institution.chronicle.state
-        heard = state.results_heard(self._agent)
+        heard = results_heard(state, self._agent)
         for verdict in state.verdicts_by_tree.get((key, "dev"), ()):
             queued = state.experiments[verdict.experiment_id].queued
             claim = state.hypotheses.get(queued.hypothesis)

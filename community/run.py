@@ -40,11 +40,12 @@ from community.events import (
 from community.institution import Institution
 from community.lab import AgentLab
 from community.opening import Opening, host_facts, open_bench, open_ledger
-from community.queueing import Queue, Regard
+from community.queueing import Queue
 from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
 from community.screening import awaits_status
+from community.sealing import ask_seal
 from community.topology import Topology, build_topology
 from forum.board import Board
 from forum.errors import ForumError
@@ -155,11 +156,9 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
             admission = Admission(
                 scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
             )
-
-            def regard(hypothesis: str) -> Regard:
-                return institution.regard(hypothesis)
-
-            queue = Queue(lambda: chronicle.clock.now_us() / 1e6, regard)
+            queue = Queue(
+                lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.regard(name)
+            )
             scheduler = Scheduler(chronicle, queue, bench)
             clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, roles)
             institution = Institution(
@@ -184,11 +183,13 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
                 group.create_task(_live_agent(community, member), name=f"agent {member.name}")
                 for member in members
             ]
-            why = await institution.until_over()
+            reached = await institution.until_over()
             await _last_words(chronicle)
-            await desk.notify(Notice(kind="stop", text=why))
+            await desk.notify(Notice(kind="stop", text=reached))
             institution.leave()
             _cancel_all([*living, *tasks])
+        await ask_seal(chronicle, bench)  # when nobody is left who could hear of it
+        why = reached
     except BaseExceptionGroup as group:
         why = "failed"
         raise _first(group) from group

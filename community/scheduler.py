@@ -14,6 +14,8 @@ import shutil
 from dataclasses import dataclass
 from typing import Literal
 
+from community import artefacts
+from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
@@ -29,7 +31,6 @@ from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
 from trainer.texts import Texts
-from trainer.train_phase import ARTEFACT_NAME
 from trainer.tree_key import measurement_seed
 from trainer.workspace import write_workspace
 
@@ -197,7 +198,7 @@ class Scheduler:
         if ended.outcome in ("ok", "invalid"):
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
             self._chronicle.record(ended, verdict)
-            self._clear_artefacts()
+            artefacts.clear(self._chronicle.state, self._bench.folder)
             return
         self._lose(waiting, ended)
 
@@ -238,40 +239,15 @@ class Scheduler:
         if train.artefact is None:
             return _Attempt(train, None, leased_us, train_us, (0, 0))
         answer_began_us = clock.now_us()
+        usual_s = baseline_score_cpu_s(self._chronicle.state)
         try:
             scored = await bench.score_phase.score(
-                train.artefact, workspace, queued.split, lease, queued.seed, self._baseline_cpu_s()
+                train.artefact, workspace, queued.split, lease, queued.seed, usual_s
             )
         finally:
-            if queued.purpose != "confirm_child":
+            if not artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
-
-    def _baseline_cpu_s(self) -> float | None:
-        """What scoring the baseline on dev takes, as far as the ledger knows."""
-        costs = [
-            experiment.verdict.score_cpu_s
-            for experiment in self._chronicle.state.experiments.values()
-            if experiment.is_baseline
-            and experiment.verdict is not None
-            and experiment.verdict.outcome == "ok"
-        ]
-        return sum(costs) / len(costs) if costs else None
-
-    def _clear_artefacts(self) -> None:
-        """Delete the artefacts of confirmed commits that do not lead.
-
-        An artefact has up to 8 MiB, so a long run that kept all of them would fill the disk. Only
-        a confirmation makes a commit lead, so others are deleted as soon as they are scored.
-        """
-        state = self._chronicle.state
-        leader = state.frontier[-1][1].hypothesis if state.frontier else None
-        for claim in state.hypotheses.values():
-            if claim.confirmations and claim.post_id != leader:
-                for name in claim.experiments:
-                    for attempt in state.experiments[name].attempts:
-                        job = self._bench.folder.job(f"{name}-{attempt.attempt}")
-                        (job / ARTEFACT_NAME).unlink(missing_ok=True)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str

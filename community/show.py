@@ -71,6 +71,20 @@ class BestShown:
 
 
 @dataclass(frozen=True, slots=True)
+class SealShown:
+    """The one score on text by which nothing was decided; all None before a run has ended."""
+
+    score: float | None
+    baseline: float | None
+    """The last calibration run's, on the same text."""
+    commit: str | None
+    """Which led when the run first ended."""
+    hypothesis: str | None
+    reason: str | None
+    """Why there is no score; empty where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolShown:
     """How busy the slots were between 10 % and 90 % of the run's time, from 0 to 1."""
 
@@ -111,6 +125,7 @@ class Shown:
     """For people: how candidate code was isolated where that was not full; else empty."""
     baseline: BaselineShown
     best: BestShown
+    seal: SealShown
     experiments: int
     """Experiments admitted, reproductions included, baseline left out."""
     experiments_done: int
@@ -171,6 +186,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         isolation=isolation_note(state),
         baseline=_baseline(state, opened.baseline_commit, opened.baseline_tree_key),
         best=_best(state),
+        seal=_seal(state),
         experiments=state.experiments_admitted,
         experiments_done=state.experiments_done,
         experiment_limit=experiment_limit(state),
@@ -226,6 +242,25 @@ def _best(state: RunState) -> BestShown:
     )
 
 
+def _seal(state: RunState) -> SealShown:
+    seal = state.seal
+    if seal is None:
+        return SealShown(None, None, None, None, None)
+    return SealShown(seal.score, seal.baseline_score, seal.commit, seal.hypothesis, seal.reason)
+
+
+def _seal_lines(record: Shown) -> list[str]:
+    seal = record.seal
+    if seal.commit is None:
+        return []
+    if seal.score is None:
+        return [f"seal: asked once, of {seal.commit[:7]}, and got no score: {seal.reason}"]
+    base = "was not kept" if seal.baseline is None else f"has {seal.baseline:.4f}"
+    later = "" if seal.commit == record.best.commit else ", which led when the run first ended"
+    said = f"{seal.score:.4f} {record.unit}, asked once, of {seal.commit[:7]}{later}"
+    return [f"seal: {said}; the baseline {base}"]
+
+
 def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
@@ -248,6 +283,7 @@ def summary_lines(record: Shown) -> list[str]:
             f"best: {best.score:.4f} on {best.split}{against and f', {against}'}, {best.status}, "
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
+    lines += _seal_lines(record)
     limit = "" if record.experiment_limit is None else f" (limit {record.experiment_limit})"
     cut_off = record.cut_off_attempts and f", {record.cut_off_attempts} cut off by a stop"
     void = record.void_attempts and f", {record.void_attempts} timed on a slow machine and repeated"

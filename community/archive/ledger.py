@@ -27,7 +27,7 @@ from community.errors import (
     LedgerInUseError,
     LedgerMissingError,
 )
-from community.events import Event, Row, VerdictGiven
+from community.events import Event, Row, SealScored, VerdictGiven
 
 __all__ = ["Ledger", "LedgerReader", "ledger_hash"]
 
@@ -130,7 +130,8 @@ class Ledger:
             values.append((seq, at_us, event.kind, text))
         if not rows:
             return self.last_seq
-        self._write(values, is_full=any(isinstance(event, VerdictGiven) for event in events))
+        is_score = any(isinstance(event, VerdictGiven | SealScored) for event in events)
+        self._write(values, is_full=is_score)
         self.last_seq, self.last_us = rows[-1].seq, at_us
         self._tell(rows)
         return self.last_seq

@@ -33,6 +33,24 @@ def isolation_note(state: RunState) -> str:
     return isolation_words(found)
 
 
+def results_heard(state: RunState, agent: str) -> frozenset[str]:
+    """Return the hypotheses (post ids) of which a finding or failure has reached `agent`."""
+    bodies = (state.posts[post_id].posted.body for post_id in state.delivered.get(agent, {}))
+    return frozenset(b["hypothesis"] for b in bodies if b["kind"] in ("finding", "failure"))
+
+
+def baseline_score_cpu_s(state: RunState) -> float | None:
+    """Return what scoring the baseline on dev takes in CPU seconds, as far as the ledger knows."""
+    costs = [
+        experiment.verdict.score_cpu_s
+        for experiment in state.experiments.values()
+        if experiment.is_baseline
+        and experiment.verdict is not None
+        and experiment.verdict.outcome == "ok"
+    ]
+    return sum(costs) / len(costs) if costs else None
+
+
 @dataclass(frozen=True, slots=True)
 class SlotUse:
     """What one slot did."""

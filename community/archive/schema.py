@@ -117,6 +117,14 @@ def m003_charges(db: Database) -> None:
     _create_attempts(db, (*_ENDED, "charge_s", "gate_cpu_s", "slowdown"))
 
 
+@ledger_migrations()
+def m004_seal(db: Database) -> None:
+    """Show the one score on ``seal``."""
+    names = ("commit", "hypothesis", "experiment_id", "outcome", "score", "reason")
+    columns = _columns(*names, "baseline_score", "baseline_reason")
+    db.create_view("seal", f"SELECT {columns} FROM events WHERE kind = 'seal_scored'")  # noqa: S608
+
+
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     """Create the view of attempts, with these fields of their ends."""
     db.create_view(
@@ -134,7 +142,7 @@ def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     )
 
 
-_KNOWN = frozenset(step.__name__ for step in (m001_events, m002_views, m003_charges))
+_KNOWN = frozenset(step.__name__ for step in (m001_events, m002_views, m003_charges, m004_seal))
 
 
 def check_identity(db: Database, name: str) -> None:

@@ -38,6 +38,7 @@ from community.events import (
     RunOpened,
     RunResumed,
     RunStopped,
+    SealScored,
     StatusChanged,
     TurnTaken,
     VerdictGiven,
@@ -97,6 +98,8 @@ class RunState:
         self.delivered: dict[str, dict[str, str]] = {}
         """Reader -> post id -> what the edge carried."""
         self.frontier: list[tuple[int, FrontierMoved]] = []
+        self.seal: SealScored | None = None
+        """The one score on the split ``seal``, once the run has ended in order."""
         self.refusals: list[tuple[int, Refused]] = []
         self.notices: list[tuple[int, Noticed]] = []
         self.spend: dict[str, SpendState] = {}
@@ -167,11 +170,6 @@ class RunState:
         baseline = {self.opened.baseline_commit} if self.opened else set()
         return frozenset(self._readable.get(agent, set()) | baseline)
 
-    def results_heard(self, agent: str) -> frozenset[str]:
-        """Return the hypotheses (post ids) of which a finding or failure has reached `agent`."""
-        bodies = (self.posts[post_id].posted.body for post_id in self.delivered.get(agent, {}))
-        return frozenset(b["hypothesis"] for b in bodies if b["kind"] in ("finding", "failure"))
-
     def pending(self) -> list[ExperimentState]:
         """Return admitted experiments without a verdict, in order of admission."""
         return [e for e in self.experiments.values() if not e.is_done]
@@ -208,7 +206,7 @@ class RunState:
             raise self._wrong(row, f"{min(unknown)} had no running attempt to lose")
         for experiment in running.values():
             attempt = experiment.attempts[-1]
-            attempt.lose(row.at_us, self._budget_s())
+            attempt.lose(row.at_us, self.opened.budget_s if self.opened else None)
             self.lost_attempts += 1
             self._spend(experiment).lost_s += attempt.charge_s
             self._charge(experiment, attempt.charge_s)
@@ -346,14 +344,13 @@ class RunState:
     def _frontier_moved(self, row: Row, event: FrontierMoved) -> None:
         self.frontier.append((row.at_us, event))
 
+    def _seal_scored(self, row: Row, event: SealScored) -> None:
+        if self.seal is not None:
+            raise self._wrong(row, "seal was asked before, and it is asked once")
+        self.seal = event
+
     def _noticed(self, row: Row, event: Noticed) -> None:
         self.notices.append((row.at_us, event))
-
-    def _budget_s(self) -> float | None:
-        """Return the seconds that an experiment may spend; None for a budget of steps."""
-        if self.opened is None or self.opened.budget_kind == "steps":
-            return None
-        return self.opened.budget_amount
 
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))
@@ -396,5 +393,6 @@ _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     StatusChanged: RunState._status_changed,
     ReproductionOpened: RunState._reproduction_opened,
     FrontierMoved: RunState._frontier_moved,
+    SealScored: RunState._seal_scored,
     Noticed: RunState._noticed,
 }

@@ -24,6 +24,7 @@ from community.events import (
     RunOpened,
     RunResumed,
     RunStopped,
+    SealScored,
     StatusChanged,
     VerdictGiven,
 )
@@ -150,6 +151,15 @@ def _frontier(event: FrontierMoved, state: RunState) -> str:
     return f"new best: {event.score:.4f} on vault{gain}, {commit}"
 
 
+def _seal(event: SealScored, state: RunState) -> str:
+    def told(score: float | None, reason: str) -> str:
+        return f"no score: {plain(reason) or 'not kept'}" if score is None else f"{score:.4f}"
+
+    baseline = told(event.baseline_score, event.baseline_reason)
+    found = told(event.score, event.reason)
+    return f"seal, asked once: {found} (baseline {baseline}), commit {event.commit[:10]}"
+
+
 def _attempt(event: AttemptEnded, state: RunState) -> str | None:
     if event.outcome in ("ok", "invalid"):
         return None  # the verdict says it
@@ -175,6 +185,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     VerdictGiven: _verdict,
     StatusChanged: _status,
     FrontierMoved: _frontier,
+    SealScored: _seal,
     AttemptEnded: _attempt,
     Posted: _posted,
     Refused: _refused,

@@ -188,6 +188,7 @@ def story() -> list[tuple[int, ev.Event]]:
         (70, proposed(CRASH, "t-crash", "ada")),
         (70, hypothesis("p3", "ada", CRASH, 0.2)),
         *run_whole(crash, "cpu0", 80, None),
+        (100, ev.SealScored(CHILD, "p1", "e0003", "ok", 2.8, "", "b0002", 3.4, "", 2.0)),
         (100, ev.RunStopped("experiments")),
     ]
 

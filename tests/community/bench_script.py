@@ -121,8 +121,15 @@ def scenario_of(experiments: int | None = None, **lab: Any) -> Scenario:
 class House:
     """An institution with its labs and a way to post, for one test."""
 
-    def __init__(self, institution: Institution, board: MemoryBoard, bench: Bench) -> None:
+    def __init__(
+        self,
+        institution: Institution,
+        scheduler: Scheduler,
+        board: MemoryBoard,
+        bench: Bench,
+    ) -> None:
         self.institution = institution
+        self.scheduler = scheduler
         self.chronicle = institution.chronicle
         self.executor: Any = bench.executor
         self.board = board
@@ -219,7 +226,7 @@ async def house(
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:
-            yield House(institution, board, bench)
+            yield House(institution, scheduler, board, bench)
         finally:
             for task in tasks:
                 task.cancel()

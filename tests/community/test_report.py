@@ -26,6 +26,7 @@ def test_the_page_tells_a_gain_with_its_reference(tmp_path: Path) -> None:
     page = write_report(folder).read_text()
     assert "on vault, 18.2 % better than the baseline (3.3000 on vault).<br>" in page
     assert "Baseline on dev: 3.1000 ± 0.1000, n = 2" in page
+    assert "<b>2.8000</b> bits per byte, baseline 3.4000" in page
     assert "vs baseline</th>" in page
     assert "vs parent</th>" in page
 

@@ -36,6 +36,9 @@ def test_json_has_the_keys_that_scripts_read(record: Shown) -> None:
     assert (best["score"], best["status"], best["commit"]) == (2.7, "reproduced", CHILD)
     assert (best["hypothesis"], best["author"], best["split"]) == ("p1", "ada", "vault")
     assert best["gain_percent"] == pytest.approx(100 * 0.6 / 3.3)
+    assert said["seal"] == {
+        "score": 2.8, "baseline": 3.4, "commit": CHILD, "hypothesis": "p1", "reason": "",
+    }  # fmt: skip
     assert (said["experiments"], said["lost_attempts"]) == (5, 1)
     assert said["pool"]["busy_share"] == pytest.approx(60 / 160)
     assert 0 < said["pool"]["train_share"] < said["pool"]["busy_share"]
@@ -44,6 +47,24 @@ def test_json_has_the_keys_that_scripts_read(record: Shown) -> None:
     assert [entry["hypothesis"] for entry in said["leaderboard"]] == ["p1", "p2", "p3"]
     assert [agent["agent"] for agent in said["agents"]] == ["ada", "ben"]
     assert said["ledger_hash"] == ledger_hash(rows())
+
+
+def test_the_seal_is_told_with_its_baseline_or_with_what_went_wrong(record: Shown) -> None:
+    """Score and neighbour; who led then, where another leads now; else the reason."""
+
+    def line(**changes: object) -> str:
+        changed = dataclasses.replace(record, seal=dataclasses.replace(record.seal, **changes))  # type: ignore[arg-type]
+        (found,) = (one for one in summary_lines(changed) if one.startswith("seal: "))
+        return found
+
+    whole = f"seal: 2.8000 bits per byte, asked once, of {CHILD[:7]}"
+    assert line() == f"{whole}; the baseline has 3.4000"
+    assert line(baseline=None) == f"{whole}; the baseline was not kept"
+    assert "ddd, which led when the run first ended; " in line(commit="d" * 40)
+    assert line(score=None, reason="lost").endswith("and got no score: lost")
+    earlier = [row for row in rows() if not isinstance(row.event, ev.SealScored)]
+    told = [dataclasses.replace(row, seq=seq) for seq, row in enumerate(earlier, 1)]
+    assert "seal" not in leaderboard_text(shown(RunState.from_rows(told), ""))
 
 
 def test_every_prefix_of_a_run_can_be_shown() -> None:

@@ -13,7 +13,7 @@ from e2e_life import Life, call, recorded, state_of, survivors
 from e2e_scenarios import scenario_text
 
 from community.archive.queries import experiment_limit
-from community.events import AttemptStarted, Row, RunStopped
+from community.events import AttemptStarted, FrontierMoved, Row, RunStopped, SealScored
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
 
@@ -36,6 +36,10 @@ def _signal(life: Life, number: int) -> float:
     return time.monotonic() - began
 
 
+def _seals(life: Life) -> list[SealScored]:
+    return [row.event for row in recorded(life.folder) if isinstance(row.event, SealScored)]
+
+
 def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
     """130, a ledger that says so, no process left; a second life finishes under a new limit."""
     life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 40}), cwd=tmp_path)
@@ -49,11 +53,13 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert survivors(within_s=0.5) == []
     last = recorded(life.folder)[-1].event
     assert last == RunStopped("interrupted")
+    assert _seals(life) == []
     resumed = Life.begin("--resume", "--experiments", "42", cwd=tmp_path)
     assert resumed.finish(90) == 0, resumed.text[-4000:]
     state = state_of(life.folder)
     assert state.stop_reason == "experiments"
     assert state.experiments_done == state.experiments_admitted == experiment_limit(state) == 42
+    assert len(_seals(life)) == 1
     again = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
     assert (again.returncode, state_of(life.folder).last_seq) == (0, state.last_seq)
     assert "is finished (experiments)" in again.stdout
@@ -66,6 +72,26 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert interrupted, "what ran at the interruption is shown"
     assert all(attempt.charge_s > 0 for attempt in interrupted)
     assert (state.cut_off_attempts, state.lost_attempts) == (len(interrupted), 0)
+
+
+def test_the_seal_is_asked_when_a_run_first_ends_by_itself_and_never_again(
+    tmp_path: Path, small: Path
+) -> None:
+    """SIGTERM once something leads: no seal; the limit: one; another limit later: the same one."""
+    life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 60}), cwd=tmp_path)
+    assert life.await_row(lambda row: isinstance(row.event, FrontierMoved), 90) is not None
+    life.process.send_signal(signal.SIGTERM)
+    assert life.finish(20) == 143, life.text
+    assert _seals(life) == []
+    made = state_of(life.folder).experiments_admitted
+    ends = []
+    for more in (2, 6):
+        resumed = Life.begin("--resume", "--experiments", str(made + more), cwd=tmp_path)
+        assert resumed.finish(90) == 0, resumed.text[-4000:]
+        ends.append(_seals(life))
+    assert len(ends[0]) == 1
+    assert ends[1] == ends[0]
+    assert len([r for r in recorded(life.folder) if isinstance(r.event, RunStopped)]) == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])

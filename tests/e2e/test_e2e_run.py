@@ -14,7 +14,7 @@ from e2e_scenarios import scenario_text
 
 from community.archive.export import results_tsv
 from community.archive.state import RunState
-from community.events import AgentJoined, Posted
+from community.events import AgentJoined, Posted, SealScored
 from trainer.repository import Repository
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "alan explorer random",
@@ -81,6 +81,24 @@ def test_a_run_ends_by_its_limit_with_every_experiment_measured(ring: Finished) 
     assert {v.outcome for v in ring.state.verdicts.values()} == {"ok"}
     assert {v.isolation for v in ring.state.verdicts.values()} == {"full"}
     assert any(h.status == "reproduced" for h in ring.state.hypotheses.values()), ring.text
+
+
+def test_what_leads_in_the_end_is_scored_once_on_the_seal(ring: Finished) -> None:
+    """One row, before the last, with the baseline beside it; shown, and counted nowhere."""
+    (seal,) = (r.event for r in recorded(ring.folder) if isinstance(r.event, SealScored))
+    assert (seal.outcome, seal.baseline_experiment_id) == ("ok", "b0002"), seal
+    assert seal.commit == ring.state.frontier[-1][1].commit
+    assert seal.score is not None
+    assert seal.baseline_score is not None
+    assert 2.0 < seal.score < seal.baseline_score < 9.0
+    vault = ring.state.mean_score(ring.state.hypotheses[seal.hypothesis].tree_key, "vault")
+    assert seal.score not in (vault, ring.state.frontier[-1][1].score)
+    assert ring.state.experiments_admitted == EXPERIMENTS
+    assert not list((ring.folder / "jobs").glob("b*/artefact.safetensors"))
+    record = json.loads(call("show", str(ring.folder), "--json", cwd=ring.folder).stdout)
+    assert (record["seal"]["score"], record["seal"]["commit"]) == (seal.score, seal.commit)
+    page = (ring.folder / "report" / "index.html").read_text()
+    assert f"<b>{seal.score:.4f}</b> bits per byte, baseline {seal.baseline_score:.4f}" in page
 
 
 def test_a_run_leaves_what_the_folder_promises(ring: Finished) -> None:
