@@ -6,6 +6,7 @@ temporary folder, by the very code a run uses. Next: `community.cli.machine_comm
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import runpy
@@ -21,12 +22,13 @@ from typing import Literal
 
 import psutil
 
+import scoring
 from community.loading import load_scenario
 from scoring.errors import ScoringError
 from scoring.grader import Corpus, Division
 from trainer.devices import find_gpus, find_slots, usable_cpus
 from trainer.errors import TrainerError
-from trainer.sandbox.probe import probe
+from trainer.sandbox.probe import SandboxReport, probe
 from trainer.task import Task, find_task, load_task
 
 Level = Literal["ok", "warn", "fail"]
@@ -39,6 +41,10 @@ RUN_DISK_BYTES = 500 << 20
 """A quick start's artefacts, logs and ledger, with room to spare."""
 LEAST_DISK_BYTES = 100 << 20
 _MIB = 1 << 20
+_WITHDRAW = (
+    "import os, sys; sys.path.insert(0, sys.argv[1]); from scoring import own_user;"
+    " own_user.withdraw(); print('own' if os.geteuid() == own_user.SCORER_ID else 'same')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,8 @@ def examine(place: Path | None = None) -> tuple[Check, ...]:
         _gpus,
         _memory,
         lambda: _disk(where),
-        _sandbox,
+        *_walls(),
+        _scorer_user,
         _corpus,
         _git,
         _loopback,
@@ -149,21 +156,76 @@ def _disk(place: Path) -> Check:
     return Check("disk", "ok", finding)
 
 
-def _sandbox() -> Check:
-    """Try the sandbox as a run would; the quick start accepts full isolation only."""
-    try:
-        report = probe()
-    except (OSError, subprocess.SubprocessError) as error:
-        return Check("sandbox", "fail", f"the probe failed: {error}", "see the message; then retry")
-    lockdown = "lockdown" if report.locks_down else "no lockdown"
+def _walls() -> tuple[Callable[[], Check], Callable[[], Check]]:
+    """Return what looks at the sandbox and at the lockdown; both go by one probe."""
+    probed = functools.cache(probe)
+
+    def sandbox() -> Check:
+        try:
+            return _sandbox(probed())
+        except (OSError, subprocess.SubprocessError) as error:
+            advice = "see the message; then retry"
+            return Check("sandbox", "fail", f"the probe failed: {error}", advice)
+
+    def lockdown() -> Check:
+        try:
+            return _lockdown(probed())
+        except (OSError, subprocess.SubprocessError):
+            return Check("lockdown", "warn", "unknown, as the probe failed")
+
+    return sandbox, lockdown
+
+
+def _sandbox(report: SandboxReport) -> Check:
+    """Judge what a run would get; the quick start accepts full isolation only."""
     landlock = f"Landlock ABI {report.landlock_version or 'none'}"
-    finding = f"{report.isolation} isolation, {landlock}, {lockdown}"
+    finding = f"{report.isolation} isolation, {landlock}"
     needed = load_scenario("quickstart").lab.isolation
     advice = "; ".join(report.advice())
     if not report.allows(needed):
         weaker = f'or accept less for code you trust: lab = {{ isolation = "{report.isolation}" }}'
         return Check("sandbox", "fail", f"{finding}; {needed} is needed", f"{advice}; {weaker}")
     return Check("sandbox", "warn" if advice else "ok", finding, advice)
+
+
+def _lockdown(report: SandboxReport) -> Check:
+    """Say whether an answering sandbox is locked in before it is sent held-out text."""
+    if report.locks_down:
+        finding = "answering sandboxes are locked in from outside, by seccomp user notification"
+        return Check("lockdown", "ok", finding)
+    advice = (
+        "needs Linux 5.12 and a place where this program may listen to system calls: not below "
+        "another listener (run a container without its seccomp profile: docker run "
+        "--security-opt seccomp=unconfined)"
+    )
+    finding = "answering sandboxes keep the calls of training; isolation is partial at best"
+    return Check("lockdown", "warn", finding, advice)
+
+
+def _scorer_user() -> Check:
+    """Try, in a process of its own, to become whom the scorer's process becomes."""
+    name, root = "scorer's user", str(Path(scoring.__file__).parent.parent)
+    command = [sys.executable, "-I", "-c", _WITHDRAW, root]
+    try:
+        done = subprocess.run(
+            command, env={}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, timeout=20,
+            check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(name, "warn", f"could not be tried: {error}", "see the message; then retry")
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").splitlines() or ["no message"])[-1]
+        return Check(name, "fail", f"the scorer cannot close itself to others: {last}", "see there")
+    if done.stdout.strip() == b"own":
+        return Check(name, "ok", "one of its own, which owns nothing")
+    if os.geteuid() != 0:
+        finding = "yours; its memory is closed to your other programs, its files are not"
+        return Check(name, "ok", finding, "started as root, it gets a user of its own")
+    advice = (
+        "grant CAP_SETUID, CAP_SETGID and CAP_DAC_READ_SEARCH, and map more than one user where "
+        "this root is a user namespace's"
+    )
+    return Check(name, "warn", "root: it may not become another user here", advice)
 
 
 def _corpus() -> Check:

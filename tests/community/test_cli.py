@@ -21,6 +21,7 @@ from community.doctor import examine
 from community.loading import SCENARIOS
 from community.run_folder import RunFolder
 from trainer.devices import Gpu, usable_cpus
+from trainer.sandbox.probe import SandboxReport, probe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -210,6 +211,8 @@ def test_doctor_says_what_it_saw_and_its_code_says_whether_that_is_enough() -> N
         "memory",
         "disk",
         "sandbox",
+        "lockdown",
+        "scorer's user",
         "held-out text",
         "git",
         "loopback",
@@ -228,6 +231,26 @@ def test_doctor_counts_processors_as_the_quick_starts_slots(
     assert found["slots"].startswith(f"{len(usable_cpus())}: cpu0")
     assert "cuda" not in found["slots"]
     assert found["gpus"].startswith("NVIDIA H200; ")
+
+
+def test_doctor_says_how_far_the_scorer_and_what_answers_it_are_shut_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As it is here, found by trying; and what to do where a machine gives less."""
+    here = {check.name: check for check in examine()}
+    assert (here["lockdown"].level == "ok") == probe().locks_down
+    if os.geteuid() != 0:
+        assert here["scorer's user"].advice == "started as root, it gets a user of its own"
+    report = SandboxReport("partial", (("full", "its listener"),), 4, "x86_64", locks_down=False)
+    monkeypatch.setattr("community.doctor.probe", lambda: report)
+    monkeypatch.setattr("community.doctor._WITHDRAW", "print('same')")
+    less = {check.name: check for check in examine()}
+    assert less["lockdown"].level == "warn"
+    assert "seccomp=unconfined" in less["lockdown"].advice
+    assert ("CAP_SETUID" in less["scorer's user"].advice) == (os.geteuid() == 0)
+    monkeypatch.setattr("community.doctor._WITHDRAW", "raise OSError('prctl is refused')")
+    broken = {check.name: check for check in examine()}["scorer's user"]
+    assert (broken.level, "prctl is refused" in broken.finding) == ("fail", True)
 
 
 def test_doctor_fails_with_advice_where_something_needed_is_missing(
