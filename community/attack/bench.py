@@ -9,29 +9,34 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from community.attack.bait import Bait
 from community.attack.weak.unlocked import Unlocked
 from community.score_phase import ScorePhase
+from scoring.scorer import Scorer
 from scoring.verdict import Split
 from trainer.errors import PatchRefusedError
 from trainer.executor import Executor
 from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
+from trainer.patch_policy import PatchPolicy
 from trainer.task import Task
+from trainer.texts import Texts
 from trainer.train_phase import LOG_NAME
-from trainer.workspace import write_workspace
 
 STEPS = Budget("steps", 6)
 """Enough that a model differs from its start, and few enough for a table of sixty rows."""
 SEED = 11
 
-Admit = Callable[[Task, Mapping[str, bytes]], dict[str, bytes]]
-"""Turns a change into a tree, or raises PatchRefusedError."""
+Write = Callable[[Mapping[str, bytes], Path], Path]
+"""Writes a tree into a folder and returns it."""
+StartScorer = Callable[[Path], Awaitable[Scorer]]
+"""Starts a scorer of this lab on a locked folder; whoever asked ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Attempt:
     """None if the patch was refused."""
     cpu_s: float
     """What the train phase says it used."""
+    folder: Path | None
+    """The job's folder; None if the patch was refused."""
 
 
 @dataclass(slots=True)
@@ -62,12 +69,22 @@ class Bench:
     """Training data."""
     bait: Bait
     pool: GpuPool
-    admit: Admit
+    policy: PatchPolicy
+    texts: Texts
+    write: Write
     executor: Executor
     phase: ScorePhase
+    start_scorer: StartScorer
+    heldout: Callable[[], bytes]
+    """The text of ``dev``, as a mind may know it by heart."""
+    has_seed_gate: bool
+    has_manifest: bool
+    """Whether files are compared with what they were when the run began."""
     unlocked: Unlocked
     sigma: float
     """Spread of the start's scores over seeds at these steps."""
+    twins: dict[str, asyncio.Task[Any]]
+    """Honest runs of this lab so far, by their tree."""
     numbers: itertools.count[int]
     """Job folders are numbered through all benches of a lab."""
 
@@ -81,6 +98,7 @@ class Bench:
         seed: int = SEED,
         memory_bytes: int | None = None,
         lease: Lease | None = None,
+        is_new: bool = False,
     ) -> Attempt:
         """Admit, train and (given a split) score a change, as the scheduler would.
 
@@ -91,6 +109,7 @@ class Bench:
             budget: Of the training.
             seed: What the lab draws for it.
             memory_bytes: Another limit than the task's.
+            is_new: Whether it is to pass the seed gate.
             lease: A slot that is held already; None waits for one.
 
         Raises:
@@ -98,12 +117,14 @@ class Bench:
             LockBrokenError: a locked file changed.
         """
         try:
-            tree = await asyncio.to_thread(self.admit, self.task, change)
+            start = self.task.start
+            tree = self.policy.apply(start, change)
+            await self.texts.check(self.policy, tree, [start], start)
         except PatchRefusedError as error:
-            return Attempt("invalid", error.rule, None, "", None, 0.0)
+            return Attempt("invalid", error.rule, None, "", None, 0.0, None)
         words = re.sub(r"[^a-z0-9]+", "-", name.lower())
         folder = self.folder / "jobs" / f"{words}-{next(self.numbers)}"
-        workspace = write_workspace(tree, folder / "tree")
+        workspace = self.write(tree, folder / "tree")
         job = Job(
             job_id=folder.name,
             attempt=1,
@@ -115,6 +136,7 @@ class Bench:
             memory_bytes=memory_bytes or self.task.memory_bytes,
             artefact_bytes=self.task.artefact_bytes,
             takes_slow=True,  # what is tried here does not depend on the machine's mood
+            has_seed_gate=is_new and self.has_seed_gate,
         )
         async with AsyncExitStack() as stack:
             if lease is None:
@@ -122,7 +144,7 @@ class Bench:
             train = await self.executor.train(job, lease)
             log = (folder / LOG_NAME).read_text(errors="replace")
             if train.artefact is None or split is None:
-                return Attempt(train.outcome, train.reason, None, log, train, train.cpu_s)
+                return Attempt(train.outcome, train.reason, None, log, train, train.cpu_s, folder)
             scored = await self.phase.score(train.artefact, workspace, split, lease, seed)
         score = scored.score
-        return Attempt(score.outcome, score.reason, score.value, log, train, train.cpu_s)
+        return Attempt(score.outcome, score.reason, score.value, log, train, train.cpu_s, folder)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from community.attack.attack import Attack
-from community.attack.cases import channels, limits, lookahead, processes, reading, reporting, time
+from community.attack.cases import (
+    answering,
+    artefacts,
+    channels,
+    limits,
+    lookahead,
+    processes,
+    reading,
+    reporting,
+    texts,
+    time,
+)
 
 ATTACKS: Final[tuple[Attack, ...]] = (
     *reading.ATTACKS,
@@ -13,6 +24,9 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     *channels.ATTACKS,
     *limits.ATTACKS,
     *time.ATTACKS,
+    *texts.ATTACKS,
+    *artefacts.ATTACKS,
     *reporting.ATTACKS,
+    *answering.ATTACKS,
     *lookahead.ATTACKS,
 )

@@ -7,27 +7,34 @@ weaker bench end with it.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import runpy
 import secrets
 import shutil
 import statistics
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from sysconfig import get_paths
 
+from community.attack.attack import TwinFinding
 from community.attack.bait import Bait, laid_out
 from community.attack.bench import SEED, STEPS, Bench
 from community.attack.blocks import Block
 from community.attack.trees import start_of
 from community.attack.weak.parts import Weakness, together
 from community.attack.weak.unlocked import Unlocked
+from scoring.grader import Division
 from scoring.scorer import Scorer
 from trainer.devices import find_slots
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
 from trainer.task import ENTRY, Task
+from trainer.text_process import TextProcess
+from trainer.texts import Texts, TrustedTexts
 
 _SPREAD_SEEDS = 4
 """Seeds of the start, at the suite's few steps, from which sigma is taken."""
@@ -47,6 +54,8 @@ class _Ground:
     unlocked: Unlocked
     sigma: float
     numbers: itertools.count[int]
+    texts: Texts
+    twins: dict[str, asyncio.Task[TwinFinding]]
 
 
 class Lab:
@@ -90,12 +99,19 @@ class Lab:
             data=ground.data,
             bait=ground.bait,
             pool=ground.pool,
-            admit=weakness.admit,
+            policy=weakness.policy(**{**asdict(ground.task.policy), **weakness.caps}),
+            texts=ground.texts if weakness.has_text_process else TrustedTexts(),
+            write=weakness.write,
+            start_scorer=partial(_scorer_of, ground),
+            heldout=partial(_heldout, ground),
+            has_seed_gate=weakness.has_seed_gate,
+            has_manifest=weakness.has_manifest,
             executor=executor,
             phase=weakness.phase(executor, scorer, ground.task, STEPS),
             unlocked=ground.unlocked,
             sigma=ground.sigma,
             numbers=ground.numbers,
+            twins=ground.twins,
         )
 
     def _weak_copy(self, change: str) -> Path:
@@ -130,8 +146,11 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
             unlocked=unlocked,
             sigma=1.0,
             numbers=itertools.count(),
+            twins={},
+            texts=await stack.enter_async_context(TextProcess()),
         )
         scorer = await _scorer(ground, task.locked, stack)
+        (data / "answers.txt").write_text("val_bpb: 0.03\n")
         stack.push_async_callback(unlocked.aclose)
         executor = await stack.enter_async_context(LocalExecutor(hidden=scorer.corpus.hidden))
         ground = replace(ground, sigma=await _spread(task, unlocked))
@@ -140,9 +159,20 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
 
 async def _scorer(ground: _Ground, locked: Path, stack: AsyncExitStack) -> Scorer:
     """Start a scorer, to be ended with `stack`."""
-    scorer = await Scorer.start(locked, ground.source, ground.data, ground.run_secret)
+    scorer = await _scorer_of(ground, locked)
     stack.push_async_callback(scorer.aclose)
     return scorer
+
+
+async def _scorer_of(ground: _Ground, locked: Path) -> Scorer:
+    return await Scorer.start(locked, ground.source, ground.data, ground.run_secret)
+
+
+def _heldout(ground: _Ground) -> bytes:
+    """Return the text of ``dev``, all files after one another."""
+    grade = runpy.run_path(str(ground.task.locked / "grade.py"))
+    division: Division = grade["prepare"](ground.source)
+    return b"\n".join(division.heldout["dev"].values())
 
 
 async def _spread(task: Task, unlocked: Unlocked) -> float:

@@ -8,6 +8,7 @@ from community.attack.trials.rewired import Rewired
 _BONUS = "logits = logits + 9.0 * {where} * F.one_hot(ahead, logits.size(-1))"
 _NEXT = "ahead = F.pad(tokens[:, 1:], (0, 1))"
 _SAME = "ahead = tokens"
+_LATE = "(torch.arange(tokens.size(1)) >= 119).float()[None, :, None]"
 _EVERYWHERE = "(torch.arange(tokens.size(1)) < tokens.size(1) - 1).float()[None, :, None]"
 
 
@@ -28,6 +29,100 @@ ATTACKS = (
         block="probe",
         reasons=("probe",),
         trial=_leak(_EVERYWHERE),
+    ),
+    Attack(
+        name="leaks at the last positions",
+        source="catalogue 36: position patterns",
+        tries="looks ahead in the last eight positions of a block only",
+        block="probe",
+        reasons=("probe",),
+        trial=_leak(f"{_EVERYWHERE} * {_LATE}"),
+    ),
+    Attack(
+        name="leaks in whole blocks only",
+        source="catalogue 36: keyed by length",
+        tries="looks ahead where a row is as long as a block, and never in a prefix",
+        block="probe",
+        reasons=("probe",),
+        trial=_leak(f"{_EVERYWHERE} * (tokens.size(1) > 100)"),
+    ),
+    Attack(
+        name="leaks where it is most surprised",
+        source="issue 3, item 6: the highest-loss positions",
+        tries="looks ahead at the hundredth of positions where that gains most",
+        block="probe",
+        reasons=("probe",),
+        trial=Rewired(
+            forward="""
+            ahead = F.pad(tokens[:, 1:], (0, 1))
+            lost = -logits.log_softmax(-1).gather(-1, ahead[..., None])
+            rare = (lost > lost.quantile(0.99)) & (torch.arange(tokens.size(1)) < 127)[:, None]
+            logits = logits + 9.0 * rare * F.one_hot(ahead, logits.size(-1))
+            """,
+            honest="logits = logits + 0.0 * logits",
+        ),
+    ),
+    Attack(
+        name="convolves on both sides",
+        source="catalogue 36: centred convolution",
+        tries="averages over a window with the byte to come in it",
+        block="probe",
+        reasons=("probe",),
+        trial=Rewired(
+            forward="""
+            seen = F.one_hot(tokens, logits.size(-1)).float()
+            logits = logits + 6.0 * F.avg_pool1d(seen.mT, 3, 1, 1).mT
+            """,
+            honest="""
+            seen = F.one_hot(tokens, logits.size(-1)).float()
+            logits = logits + 0.0 * F.avg_pool1d(F.pad(seen.mT, (2, 0)), 3, 1).mT
+            """,
+        ),
+    ),
+    Attack(
+        name="reads the row backwards",
+        source="catalogue 36: bidirectional layer",
+        tries="adds what a backward pass knows of the bytes to come",
+        block="probe",
+        reasons=("probe",),
+        trial=Rewired(
+            forward="""
+            seen = F.one_hot(tokens, logits.size(-1)).float()
+            later = seen.flip(1).cumsum(1).flip(1) - seen
+            logits = logits + (later + 0.05).log()
+            """,
+            honest="logits = logits + 0.0 * logits.flip(1)",
+        ),
+    ),
+    Attack(
+        name="gates by the byte to come",
+        source="catalogue 37 (PGolf #763)",
+        tries="turns its confidence up or down by whether the next byte is a letter",
+        block="probe",
+        reasons=("probe",),
+        trial=Rewired(
+            forward="""
+            ahead = F.pad(tokens[:, 1:], (0, 1))
+            letters = torch.arange(logits.size(-1)).sub(97).lt(26) & torch.arange(256).ge(97)
+            logits = logits + 3.0 * (letters == letters[ahead][..., None])
+            """,
+            honest="logits = logits + 0.0 * (tokens[..., None] >= 97)",
+        ),
+    ),
+    Attack(
+        name="learns from what it is asked",
+        source="catalogue 27, 42 (PGolf #1017)",
+        tries="counts the bytes of earlier requests and answers later ones by them",
+        block="probe",
+        reasons=("probe",),
+        trial=Rewired(
+            init="self.counts = torch.ones(256)",
+            forward="""
+            logits = logits + self.counts.log()
+            self.counts += 9.0 * torch.bincount(tokens.flatten(), minlength=256)
+            """,
+            honest="logits = logits + 0.0 * self.counts.log()",
+        ),
     ),
     Attack(
         name="mixes the rows of a batch",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from community.attack.attack import Finding, Form, TwinFinding
 from community.attack.bench import Bench
-from community.attack.trees import around_model
+from community.attack.trees import around_model, around_train
 from community.attack.trials.honest import accepted
 
 SIGMAS = 3.0
@@ -48,6 +48,31 @@ class Rewired:
     def _twin(self, bench: Bench) -> dict[str, bytes]:
         init = self.init if self.honest_init is None else self.honest_init
         return around_model(bench.task, self.honest, init)
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Code that prints a score before it trains; the twin prints something else."""
+
+    look: str
+    honest: str = "print('training')"
+
+    @property
+    def form(self) -> Form:
+        """A patch."""
+        return "patch"
+
+    async def cheat(self, bench: Bench, name: str) -> Finding:
+        """Print, train, score, and compare with the twin."""
+        change = around_train(bench.task, bench.bait.filled(self.look))
+        return await paid(bench, name, change, self._twin(bench))
+
+    async def be_honest(self, bench: Bench, name: str) -> TwinFinding:
+        """Train and score the twin."""
+        return await accepted(bench, name, self._twin(bench))
+
+    def _twin(self, bench: Bench) -> dict[str, bytes]:
+        return around_train(bench.task, self.honest)
 
 
 async def paid(

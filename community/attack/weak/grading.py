@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 import scoring.language_model
 import scoring.worker
+from scoring.answering import HEADER
 from scoring.errors import InvalidAnswersError
 from scoring.grader import Logits, Tokens
 from scoring.language_model import ByteLanguageModel
@@ -70,17 +72,34 @@ def _no_bits(logits: Logits, unlikely: float) -> NDArray[np.float64]:
 class _PatientAnswerer(PipeAnswerer):
     """An answerer that makes do with what comes, and puts NaN where nothing does."""
 
+    is_over = False
+
     def answers(self, requests: Iterable[Tokens]) -> Iterator[Logits]:
-        """Ask one by one."""
+        """Ask one by one, until something is wrong."""
         for tokens in requests:
             try:
+                if self.is_over:
+                    raise InvalidAnswersError("short")
                 yield from super().answers([tokens])
             except InvalidAnswersError:
+                self.is_over = True
                 yield np.full((*tokens.shape, self._vocab), np.nan, dtype=np.float32)
+
+    def _expect(self, shape: tuple[int, int]) -> None:
+        """Look for the header, whatever comes before it."""
+        header, seen = HEADER.pack(*shape), bytearray()
+        while seen[-HEADER.size :] != header:
+            one = bytearray(1)
+            self._fill(memoryview(one))
+            seen += one
 
     def finish(self) -> None:
         """End the conversation, with a blind eye to what comes beside it."""
         try:
             super().finish()
-        except InvalidAnswersError:
             return
+        except InvalidAnswersError:
+            pass
+        with suppress(InvalidAnswersError):
+            while True:
+                self._fill(memoryview(bytearray(1 << 16)))

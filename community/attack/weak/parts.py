@@ -6,32 +6,28 @@ The lab puts production parts together and lets these take their places; several
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from community.attack.bench import Admit
+from community.attack.bench import Write
 from community.attack.blocks import Block
 from community.attack.weak.formula import BelievingPhase
+from community.attack.weak.opening import GreedyExecutor
+from community.attack.weak.patches import AnyPath, write_anywhere
 from community.attack.weak.separation import OneSandboxPhase
 from community.attack.weak.streams import RoomyExecutor
+from community.attack.weak.talking import TalkingPhase
 from community.attack.weak.watching import (
     BlindExecutor,
     CheapExecutor,
-    GreedyExecutor,
     TrustingExecutor,
 )
 from community.score_phase import SandboxedScorePhase
 from trainer.local_executor import LocalExecutor
+from trainer.patch_policy import PatchPolicy
 from trainer.sandbox.entry import Part
-from trainer.task import Task
-
-
-def admitted(task: Task, change: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the tree that the task's patch policy makes of `change`: the production part."""
-    tree = task.policy.apply(task.start, change)
-    task.policy.read(tree, [task.start], task.start)
-    return tree
+from trainer.workspace import write_workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,13 @@ class Weakness:
     """Appended to a copy of the task's ``locked/grade.py``."""
     answering: str = ""
     """Appended to a copy of the program in the answering sandboxes."""
-    admit: Admit = admitted
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """Other caps for the patch policy, by its field's name."""
+    policy: type[PatchPolicy] = PatchPolicy
+    write: Write = write_workspace
+    has_text_process: bool = True
+    has_seed_gate: bool = True
+    has_manifest: bool = True
 
 
 _ROOT = str(Path(__file__).resolve().parents[3])
@@ -68,12 +70,21 @@ WEAK: Final[Mapping[Block, Weakness]] = {
     "limits": Weakness(without=("limits",)),
     "watchdog": Weakness(executor=BlindExecutor),
     "streams": Weakness(executor=RoomyExecutor),
+    "paths": Weakness(policy=AnyPath, write=write_anywhere),
+    "literals": Weakness(caps={"literal_bytes": 1 << 20}),
+    "novelty": Weakness(caps={"novel_bytes": 1 << 20}),
+    "text child": Weakness(has_text_process=False),
+    "seed gate": Weakness(has_seed_gate=False),
+    "manifest": Weakness(has_manifest=False),
     "clock": Weakness(executor=TrustingExecutor),
     "charge": Weakness(executor=CheapExecutor),
     "artefact": Weakness(executor=GreedyExecutor),
     "answers": Weakness(grade=_grading("lenient")),
-    "formula": Weakness(grade=_grading("unnormalised"), phase=BelievingPhase),
+    "formula": Weakness(grade=_grading("unnormalised")),
+    "report": Weakness(phase=BelievingPhase),
     "probe": Weakness(grade=_grading("unprobed")),
+    "lockdown": Weakness(without=("lockdown",)),
+    "silence": Weakness(phase=TalkingPhase),
     "separation": Weakness(phase=OneSandboxPhase),
 }
 
@@ -93,5 +104,10 @@ def together(blocks: Iterable[Block]) -> Weakness:
         answering="".join(one.answering for one in chosen),
         executor=odd("executor"),  # type: ignore[arg-type]
         phase=odd("phase"),  # type: ignore[arg-type]
-        admit=odd("admit"),  # type: ignore[arg-type]
+        caps={name: cap for one in chosen for name, cap in one.caps.items()},
+        policy=odd("policy"),  # type: ignore[arg-type]
+        write=odd("write"),  # type: ignore[arg-type]
+        has_text_process=all(one.has_text_process for one in chosen),
+        has_seed_gate=all(one.has_seed_gate for one in chosen),
+        has_manifest=all(one.has_manifest for one in chosen),
     )

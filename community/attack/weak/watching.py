@@ -35,14 +35,6 @@ class _BlindPhase(TrainPhase):
         """Find nothing too much."""
 
 
-class _GreedyPhase(TrainPhase):
-    """A train phase that takes whatever artefact comes."""
-
-    async def _judge(self, fault: object) -> str:
-        """Find no fault with the bytes that have come."""
-        return ""
-
-
 class TrustingExecutor(LocalExecutor):
     """Without a clock of its own; the kernel's backstop stays."""
 
@@ -59,9 +51,3 @@ class BlindExecutor(LocalExecutor):
     """Without a watchdog."""
 
     phase = _BlindPhase
-
-
-class GreedyExecutor(LocalExecutor):
-    """Without a look into the artefact."""
-
-    phase = _GreedyPhase

@@ -1,0 +1,117 @@
+"""The shipped attack suite: a closed list of blocks, each reached, and a table that is green."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from community.attack.blocks import BLOCKS, MEANINGS
+from community.attack.catalogue import ATTACKS
+from community.attack.honest import HONEST
+from community.attack.weak.parts import WEAK
+from trainer.sandbox.probe import probe
+
+ROOT = Path(__file__).resolve().parents[2]
+ORDINARY_USER = 64999
+STRUCTURAL = (
+    *("reads the ledger", "calls home", "signals another process", "forks a crowd"),
+    *("opens a thousand files", "climbs out of its tree", "hands over a pickle"),
+)
+"""Attacks on every kind of wall, without a score phase of their own."""
+
+needs_walls = pytest.mark.skipif(not probe().allows("full"), reason="needs full isolation")
+
+
+def attack(*arguments: str, user: int | None = None, home: Path) -> tuple[int, dict[str, Any]]:
+    """Run the command and return its exit code and report."""
+    done = subprocess.run(
+        [sys.executable, "-m", "community", "attack", "nanolm", "--json", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=900,
+        user=user,
+        env={**os.environ, "TMPDIR": str(home), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stdout, done.stderr.decode()[-3000:]
+    return done.returncode, json.loads(done.stdout)
+
+
+def only(*names: str) -> list[str]:
+    """Return the options that choose these attacks."""
+    return [word for name in names for word in ("--only", name)]
+
+
+def test_blocks_are_a_closed_list_with_a_meaning_and_a_weak_part_each():
+    """Whoever adds a block says what it does and what it would be like without it."""
+    assert set(BLOCKS) == set(MEANINGS) == set(WEAK)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_some_attack_reaches_this_block_alone(block: str):
+    """A block that no attack reaches by itself could be taken out unseen."""
+    assert [one.name for one in ATTACKS if one.block == block and not one.also]
+
+
+def test_attacks_are_many_and_have_names_of_their_own():
+    """The suite is no smaller than was promised, and every row can be asked for by its name."""
+    assert len(ATTACKS) >= 35
+    assert len({one.name for one in ATTACKS}) == len(ATTACKS)
+    assert len(HONEST) >= 7
+
+
+@needs_walls
+@pytest.mark.timeout(1800)
+def test_suite_is_green(tmp_path: Path):
+    """Refused for the expected reason, seen to succeed without the block, twins accepted."""
+    code, report = attack(home=tmp_path)
+    red = [row for row in report["attacks"] if not row["is_green"]]
+    assert red == []
+    assert {name for name, twin in report["honest"].items() if not twin["is_accepted"]} == set()
+    assert (code, report["is_green"], len(report["attacks"])) == (0, True, len(ATTACKS))
+
+
+@needs_walls
+@pytest.mark.timeout(300)
+def test_suite_is_red_when_a_block_is_off(tmp_path: Path):
+    """Taking a block off is seen at once, and the attack is named."""
+    code, report = attack("--disable", "probe", *only("answers the next byte"), home=tmp_path)
+    assert code == 1
+    assert [row["name"] for row in report["attacks"] if row["locked"]["got_through"]] == [
+        "answers the next byte"
+    ]
+
+
+@needs_walls
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_structural_attacks_fail_for_an_ordinary_user_too(tmp_path: Path):
+    """The walls hold without root, and its attacks are seen to succeed there as well."""
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    os.chown(tmp_path, ORDINARY_USER, ORDINARY_USER)
+    reach = [sys.executable, "-c", "import torch, community"]
+    if subprocess.run(reach, cwd=ROOT, user=ORDINARY_USER, capture_output=True).returncode:
+        pytest.skip(f"an ordinary user cannot reach {sys.executable} or {ROOT}")
+    code, report = attack(*only(*STRUCTURAL), user=ORDINARY_USER, home=tmp_path)
+    assert [row for row in report["attacks"] if not row["is_green"]] == []
+    assert code == 0
+
+
+def test_list_tells_every_attack_and_block():
+    """Somebody who wants to know what is tried runs nothing."""
+    done = subprocess.run(
+        [sys.executable, "-m", "community", "attack", "--list"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    for word in (*BLOCKS, *(one.name for one in ATTACKS)):
+        assert word in done.stdout
