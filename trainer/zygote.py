@@ -4,6 +4,10 @@ It gets one byte and some descriptors per request and forks; only the child look
 holds no job, no secret and no held-out byte that candidate code could inherit, and its environment
 is nearly empty. It never runs a parallel region (a forked OpenMP team hangs) and never touches
 CUDA. Its client is `trainer.warm_parent`.
+
+Its address space is the same before every fork. Some words in it are not: the process id and the
+clock of the last request, CPython's counters and the bytecode that it adapts while it runs, and the
+lists of free memory. They tell how many requests there were and when, nothing of what was asked.
 """
 
 from __future__ import annotations
