@@ -20,9 +20,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -33,6 +34,7 @@ from community.queueing import Queue
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
+from community.score_phase import Scored, ScorePhase
 from trainer.experiment import Budget, Job
 from trainer.train_phase import LOG_NAME
 from trainer.workspace import write_workspace
@@ -103,6 +105,20 @@ class Whole:
     the warm parent and the community's own process, none of which is in the parts above."""
 
 
+class Clocked:
+    """A score phase that remembers what each score took; the ledger rounds it."""
+
+    def __init__(self, phase: ScorePhase) -> None:
+        self._phase = phase
+        self.cpu_s: list[float] = []
+
+    async def score(self, *arguments: Any) -> Scored:
+        """Score as the real one does."""
+        scored = await self._phase.score(*arguments)
+        self.cpu_s.append(scored.cpu_s)
+        return scored
+
+
 def marks(log: str) -> dict[str, Span]:
     """The stamps that a marked run printed: monotonic and processor time."""
     lines = [line.split() for line in log.splitlines() if line.startswith("marked ")]
@@ -142,7 +158,9 @@ async def measure_whole(
     bench: Bench, chronicle: Chronicle, commit: str, tree_key: str, count: int
 ) -> list[Whole]:
     """Run `count` whole experiments, and one more that only marks the end of the last."""
-    scheduler = Scheduler(chronicle, Queue(lambda: 0.0, lambda _: 0.0), bench)
+    phase = Clocked(bench.score_phase)
+    bench = replace(bench, score_phase=phase)
+    scheduler = Scheduler(chronicle, Queue(lambda: 0.0, lambda _: "unreviewed"), bench)
     request = Request(commit, tree_key, "", "baseline", "dev", BASELINE, BASELINE)
     names = [scheduler.admit(request) for _ in range(count + 1)]
     before_s = _own_cpu_s()
@@ -160,8 +178,8 @@ async def measure_whole(
         await asyncio.wait([serving])
     runs = [experiments[name] for name in names]
     return [
-        _parts(bench, run, following.attempts[0].started_us, rest_cpu_s)
-        for run, following in pairwise(runs)
+        _parts(bench, run, following.attempts[0].started_us, score_cpu_s, rest_cpu_s)
+        for (run, following), score_cpu_s in zip(pairwise(runs), phase.cpu_s, strict=False)
     ]
 
 
@@ -172,15 +190,17 @@ def _own_cpu_s() -> float:
     return sum(each.user + each.system for each in times)
 
 
-def _parts(bench: Bench, run: ExperimentState, next_us: int, rest_cpu_s: float) -> Whole:
+def _parts(
+    bench: Bench, run: ExperimentState, next_us: int, score_cpu_s: float, rest_cpu_s: float
+) -> Whole:
     """Take one experiment apart."""
-    attempt, verdict = run.attempts[0], run.verdict
+    attempt, verdict = run.attempts[-1], run.verdict  # a void timing may come before
     ended = attempt.ended
     assert ended is not None
     assert verdict is not None
-    log = bench.folder.job(f"{run.queued.experiment_id}-1") / LOG_NAME
+    log = bench.folder.job(f"{run.queued.experiment_id}-{attempt.attempt}") / LOG_NAME
     start_s = (ended.train_us[0] - ended.leased_us) / 1e6 + ended.start_s
-    scoring = Span((ended.answer_us[1] - ended.answer_us[0]) / 1e6, ended.score_cpu_s)
+    scoring = Span((ended.answer_us[1] - ended.answer_us[0]) / 1e6, score_cpu_s)
     known_s = start_s + verdict.train_wall_s + scoring.wall_s
     return Whole(
         start=Span(start_s, marks(log.read_text())["began"].cpu_s),
