@@ -127,7 +127,7 @@ ATTACKS = (
             is_at_once=True,
             tell="""
             import colorsys, time
-            time.sleep(1)
+            time.sleep(3)  # until the neighbour watches, on a busy machine too
             for _ in range(1 + int("<<secret>>"[-1], 16)):
                 open(colorsys.__file__).close()
             """,
@@ -138,7 +138,7 @@ ATTACKS = (
             if watch < 0 or libc.inotify_add_watch(watch, colorsys.__file__.encode(), 0x30) < 0:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             events = b""
-            while select.select([watch], [], [], 2)[0]:
+            while select.select([watch], [], [], 6)[0]:
                 events += os.read(watch, 4096)
             opened = sum(events[at + 4] == 0x20 for at in range(0, len(events), 16))
             return "<<secret>>"[:-1] + format(opened - 1, "x")

@@ -68,7 +68,10 @@ ATTACKS = (
         trial=Snoop(
             """
             import socket
-            return socket.create_connection(("127.0.0.1", <<port>>), 2).recv(99).decode()
+            line = socket.socket()
+            line.settimeout(5)
+            line.connect(("127.0.0.1", <<port>>))
+            return line.recv(99).decode()
             """
         ),
     ),
