@@ -126,16 +126,18 @@ ATTACKS = (
         trial=Relay(
             is_at_once=True,
             tell="""
-            import colorsys, time
+            import os, time
+            shared = os.path.join(os.path.dirname(os.__file__), "colorsys.py")
             time.sleep(3)  # until the neighbour watches, on a busy machine too
             for _ in range(1 + int("<<secret>>"[-1], 16)):
-                open(colorsys.__file__).close()
+                open(shared).close()
             """,
             hear="""
-            import colorsys, ctypes, os, select
+            import ctypes, os, select
+            shared = os.path.join(os.path.dirname(os.__file__), "colorsys.py")
             libc = ctypes.CDLL(None, use_errno=True)
             watch = libc.inotify_init1(0)
-            if watch < 0 or libc.inotify_add_watch(watch, colorsys.__file__.encode(), 0x30) < 0:
+            if watch < 0 or libc.inotify_add_watch(watch, shared.encode(), 0x30) < 0:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             events = b""
             while select.select([watch], [], [], 6)[0]:
