@@ -126,15 +126,15 @@ ATTACKS = (
         trial=Relay(
             is_at_once=True,
             tell="""
-            import os, time
-            shared = os.path.join(os.path.dirname(os.__file__), "colorsys.py")
+            import os, time, torch
+            shared = os.path.join(os.path.dirname(torch.__file__), "py.typed")
             time.sleep(3)  # until the neighbour watches, on a busy machine too
             for _ in range(1 + int("<<secret>>"[-1], 16)):
                 open(shared).close()
             """,
             hear="""
-            import ctypes, os, select
-            shared = os.path.join(os.path.dirname(os.__file__), "colorsys.py")
+            import ctypes, os, select, torch
+            shared = os.path.join(os.path.dirname(torch.__file__), "py.typed")
             libc = ctypes.CDLL(None, use_errno=True)
             watch = libc.inotify_init1(0)
             if watch < 0 or libc.inotify_add_watch(watch, shared.encode(), 0x30) < 0:
