@@ -213,7 +213,9 @@ class LocalExecutor:
         if cuda not in self._code:
             extra = driver_files() if cuda else ()
             self._code[cuda] = (*visible_code(self._hidden, cuda=cuda), *extra)
-        devices = device_nodes(slot.cuda_index) if slot.cuda_index is not None else ()
+        devices: tuple[str, ...] = ()
+        if slot.cuda_index is not None:
+            devices = device_nodes(slot.cuda_index, slot.cuda_uuid)
         workspace = os.path.realpath(workspace)
         data = os.path.realpath(data) if data is not None else None
         without = self._without

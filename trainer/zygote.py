@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from trainer import keeper
+from trainer.sandbox.cuda import has_card
 from trainer.sandbox.kernel import die_with_parent
 from trainer.zygote_protocol import MOST_DESCRIPTORS, REQUEST
 
@@ -42,7 +43,7 @@ def main(control: int, parent: int) -> None:
         return
     begin = time.monotonic()
     torch.set_num_threads(1)
-    warm_up()
+    warm_up(learns=not (torch.version.cuda is not None and has_card()))
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no burial
@@ -74,16 +75,21 @@ def _serve(connection: socket.socket) -> None:
             os.close(descriptor)
 
 
-def warm_up() -> None:
+def warm_up(*, learns: bool = True) -> None:
     """Run the operations a small language model uses, once, on one thread.
 
     The first use of the optimiser and of autograd imports and initialises about a second's worth;
     children inherit that. Their chance does not come from here: they are seeded anew.
+
+    Args:
+        learns: False leaves out autograd and the optimiser. Where torch sees a card, the first
+            `backward` asks CUDA for their number and starts a thread for each, once per process:
+            no child could use CUDA after that. They pay the second themselves there.
     """
     torch.manual_seed(0)
     table, linear, head = nn.Embedding(32, 16), nn.Linear(16, 16, bias=False), nn.Linear(16, 32)
     parameters = [*table.parameters(), *linear.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.1)
+    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.1) if learns else None
     mask = torch.ones(8, 8, dtype=torch.bool).tril()
     for attention in ({"is_causal": True}, {"attn_mask": mask}):
         tokens = torch.randint(0, 32, (4, 8))  # (batch, time)
@@ -93,6 +99,8 @@ def warm_up() -> None:
         hidden = hidden + mixed.transpose(1, 2).reshape(4, 8, 16)
         hidden = F.layer_norm(F.gelu(F.relu(F.rms_norm(hidden, (16,))).square()), (16,))
         logits = head(hidden)  # (batch, time, vocab)
+        if optimiser is None:
+            continue
         F.cross_entropy(logits.flatten(0, 1), tokens.flatten()).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()

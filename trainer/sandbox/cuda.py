@@ -5,6 +5,7 @@ Bound only for jobs leased such a slot. Nothing here touches the driver.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +13,45 @@ _LIBRARY_FOLDERS: Final = (
     *("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"),
     *("/usr/local/nvidia/lib64", "/usr/local/cuda/compat"),
 )
-_LIBRARY_NAMES: Final = ("libcuda.so*", "libnvidia-ml.so*", "libnvidia-ptxjitcompiler.so*")
+_LIBRARY_NAMES: Final = (
+    *("libcuda.so*", "libnvidia-ml.so*", "libnvidia-ptxjitcompiler.so*"),
+    *("libnvidia-nvvm.so*", "libnvidia-gpucomp.so*"),
+)
 _SHARED_NODES: Final = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 
 
-def device_nodes(index: int) -> tuple[str, ...]:
-    """Device nodes of card `index`, those that exist."""
-    return tuple(node for node in (f"/dev/nvidia{index}", *_SHARED_NODES) if Path(node).exists())
+_CARDS: Final = Path("/proc/driver/nvidia/gpus")
+"""A folder per card, whose file tells its UUID and the number in its node's name."""
+
+
+def has_card() -> bool:
+    """Whether the nodes of any card are here."""
+    return any(re.fullmatch(r"nvidia\d+", path.name) for path in Path("/dev").glob("nvidia*"))
+
+
+def device_nodes(index: int, uuid: str = "") -> tuple[str, ...]:
+    """Device nodes of one card, those that exist.
+
+    Args:
+        index: in nvidia-smi's order, which names the node where the driver says nothing of it.
+        uuid: the card's own name. In a container that shows some of a machine's cards its node
+            keeps the machine's number, whatever nvidia-smi counts.
+    """
+    own = f"/dev/nvidia{_minor(uuid, index)}"
+    return tuple(node for node in (own, *_SHARED_NODES) if Path(node).exists())
+
+
+def _minor(uuid: str, otherwise: int) -> int:
+    """The number in the name of a card's node."""
+    for path in sorted(_CARDS.glob("*/information")):
+        try:
+            text = path.read_text(errors="replace")
+        except OSError:
+            continue
+        said = dict(re.findall(r"^([\w ]+):\s*(\S+)", text, re.MULTILINE))
+        if uuid and said.get("GPU UUID") == uuid and said.get("Device Minor", "").isdigit():
+            return int(said["Device Minor"])
+    return otherwise
 
 
 def driver_files() -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _CONTINUE: Final = 1
 _NOTICE_BYTES: Final = 80
 _ACCESS: Final = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 _CPU_CLOCK: Final = 2
-_CARD_LINKS: Final = ("/dev/nvidia", "anon_inode:", "pipe:", "/memfd:")
+_CARD_LINKS: Final = ("/dev/nvidia", "anon_inode:", "pipe:", "socket:", "/memfd:")
 """What the driver of a card keeps open: none of it is shared with another process."""
 
 Descriptors = Mapping[int, tuple[str, int]]

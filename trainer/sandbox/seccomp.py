@@ -28,6 +28,10 @@ _CUDA_CALLS: Final = {
     "aarch64": {"memfd_create": 279, "eventfd2": 19, "pipe2": 59, "mlock": 228, "munlock": 229},
 }
 
+_CUDA_SOCKETS: Final = ("socket", "bind", "listen")
+"""The driver gives up where it cannot listen on an abstract unix socket, on which it would hand out
+descriptors; in a network namespace of one's own nobody else can name it. Connecting is refused."""
+
 _KILL = 0x80000000
 _EPERM = 0x00050001
 _EAGAIN = 0x0005000B
@@ -161,8 +165,11 @@ def filter_bytes(
     }
     if cuda:
         del special["ioctl"], special["mmap"]  # the driver shares memory with itself
-        table = {**table, **_CUDA_CALLS[family]}
+        sockets = {name: NETWORK[family][name] for name in _CUDA_SOCKETS}
+        table = {**table, **_CUDA_CALLS[family], **sockets}
+        special["socket"] = _only_values(0, (socket.AF_UNIX,))
     if "network" in without:
+        special.pop("socket", None)
         table = {**table, **NETWORK[family]}
     if "processes" in without:
         del special["tgkill"], special["prlimit64"]

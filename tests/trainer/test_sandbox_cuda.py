@@ -1,0 +1,86 @@
+"""What a CUDA slot changes in the sandbox, as far as it shows on a machine without a card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from trainer_trials import NOTHING
+
+from trainer import local_executor, zygote
+from trainer.experiment import Job
+from trainer.gpu_pool import Lease
+from trainer.local_executor import LocalExecutor
+from trainer.sandbox import cuda
+from trainer.sandbox.probe import probe
+
+CALLS = """
+import errno, os, socket
+def tried(act):
+    try:
+        act()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return "done"
+def listen():
+    own.bind(b"\\0cuda-uvmfd-1-1")
+    own.listen(1)
+def train(model, run):
+    global own
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    print(json.dumps({
+        "listen": tried(listen),
+        "connect": tried(lambda: own.connect(b"\\0other")),
+        "accept": tried(own.accept),
+        "pair": tried(socket.socketpair),
+        "internet": tried(socket.socket),
+        "netlink": tried(lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)),
+        "memfd": tried(lambda: os.memfd_create("x")),
+        "fork": tried(os.fork),
+    }))
+"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.skipif(probe().isolation == "none", reason="nothing isolates here")
+async def test_a_card_opens_what_its_driver_needs_and_no_more(
+    executor: LocalExecutor, job: Job, lease: Lease, monkeypatch: pytest.MonkeyPatch
+):
+    """It may listen where nobody can name it; connecting, networks and processes stay refused."""
+    monkeypatch.setattr(local_executor, "device_nodes", lambda index, uuid: ("/dev/full",))
+    slot = replace(lease.slot, cuda_index=0, cuda_uuid="GPU-0")
+    (job.workspace / "train.py").write_text(NOTHING + CALLS)
+    result = await executor.train(replace(job, takes_slow=True), Lease(slot))
+    log = (job.folder / "log.txt").read_text()
+    assert result.outcome == "ok", log
+    refused = ("connect", "accept", "pair", "internet", "netlink", "fork")
+    assert json.loads(log) == dict.fromkeys(refused, "EPERM") | {"listen": "done", "memfd": "done"}
+
+
+def test_a_card_is_named_by_its_own_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the driver tells it, nvidia-smi's order does not name the node."""
+    for number, uuid in ((3, "GPU-aa"), (5, "GPU-bb")):
+        (tmp_path / f"0000:0{number}:00.0").mkdir()
+        (tmp_path / f"0000:0{number}:00.0" / "information").write_text(
+            f"Model: \t\t NVIDIA H100\nGPU UUID: \t {uuid}\nDevice Minor: \t {number}\n"
+        )
+    monkeypatch.setattr(cuda, "_CARDS", tmp_path)
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    assert cuda.device_nodes(0, "GPU-bb")[0] == "/dev/nvidia5"
+    assert cuda.device_nodes(0, "GPU-cc")[0] == "/dev/nvidia0"
+    assert cuda.device_nodes(1)[0] == "/dev/nvidia1"
+
+
+def test_warming_up_beside_a_card_starts_no_autograd(monkeypatch: pytest.MonkeyPatch):
+    """The first `backward` of a process would start a thread per card, in vain for its children."""
+
+    def backward(tensor: torch.Tensor) -> None:
+        raise AssertionError("autograd was started")
+
+    monkeypatch.setattr(torch.Tensor, "backward", backward)
+    zygote.warm_up(learns=False)
+    with pytest.raises(AssertionError, match="autograd was started"):
+        zygote.warm_up()
