@@ -94,8 +94,6 @@ class SandboxedScorePhase:
         self._scorer = scorer
         self._task = task
         self._cpu_s = _answering_cpu_s(budget)
-        self._asked: dict[Split, int] = {}
-        """How many tokens a score on a split asks."""
 
     async def score(
         self,
@@ -111,10 +109,14 @@ class SandboxedScorePhase:
         Answers that end early (``short``) say nothing of why: it is ``interrupted: lost`` if a
         sandbox was lost, and ``limit``, ``memory`` or ``protocol`` if one was ended for that.
         """
+        most_cpu_s = self._most_cpu_s(split, baseline_cpu_s)
         make = partial(self._converse, artefact, workspace, lease, _answering_seed(seed))
         with ExitStack() as ours, ExitStack() as later, ExitStack() as first, ExitStack() as second:
             blocks_program, blocks_end = make(ours, first)
             blind_program, blind_end = make(later, second)
+            if most_cpu_s is not None:
+                blocks_program = replace(blocks_program, cpu_s=most_cpu_s)
+                blind_program = replace(blind_program, cpu_s=most_cpu_s)
             handed: asyncio.Future[Channel] = asyncio.get_running_loop().create_future()
             async with AsyncExitStack() as sandboxes:
                 served = [await self._serve(sandboxes, blocks_program, lease, first)]
@@ -137,21 +139,19 @@ class SandboxedScorePhase:
             score = replace(score, outcome="interrupted", value=None, reason="lost")
         elif was_cut_off and overuse is not None:
             score = replace(score, reason=overuse)
-        elif self._is_too_dear(score, split, cpu_s, baseline_cpu_s):
+        elif score.outcome == "ok" and most_cpu_s is not None and cpu_s > most_cpu_s:
             score = replace(score, outcome="invalid", value=None, reason="limit")
         return Scored(score, cpu_s)
 
-    def _is_too_dear(
-        self, score: Score, split: Split, cpu_s: float, baseline_cpu_s: float | None
-    ) -> bool:
-        """Whether it took more than `DEARER` times the baseline's processor time per token."""
-        if score.outcome != "ok":
-            return False
-        self._asked[split] = score.asked
-        if baseline_cpu_s is None or "dev" not in self._asked:
-            return False
-        share = score.asked / max(1, self._asked["dev"])
-        return cpu_s > DEARER * max(baseline_cpu_s, _LEAST_BASELINE_S) * share
+    def _most_cpu_s(self, split: Split, baseline_cpu_s: float | None) -> float | None:
+        """Return what a score on `split` may take in CPU seconds; None before that is known.
+
+        That many in one sandbox end it while it answers; both together are counted afterwards.
+        """
+        if baseline_cpu_s is None:
+            return None
+        asked = self._scorer.asked
+        return DEARER * max(baseline_cpu_s, _LEAST_BASELINE_S) * asked[split] / asked["dev"]
 
     def _converse(
         self,

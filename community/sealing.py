@@ -60,7 +60,7 @@ async def ask_seal(chronicle: Chronicle, bench: Bench) -> None:
     best = await _score(bench, leader, "seal-best", usual_s)
     plain = _Answer("ok", None, "")
     if baseline is not None:
-        plain = await _score(bench, baseline, "seal-baseline", None)
+        plain = await _score(bench, baseline, "seal-baseline", usual_s)
     event = SealScored(
         commit=leader.queued.commit,
         hypothesis=leader.queued.hypothesis,

@@ -59,6 +59,8 @@ class Ready:
 
     corpus: Corpus
     manifest: dict[str, str]
+    asked: dict[Split, int]
+    """`scoring.grader.Grader.asked` of every split."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,10 @@ class Grader(Protocol):
         """How many logits an answer has for each token."""
         ...
 
+    def asked(self, split: Split) -> int:
+        """Return about how many tokens a score on `split` sends, known before any is drawn."""
+        ...
+
     def open(self, division: Division, run_secret: bytes) -> Examination:
         """Draw from the held-out splits what this run asks; the training text may help to choose.
 

@@ -69,6 +69,14 @@ class ByteLanguageModel:
             "seal": self.seal_probes,
         }[split]
 
+    def asked(self, split: Split) -> int:
+        """Return how many bytes a score on `split` sends: every block, and prefixes as expected.
+
+        Positions are drawn of every length alike, so a prefix has half a block on average.
+        """
+        edges = sum(edge for edge in self.edges if edge < self.block) * self.edge_rows
+        return self.blocks * (self.block - 1) + self.probes(split) * self.block // 2 + edges
+
     def open(self, division: Division, run_secret: bytes) -> Examination:
         """Draw from all splits the blocks that this run asks, the same for all its scores."""
         reference = NgramModel(division.train)

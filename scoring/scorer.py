@@ -45,6 +45,8 @@ class Scorer:
         """What the data was split into."""
         self.manifest: dict[str, str] = worker.manifest
         """What decides scores, entry by entry."""
+        self.asked: Mapping[Split, int] = worker.ready.asked
+        """About how many tokens a score on each split asks; its price is in proportion."""
         self.lock_hash: str = lock.lock_hash(self.manifest)
         """Scores compare only under one such hash."""
 

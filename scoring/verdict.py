@@ -43,8 +43,7 @@ class Score:
     """How many blind answers were compared."""
     wall_s: float
     asked: int = 0
-    """How many tokens were sent to the two sandboxes, together; what answering costs is about in
-    proportion to that."""
+    """How many tokens were sent to the two sandboxes, together."""
 
 
 @dataclass(frozen=True, slots=True)

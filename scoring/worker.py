@@ -13,6 +13,7 @@ import ctypes
 import importlib.util
 import itertools
 import os
+import resource
 import signal
 import socket
 import sys
@@ -22,7 +23,7 @@ import traceback
 from pathlib import Path
 from queue import SimpleQueue
 from types import ModuleType
-from typing import cast
+from typing import Final, cast, get_args
 
 from scoring import control, grader, own_user, private_text
 from scoring.block_draw import generator
@@ -30,8 +31,11 @@ from scoring.control import Ask, Blind, Broken, Prepare, Ready, Refused, Scored,
 from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
 from scoring.lock import lock_manifest, verify
 from scoring.pipe_answerer import DeferredAnswerer, PipeAnswerer
-from scoring.verdict import Outcome, Score
+from scoring.verdict import Outcome, Score, Split
 
+HEADROOM_BYTES: Final = 512 << 20
+"""What all scores together may take beyond what opening left. One takes some 10 MiB and a stack of
+8 MiB, whatever it is answered: its buffers follow from what it asks."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -73,9 +77,18 @@ def _get_ready(link: socket.socket, prepare: Prepare, public: int) -> Worker | N
         control.send(link, Refused(f"{type(error).__name__}: {error}"))
     else:
         own_user.renounce()
-        control.send(link, Ready(worker.corpus, worker.manifest))
+        bound_memory(HEADROOM_BYTES)
+        control.send(link, Ready(worker.corpus, worker.manifest, worker.asked))
         return worker
     return None
+
+
+def bound_memory(headroom_bytes: int) -> None:
+    """Let this process grow by so much and no more; then an allocation fails, and that score."""
+    with open("/proc/self/status") as status:
+        held = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData:"))
+    most = held + headroom_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 class Worker:
@@ -100,6 +113,7 @@ class Worker:
             private_text.must_be_as_recorded(private)
             division = split_data(Path(prepare.source), private.folder)
         self.corpus = division.corpus
+        self.asked: dict[Split, int] = {s: self._grader.asked(s) for s in get_args(Split)}
         self._examination = self._grader.open(division, self._secret)
         _publish(division.train, public)
         self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))

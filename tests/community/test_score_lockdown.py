@@ -81,14 +81,20 @@ def scored(executor: LocalExecutor, scorer: Scorer, tmp_path: Path):
         folder.mkdir()
     (tmp_path / "data" / "train.bin").write_bytes(bytes(range(256)) * 64)
 
-    async def run(*, answering: str = "pass", building: str = "pass", more: str = "") -> Scored:
+    async def run(
+        *,
+        answering: str = "pass",
+        building: str = "pass",
+        more: str = "",
+        baseline_cpu_s: float | None = None,
+    ) -> Scored:
         source = MODEL.format(answering=answering, building=building) + more
         (tree / "train.py").write_text(source)
         job = Job("e1", 1, tree, tmp_path / "data", tmp_path / "job", 1, Budget("steps", 1))
         result = await executor.train(job, LEASE)
         assert result.artefact is not None, (job.folder / "log.txt").read_text()
         phase = SandboxedScorePhase(executor, scorer, TASK, job.budget)
-        return await phase.score(result.artefact, tree, "dev", LEASE, job.seed)
+        return await phase.score(result.artefact, tree, "dev", LEASE, job.seed, baseline_cpu_s)
 
     return run
 
@@ -140,6 +146,13 @@ async def test_hostile_build_is_refused_for_a_fixed_word(scored, building: str, 
     """It never gets a held-out byte, and says nothing but one of eight words."""
     found = await scored(building=building)
     assert (found.score.outcome, found.score.reason) == ("invalid", reason)
+
+
+async def test_a_model_that_answers_for_ever_is_ended_at_three_times_the_baseline(scored):
+    """While it answers, at the price on record, and long before the run's own cap of a minute."""
+    found = await scored(answering="while True: pass", baseline_cpu_s=0.6)
+    assert (found.score.outcome, found.score.reason) == ("invalid", "limit")
+    assert found.cpu_s < 10, "1.8 s and loading"
 
 
 SPY = """

@@ -119,10 +119,10 @@ class ScriptedExecutor:
 class ScriptedScorer:
     """Gives one answer once it can ask both, and closes the first channel, as the contract says."""
 
-    def __init__(self, outcome: Outcome = "ok", reason: str = "", asked: int = 0) -> None:
+    def __init__(self, outcome: Outcome = "ok", reason: str = "") -> None:
         self.executor = ScriptedExecutor()
         self.locked_when_asked: list[bool] = []
-        self.asked = asked
+        self.asked = {"dev": 1, "vault": 1, "seal": 1}
         self._outcome = outcome
         self._reason = reason
 
@@ -138,7 +138,7 @@ class ScriptedScorer:
             os.close(blocks.request_fd)
             os.close(blocks.reply_fd)
         value = 2.0 if self._outcome == "ok" else None
-        return Score(self._outcome, value, self._reason, 1, 1, 0.0, self.asked)
+        return Score(self._outcome, value, self._reason, 1, 1, 0.0)
 
 
 async def score(
@@ -286,14 +286,14 @@ async def test_both_sandboxes_get_one_seed_that_is_not_the_jobs(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("baseline_cpu_s", "vault_asked", "expected"),
+    ("baseline_cpu_s", "vault_asked", "expected", "most_cpu_s"),
     [
-        (None, 200, ("ok", "")),
-        (0.34, 200, ("ok", "")),
-        (0.1, 200, ("ok", "")),
-        (0.1, 50, ("invalid", "limit")),
-        (0.6, 50, ("invalid", "limit")),
-        (0.7, 50, ("ok", "")),
+        (None, 200, ("ok", ""), 60.0),
+        (0.34, 200, ("ok", ""), 3.0),
+        (0.1, 200, ("ok", ""), 3.0),
+        (0.1, 50, ("invalid", "limit"), 0.75),
+        (0.6, 50, ("invalid", "limit"), 0.9),
+        (0.7, 50, ("ok", ""), 1.05),
     ],
 )
 async def test_answering_may_cost_three_times_the_baseline_per_token(
@@ -301,20 +301,25 @@ async def test_answering_may_cost_three_times_the_baseline_per_token(
     baseline_cpu_s: float | None,
     vault_asked: int,
     expected: tuple[Outcome, str],
+    most_cpu_s: float,
 ):
-    """One CPU second is spent. The baseline is known on dev; another split counts by its tokens."""
-    artefact = tmp_path / "artefact"
-    artefact.touch()
-    task = task_of({"train.py": b""}, tmp_path)
-    scorer = ScriptedScorer(asked=100)
-    scorer.executor = first = ScriptedExecutor()
-    phase = SandboxedScorePhase(first, scorer, task, Budget("steps", 1))  # type: ignore[arg-type]
-    await phase.score(artefact, tmp_path, "dev", LEASE, 1)
-    scorer.asked, scorer.executor = vault_asked, ScriptedExecutor()
-    phase._executor = scorer.executor  # type: ignore[assignment]
-    found = await phase.score(artefact, tmp_path, "vault", LEASE, 1, baseline_cpu_s)
+    """One CPU second is spent. The baseline is known on dev; another split counts by its tokens.
+
+    As much ends a sandbox while it answers, also in a process that has scored nothing before.
+    """
+    (tmp_path / "artefact").touch()
+    scorer, executor = ScriptedScorer(), ScriptedExecutor()
+    scorer.executor, scorer.asked = executor, {"dev": 100, "vault": vault_asked}
+    phase = SandboxedScorePhase(
+        executor,
+        scorer,
+        task_of({"train.py": b""}, tmp_path),
+        Budget("steps", 1),  # type: ignore[arg-type]
+    )
+    found = await phase.score(tmp_path / "artefact", tmp_path, "vault", LEASE, 1, baseline_cpu_s)
     assert (found.score.outcome, found.score.reason) == expected
     assert (found.score.value is None) == (expected[0] == "invalid")
+    assert [program.cpu_s for program in executor.programs] == [pytest.approx(most_cpu_s)] * 2
 
 
 def test_reasons_of_refusal_are_eight_words():

@@ -178,7 +178,8 @@ async def test_a_fault_in_the_grader_is_our_failure(small_locked: Path, tmp_path
     grade = small_locked / "grade.py"
     grade.write_text(
         grade.read_text()
-        + "\n\nclass Faulty:\n    vocab = 256\n    def open(self, heldout, secret): return self\n"
+        + "\n\nclass Faulty:\n    vocab = 256\n    def asked(self, split): return 1\n"
+        "    def open(self, heldout, secret): return self\n"
         "    def examine(self, *_): raise ZeroDivisionError('ours')\n\n\nGRADER = Faulty()\n"
     )
     scorer = await Scorer.start(small_locked, STDLIB, tmp_path / "public", SECRET)
@@ -326,14 +327,57 @@ async def test_held_out_text_never_touches_a_disk(small_locked, tmp_path):
     assert [path.name for path in (tmp_path / "public").iterdir()] == ["train.bin"]
 
 
+def _memory(scorer: Scorer, name: str) -> int:
+    status = Path("/proc", str(scorer.worker_pid), "status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0]) << 10
+
+
+GREEDY = """
+class Greedy(ByteLanguageModel):
+    def open(self, division, secret):
+        examination = super().open(division, secret)
+        examine, held = examination.examine, []
+        def grow(split, *rest):
+            if split == "seal":
+                while True:
+                    held.append(bytearray(16 << 20))
+            return examine(split, *rest)
+        examination.examine = grow
+        return examination
+
+GRADER = Greedy(blocks=40, dev_probes=64, vault_probes=128, seal_probes=128)
+"""
+
+
+async def test_a_worker_that_would_grow_fails_that_score_alone(small_locked: Path, tmp_path: Path):
+    """It gets half a gigabyte beyond what opening took, whatever makes it ask for more."""
+    grade = small_locked / "grade.py"
+    grade.write_text(grade.read_text() + GREEDY)
+    scorer = await Scorer.start(small_locked, STDLIB, tmp_path / "public", SECRET)
+    try:
+        pid, opened = scorer.worker_pid, _memory(scorer, "VmData")
+        score = await scorer.score("seal", honest(), honest(), 20)
+        assert (score.outcome, score.reason) == ("scorer_failed", "scorer")
+        assert "MemoryError" in scorer.complaints()
+        assert _memory(scorer, "VmPeak") < opened + (1 << 30)
+        assert (await scorer.score("dev", honest(), honest(), 20)).outcome == "ok"
+        assert scorer.worker_pid == pid
+    finally:
+        await scorer.aclose()
+
+
 async def test_the_real_task_asks_sixty_four_kibibytes(tmp_path: Path):
     """The grader of nanolm: 508 blocks of 128 targets, its blind prefixes, the edges."""
     scorer = await Scorer.start(NANOLM, STDLIB, tmp_path / "public", SECRET)
     try:
+        opened = _memory(scorer, "VmRSS")
         for split, probes in (("dev", 512), ("vault", 704), ("seal", 2048)):
             score = await scorer.score(split, honest(), honest(), 60)
             assert (score.value, score.positions) == (8.0, 508 * 128)
             assert score.probes == probes + 8 * 4
+            assert scorer.asked[split] == pytest.approx(score.asked, rel=0.02)
+        added = _memory(scorer, "VmHWM") - opened
+        assert 0 < added < 256 << 20
         least = (scorer.corpus.dev_bytes, scorer.corpus.vault_bytes, scorer.corpus.seal_bytes)
         assert min(least) >= 150_000
     finally:
