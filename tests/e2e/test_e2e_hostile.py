@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e_scenarios import scenario_text, small_task
+from e2e_scenarios import lock_again, scenario_text, small_task
 from hostile_trees import HONEST, INVALID, PRINTS, snooping
 
 from community.archive.ledger import Ledger
@@ -70,10 +70,7 @@ class Court:
         return Measured(verdict, log.read_text(errors="replace")[:200_000], size)
 
 
-async def _measure_all(where: Path) -> dict[str, Measured]:
-    task = small_task(where)
-    spec = task / "task.toml"
-    spec.write_text(spec.read_text().replace("2147483648", str(MEMORY_BYTES)))
+async def _measure_all(where: Path, task: Path) -> dict[str, Measured]:
     text = scenario_text(task, AGENTS, budget={"kind": "cpu_seconds", "amount": 0.8})
     folder = RunFolder.create(where, "trial")
     chronicle = Chronicle(Ledger.create(folder.ledger), RunClock())
@@ -121,7 +118,12 @@ def _snooping(folder: RunFolder, other: str) -> str:
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measured]:
     """Measure every candidate once."""
-    return asyncio.run(_measure_all(tmp_path_factory.mktemp("hostile")))
+    where = tmp_path_factory.mktemp("hostile")
+    task = small_task(where)
+    spec = task / "task.toml"
+    spec.write_text(spec.read_text().replace("2147483648", str(MEMORY_BYTES)))
+    lock_again(task)
+    return asyncio.run(_measure_all(where, task))
 
 
 @pytest.mark.parametrize("name", INVALID)
