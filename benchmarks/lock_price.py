@@ -26,13 +26,13 @@ from sysconfig import get_paths
 
 import numpy as np
 from plain_lab import STEPS, Part, Plain, PlainLab
+from trained_nanolm import TUNED
 
 from agents.knobs import load_knobs, turn
 from community.opening import open_bench, open_ledger
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench
-from forum.messages import KnobValue
 from scoring.block_draw import draw, generator
 from scoring.verdict import Split
 from trainer.executor import Executor, Program, RunningProgram
@@ -43,12 +43,6 @@ from trainer.workspace import write_workspace
 
 RESULT = Path(__file__).parent / "results/lock_price.md"
 BUDGETS_S = (10, 20, 300)
-TUNED: dict[str, KnobValue] = {
-    **{"DIM": 64, "DEPTH": 2, "HEADS": 4, "MLP_RATIO": 2, "WINDOW": 64, "CONTEXT": 64, "BATCH": 16},
-    **{"OPTIMIZER": "muon", "MATRIX_LR": 0.02, "EMBED_LR": 0.1, "HEAD_LR": 0.02, "QK_SCALE": 1.2},
-    **{"BETA1": 0.8, "BETA2": 0.95, "LOGIT_CAP": 0.0},
-}
-"""About what a long run of the built-in minds arrives at: small, fast and well fed."""
 
 
 @dataclass(frozen=True, slots=True)
