@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def small_task(into: Path) -> Path:
             "ByteLanguageModel(blocks=64, dev_probes=64, vault_probes=64, seal_probes=64)",
         )
     )
-    asyncio.run(write_lock(load_task(task), None))
+    with ThreadPoolExecutor(1) as thread:  # fixtures of a session may run within its loop
+        thread.submit(lambda: asyncio.run(write_lock(load_task(task), None))).result()
     return task
 
 
