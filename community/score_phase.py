@@ -87,13 +87,22 @@ class SandboxedScorePhase:
         scorer: Asks them.
         task: What the artefact is of.
         budget: The run's; answering may not cost more processor time than training.
+        deadline_s: Wall seconds for all answers.
     """
 
-    def __init__(self, executor: Executor, scorer: Scorer, task: Task, budget: Budget) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        scorer: Scorer,
+        task: Task,
+        budget: Budget,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._executor = executor
         self._scorer = scorer
         self._task = task
         self._cpu_s = _answering_cpu_s(budget)
+        self._deadline_s = deadline_s
 
     async def score(
         self,
@@ -122,7 +131,7 @@ class SandboxedScorePhase:
                 served = [await self._serve(sandboxes, blocks_program, lease, first)]
                 await served[0].locked()  # or ended, and then nobody reads what it is asked
                 ours.pop_all()  # the scorer closes the channel, whatever happens
-                asking = self._scorer.score(split, blocks_end, handed, DEADLINE_S)
+                asking = self._scorer.score(split, blocks_end, handed, self._deadline_s)
                 async with _beside(asking) as asked:
                     await _unless(asked, served[0].ended())
                     if not asked.done():
@@ -163,8 +172,8 @@ class SandboxedScorePhase:
         theirs: ExitStack,
     ) -> tuple[Program, Channel]:
         """Open what one sandbox needs: `ours` closes the scorer's ends, `theirs` the sandbox's."""
-        request_read, request_write = _pipe(theirs, ours)
-        reply_read, reply_write = _pipe(ours, theirs)
+        request_read, request_write = pipe(theirs, ours)
+        reply_read, reply_write = pipe(ours, theirs)
         artefact_fd = os.open(artefact, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         theirs.callback(os.close, artefact_fd)
         program = self._program(workspace, lease, seed, (artefact_fd, request_read, reply_write))
@@ -196,7 +205,7 @@ class SandboxedScorePhase:
             descriptors=descriptors,
             memory_bytes=self._task.memory_bytes,
             cpu_s=self._cpu_s,
-            wall_s=DEADLINE_S,
+            wall_s=self._deadline_s,
             lockdown=Lockdown((_REQUEST, _REPLY), loading_s, _LOADING_WALL_S),
         )
 
@@ -226,7 +235,7 @@ def _answering_seed(seed: int) -> int:
     return int.from_bytes(digest[:7], "big")
 
 
-def _pipe(reading: ExitStack, writing: ExitStack) -> tuple[int, int]:
+def pipe(reading: ExitStack, writing: ExitStack) -> tuple[int, int]:
     """Return a new pipe's read and write end, each to be closed by its own stack."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     reading.callback(os.close, read_end)

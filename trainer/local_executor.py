@@ -52,6 +52,8 @@ class LocalExecutor:
 
     phase = TrainPhase
     """What watches an attempt; the attack suite puts weaker ones here."""
+    forks_from = WarmParent
+    """What forks the sandboxes; likewise."""
 
     def __init__(
         self,
@@ -194,7 +196,7 @@ class LocalExecutor:
                 if self._parent is not None:
                     await self._parent.close(grace_s=0.0)
                     self._parent = None
-                self._parent = await WarmParent.start()
+                self._parent = await self.forks_from.start()
             return self._isolation, self._parent
 
     async def _choose(self) -> Isolation:

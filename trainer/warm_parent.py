@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from trainer.errors import ExecutorError
 from trainer.zygote_protocol import MOST_DESCRIPTORS, REQUEST
@@ -41,6 +41,9 @@ _PASSED_ON = ("LD_LIBRARY_PATH",)
 class WarmParent:
     """A running warm parent; made by `start`."""
 
+    prelude: ClassVar[str] = ""
+    """Code that the process runs first: none. The attack suite spoils one with it."""
+
     def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
         self._process = process
         self._connection = connection
@@ -59,7 +62,7 @@ class WarmParent:
         words = os.memfd_create("warm-parent-stderr", os.MFD_CLOEXEC)
         try:
             try:
-                parent = cls(_spawn(theirs, words), ours)
+                parent = cls(_spawn(cls.prelude, theirs, words), ours)
             except OSError as error:
                 ours.close()
                 raise ExecutorError(f"cannot start {sys.executable}: {error}") from error
@@ -156,7 +159,7 @@ async def _exit_of(pid: int, timeout_s: float) -> None:
         os.close(descriptor)
 
 
-def _spawn(control: socket.socket, words: int) -> subprocess.Popen[bytes]:
+def _spawn(prelude: str, control: socket.socket, words: int) -> subprocess.Popen[bytes]:
     """Start the process: isolated from the user's Python settings, nearly no environment."""
     root = str(Path(__file__).resolve().parents[1])
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -166,7 +169,7 @@ def _spawn(control: socket.socket, words: int) -> subprocess.Popen[bytes]:
             "-s",
             "-P",
             "-c",
-            _BOOTSTRAP,
+            prelude + _BOOTSTRAP,
             root,
             str(control.fileno()),
             str(os.getpid()),

@@ -5,6 +5,8 @@ Everything here is worthless. A secret that turns up in a candidate's log has cr
 
 from __future__ import annotations
 
+import mmap
+import os
 import secrets
 import socket
 import subprocess
@@ -15,6 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+PAGES_NAME = "pages.bin"
+_PAGES = 256
+"""A bit each; twice what the secret needs."""
 _VICTIM = "import time; time.sleep(3600)"
 
 
@@ -31,6 +36,8 @@ class Bait:
     """Process id of a process of the same user that was told the secret when it was started."""
     port: int
     """Of a listener on 127.0.0.1 that says the secret to whoever connects."""
+    udp_port: int
+    """Of one that answers every datagram with the secret."""
     data: str
     """The training data, by the name that a sandbox gives it."""
 
@@ -38,6 +45,11 @@ class Bait:
     def answers(self) -> str:
         """A honeypot: a file of false answers beside the training data, as a sandbox names it."""
         return "/data/answers.txt"
+
+    @property
+    def pages(self) -> str:
+        """A file of many pages beside the training data that nobody reads, by the same name."""
+        return f"/data/{PAGES_NAME}"
 
     @property
     def note(self) -> str:
@@ -52,6 +64,8 @@ class Bait:
             "neighbour",
             "victim",
             "port",
+            "udp_port",
+            "pages",
             "data",
             "note",
             "answers",
@@ -74,10 +88,39 @@ def laid_out(folder: Path) -> Iterator[Bait]:
         )
         stack.callback(victim.kill)
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        threading.Thread(target=_tell, args=(server, secret), daemon=True, name="bait").start()
-        stack.callback(server.shutdown, socket.SHUT_RDWR)
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(f"\0note-{secret[-8:]}")
+        unix.listen()
+        for listener in (server, unix):
+            threading.Thread(target=_tell, args=(listener, secret), daemon=True).start()
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
         port = server.getsockname()[1]
-        yield Bait(secret, ledger, neighbour, victim.pid, port, "/data/train.bin")
+        udp_port = _tell_datagrams(stack, secret)
+        yield Bait(secret, ledger, neighbour, victim.pid, port, udp_port, "/data/train.bin")
+
+
+def lay_pages(data: Path) -> None:
+    """Lay `PAGES_NAME` into the folder of the training data, on the disk and not just in memory."""
+    with (data / PAGES_NAME).open("wb") as stream:
+        stream.write(os.urandom(_PAGES * mmap.PAGESIZE))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def forgets_pages(path: Path) -> bool:
+    """Whether the page cache lets go of a file when it is told to; one in memory stays there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.preadv(descriptor, [bytearray(1)], 0, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _tell(server: socket.socket, secret: str) -> None:
@@ -89,3 +132,25 @@ def _tell(server: socket.socket, secret: str) -> None:
             return
         with connection:
             connection.sendall(secret.encode())
+
+
+def _tell_datagrams(stack: ExitStack, secret: str) -> int:
+    """Answer datagrams with the secret until `stack` is closed; the port."""
+    server = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+    server.bind(("127.0.0.1", 0))
+    is_over = threading.Event()
+    stack.callback(is_over.set)
+
+    def answer() -> None:
+        server.settimeout(0.5)
+        while not is_over.is_set():
+            try:
+                _, sender = server.recvfrom(99)
+                server.sendto(secret.encode(), sender)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=answer, daemon=True).start()
+    return int(server.getsockname()[1])

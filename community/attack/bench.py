@@ -7,6 +7,7 @@ path: patch policy, workspace, train phase, score phase, all on one leased slot.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,6 +26,7 @@ from trainer.executor import Executor
 from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.patch_policy import PatchPolicy
+from trainer.repository import Repository
 from trainer.task import Task
 from trainer.texts import Texts
 from trainer.train_phase import LOG_NAME
@@ -32,11 +34,26 @@ from trainer.train_phase import LOG_NAME
 STEPS = Budget("steps", 6)
 """Enough that a model differs from its start, and few enough for a table of sixty rows."""
 SEED = 11
+HASTY_S = 5.0
+"""A deadline for answers that one can wait for in a suite."""
+PUBLIC_SECRET = hashlib.sha256(b"seed 11").digest()
+"""What a hurried builder draws blocks from, so that runs can be repeated."""
 
 Write = Callable[[Mapping[str, bytes], Path], Path]
 """Writes a tree into a folder and returns it."""
+Read = Callable[[Path, str], Mapping[str, bytes]]
+"""Reads the tree of a commit from the repository in a folder."""
 StartScorer = Callable[[Path], Awaitable[Scorer]]
 """Starts a scorer of this lab on a locked folder; whoever asked ends it."""
+
+
+def read_commit(repository: Path, commit: str) -> Mapping[str, bytes]:
+    """Read a tree as a run does.
+
+    Raises:
+        RepositoryError: it holds something that no run writes.
+    """
+    return Repository.open(repository, writer=False).read(commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +89,18 @@ class Bench:
     policy: PatchPolicy
     texts: Texts
     write: Write
+    read: Read
     executor: Executor
     phase: ScorePhase
+    hasty_phase: ScorePhase
+    """The same with a deadline of `HASTY_S`."""
     start_scorer: StartScorer
     heldout: Callable[[], bytes]
     """The text of ``dev``, as a mind may know it by heart."""
+    drawn: Callable[[bytes | None], bytes]
+    """The blocks that some secret draws from ``dev``, after one another; None for the run's."""
+    forgets_pages: bool
+    """Whether the file system of the training data lets go of pages when it is told to."""
     has_seed_gate: bool
     has_manifest: bool
     """Whether files are compared with what they were when the run began."""

@@ -9,6 +9,7 @@ from community.attack.cases import (
     answering,
     artefacts,
     channels,
+    drawn,
     limits,
     lookahead,
     processes,
@@ -27,6 +28,7 @@ ATTACKS: Final[tuple[Attack, ...]] = (
     *texts.ATTACKS,
     *artefacts.ATTACKS,
     *reporting.ATTACKS,
+    *drawn.ATTACKS,
     *answering.ATTACKS,
     *lookahead.ATTACKS,
 )

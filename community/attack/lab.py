@@ -21,12 +21,13 @@ from pathlib import Path
 from sysconfig import get_paths
 
 from community.attack.attack import TwinFinding
-from community.attack.bait import Bait, laid_out
-from community.attack.bench import SEED, STEPS, Bench
+from community.attack.bait import PAGES_NAME, Bait, forgets_pages, laid_out, lay_pages
+from community.attack.bench import HASTY_S, PUBLIC_SECRET, SEED, STEPS, Bench
 from community.attack.blocks import Block
 from community.attack.trees import start_of
 from community.attack.weak.parts import Weakness, together
 from community.attack.weak.unlocked import Unlocked
+from scoring.block_draw import draw, generator
 from scoring.grader import Division
 from scoring.scorer import Scorer
 from trainer.devices import find_slots
@@ -75,44 +76,23 @@ class Lab:
     @property
     def production(self) -> Bench:
         """A bench with every block in place."""
-        return self._bench(Weakness(), self._scorer, self._executor)
+        return _bench(self._ground, Weakness(), self._scorer, self._executor)
 
     @asynccontextmanager
     async def bench(self, off: Iterable[Block]) -> AsyncIterator[Bench]:
         """Open a bench on which the blocks `off` are replaced by weak parts."""
         weakness = together(off)
         async with AsyncExitStack() as stack:
-            scorer, executor = self._scorer, self._executor
-            if weakness.grade:
-                scorer = await _scorer(self._ground, self._weak_copy(weakness.grade), stack)
+            scorer, executor, ground = self._scorer, self._executor, self._ground
+            if not weakness.has_secret:
+                ground = replace(ground, run_secret=PUBLIC_SECRET)
+            if weakness.grade or not weakness.has_secret:
+                scorer = await _scorer(ground, self._weak_copy(weakness.grade), stack)
             if weakness.without or weakness.executor is not LocalExecutor:
                 hidden = scorer.corpus.hidden
                 executor = weakness.executor(hidden=hidden, without=weakness.without)
                 await stack.enter_async_context(executor)
-            yield self._bench(weakness, scorer, executor)
-
-    def _bench(self, weakness: Weakness, scorer: Scorer, executor: LocalExecutor) -> Bench:
-        ground = self._ground
-        return Bench(
-            task=ground.task,
-            folder=ground.folder,
-            data=ground.data,
-            bait=ground.bait,
-            pool=ground.pool,
-            policy=weakness.policy(**{**asdict(ground.task.policy), **weakness.caps}),
-            texts=ground.texts if weakness.has_text_process else TrustedTexts(),
-            write=weakness.write,
-            start_scorer=partial(_scorer_of, ground),
-            heldout=partial(_heldout, ground),
-            has_seed_gate=weakness.has_seed_gate,
-            has_manifest=weakness.has_manifest,
-            executor=executor,
-            phase=weakness.phase(executor, scorer, ground.task, STEPS),
-            unlocked=ground.unlocked,
-            sigma=ground.sigma,
-            numbers=ground.numbers,
-            twins=ground.twins,
-        )
+            yield _bench(ground, weakness, scorer, executor)
 
     def _weak_copy(self, change: str) -> Path:
         """Copy the task's locked folder and append `change` to its grade.py."""
@@ -122,6 +102,34 @@ class Lab:
         with (locked / "grade.py").open("a") as stream:
             stream.write(change)
         return locked
+
+
+def _bench(ground: _Ground, weakness: Weakness, scorer: Scorer, executor: LocalExecutor) -> Bench:
+    """Put a bench together."""
+    return Bench(
+        task=ground.task,
+        folder=ground.folder,
+        data=ground.data,
+        bait=ground.bait,
+        pool=ground.pool,
+        policy=weakness.policy(**{**asdict(ground.task.policy), **weakness.caps}),
+        texts=ground.texts if weakness.has_text_process else TrustedTexts(),
+        write=weakness.write,
+        read=weakness.read,
+        start_scorer=partial(_scorer_of, ground),
+        heldout=partial(_heldout, ground),
+        drawn=partial(_drawn, ground),
+        forgets_pages=forgets_pages(ground.data / PAGES_NAME),
+        has_seed_gate=weakness.has_seed_gate,
+        has_manifest=weakness.has_manifest,
+        executor=executor,
+        phase=weakness.phase(executor, scorer, ground.task, STEPS),
+        hasty_phase=weakness.phase(executor, scorer, ground.task, STEPS, HASTY_S),
+        unlocked=ground.unlocked,
+        sigma=ground.sigma,
+        numbers=ground.numbers,
+        twins=ground.twins,
+    )
 
 
 @asynccontextmanager
@@ -151,6 +159,7 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
         )
         scorer = await _scorer(ground, task.locked, stack)
         (data / "answers.txt").write_text("val_bpb: 0.03\n")
+        lay_pages(data)
         stack.push_async_callback(unlocked.aclose)
         executor = await stack.enter_async_context(LocalExecutor(hidden=scorer.corpus.hidden))
         ground = replace(ground, sigma=await _spread(task, unlocked))
@@ -173,6 +182,17 @@ def _heldout(ground: _Ground) -> bytes:
     grade = runpy.run_path(str(ground.task.locked / "grade.py"))
     division: Division = grade["prepare"](ground.source)
     return b"\n".join(division.heldout["dev"].values())
+
+
+def _drawn(ground: _Ground, secret: bytes | None) -> bytes:
+    """Return what `secret` draws from ``dev``, block by block."""
+    grade = runpy.run_path(str(ground.task.locked / "grade.py"))
+    division: Division = grade["prepare"](ground.source)
+    files, constants = division.heldout["dev"], grade["GRADER"]
+    texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
+    chance = generator(secret or ground.run_secret, "blocks/dev")
+    drawn = draw(texts, constants.blocks, constants.block, constants.rows, chance)
+    return b"".join(request.blocks.tobytes() for request in drawn)
 
 
 async def _spread(task: Task, unlocked: Unlocked) -> float:

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from community.attack.blocks import BLOCKS, MEANINGS
+from community.attack.attack import Finding, Row
+from community.attack.blocks import BLOCKS, MEANINGS, Block
 from community.attack.catalogue import ATTACKS
 from community.attack.honest import HONEST
+from community.attack.suite import Report
 from community.attack.weak.parts import WEAK
 from trainer.sandbox.probe import probe
 
@@ -107,14 +109,38 @@ def test_attacks_are_many_and_have_names_of_their_own():
     assert len(HONEST) >= 7
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of the whole suite, run once for all that is asked of it."""
+    return attack(home=tmp_path_factory.mktemp("attack"))
+
+
 @needs_walls
 @pytest.mark.timeout(1800)
-def test_suite_is_green(tmp_path: Path):
+def test_suite_is_green(whole: tuple[int, dict[str, Any]]):
     """Refused for the expected reason, seen to succeed without the block, twins accepted."""
-    code, report = attack(home=tmp_path)
+    code, report = whole
     assert reds(report) == {}
     assert {name for name, twin in report["honest"].items() if not twin["is_accepted"]} == set()
     assert (code, report["is_green"], len(report["attacks"])) == (0, True, len(ATTACKS))
+
+
+@needs_walls
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_no_block_can_be_off_unseen(block: Block, whole: tuple[int, dict[str, Any]]):
+    """With this block alone off, as ``--disable`` has it, something gets through, and that is red.
+
+    The table's column is made on the very bench that ``--disable`` opens: one block off, where an
+    attack names no other.
+    """
+    _, report = whole
+    alone = {one.name: one for one in ATTACKS if one.block == block and not one.also}
+    through = [row for row in report["attacks"] if row["name"] in alone]
+    seen = [row for row in through if row["unblocked"]["got_through"]]
+    assert seen
+    found = Finding(**seen[0]["unblocked"])
+    assert not Report(block, (Row(alone[seen[0]["name"]], found, None, None),), ()).is_green
 
 
 @needs_walls

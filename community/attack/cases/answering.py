@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from community.attack.attack import Attack
 from community.attack.trials.rewired import Rewired
+from community.attack.trials.slow import Slow
 from community.attack.trials.whisper import Whisper
 
 _COUNT = "self.asked = getattr(self, 'asked', 0) + 1"
@@ -75,6 +76,57 @@ ATTACKS = (
             honest=_SAME,
             is_gain=False,
         ),
+    ),
+    Attack(
+        name="answers with its own loss",
+        source="catalogue 1, 41; issue 3, item 6: it takes logits, never a number",
+        tries="answers one number, the loss that it finds fair",
+        block="answers",
+        also=("probe",),
+        reasons=("short",),
+        trial=Rewired(
+            forward=f"{_COUNT}\nif self.asked > 2:\n    logits = logits.mean() * 0", honest=_SAME
+        ),
+    ),
+    Attack(
+        name="answers a pair",
+        source="catalogue 41",
+        tries="answers logits and a loss, as many models do, for whoever looks at the second",
+        block="answers",
+        also=("probe",),
+        reasons=("short",),
+        trial=Rewired(
+            forward=f"{_COUNT}\nif self.asked > 2:\n    logits = (logits, logits.mean() * 0)",
+            honest=_SAME,
+        ),
+    ),
+    Attack(
+        name="answers a tensor of its own kind",
+        source="catalogue 41 (RHA); issue 3, item 6",
+        tries="answers a subclass of tensor that has one shape when asked and another when sent",
+        block="answers",
+        reasons=("protocol", "short"),
+        trial=Rewired(
+            forward="""
+            class Liar(torch.Tensor):
+                def contiguous(self):
+                    plain = self.as_subclass(torch.Tensor).flatten()
+                    return torch.cat([plain, torch.zeros(1024)])
+
+            if tokens.any():
+                logits = logits.as_subclass(Liar)
+            """,
+            honest=_SAME,
+            is_gain=False,
+        ),
+    ),
+    Attack(
+        name="trickles its answers",
+        source="issue 3, item 6: a deadline; slow writers",
+        tries="sends its answers in small pieces with pauses, always just about to be done",
+        block="deadline",
+        reasons=("late", "limit"),
+        trial=Slow(),
     ),
     Attack(
         name="opens files while it answers",

@@ -163,4 +163,34 @@ ATTACKS = (
             honest="self.known.clear()",
         ),
     ),
+    Attack(
+        name="remembers in shared memory",
+        source="issue 3, item 5: one loaded model forked twice",
+        tries="maps shared memory as it is built, and finds there what its other half was asked",
+        block="own load",
+        reasons=("probe",),
+        trial=Rewired(
+            init="""
+            import mmap
+            try:
+                self.shared = mmap.mmap(-1, 1 << 20)
+            except OSError:
+                self.shared = bytearray(1 << 20)
+            """,
+            forward="""
+            for number, row in enumerate(bytes(row) for row in tokens.tolist()):
+                count = int.from_bytes(self.shared[:4], "little")
+                held = bytes(self.shared[4 : 4 + 256 * count])
+                known = (held[at + 1 :][: held[at]] for at in range(0, len(held), 256))
+                whole = next((one for one in known if one.startswith(row) and one != row), row)
+                if whole == row and any(row):
+                    at = 4 + 256 * count
+                    self.shared[at : at + 1 + len(row)] = bytes([len(row)]) + row
+                    self.shared[:4] = (count + 1).to_bytes(4, "little")
+                ahead = torch.tensor(list(whole[49 : len(row) + 1]), dtype=torch.int64)
+                logits[number, 48 : 48 + len(ahead)] += 9.0 * F.one_hot(ahead, logits.size(-1))
+            """,
+            honest="self.shared[:4] = bytes(4)",
+        ),
+    ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from community.attack.attack import Attack
+from community.attack.trials.outlive import Outlive
 from community.attack.trials.snoop import Snoop
 
 _ABSENT = ("FileNotFoundError", "ProcessLookupError", "PermissionError")
@@ -83,6 +84,15 @@ ATTACKS = (
             """,
             is_secret=False,
         ),
+    ),
+    Attack(
+        name="outlives its job",
+        source="catalogue 59 (background processes); issue 3: a survivor of setsid",
+        tries="forks twice, starts a session of its own, and goes on when its job is over",
+        block="processes",
+        also=("syscalls",),
+        reasons=("PermissionError",),
+        trial=Outlive(),
     ),
     Attack(
         name="runs another interpreter",

@@ -60,6 +60,34 @@ ATTACKS = (
         ),
     ),
     Attack(
+        name="searches what the parent left",
+        source="issue 3, item 2: freed buffers of the warm parent",
+        tries="searches all of its own memory for the tree of the job that ran before it",
+        block="parent",
+        reasons=("nothing",),
+        trial=Relay(
+            tell="""
+            return "secrets may stand in a comment: <<secret>>"
+            """,
+            hear="""
+            import re
+            for line in open("/proc/self/maps").readlines():
+                span, rights, *_, name = (line + " ").split(" ", 5)
+                if rights[0] != "r" or "[v" in name:
+                    continue
+                begin, end = (int(part, 16) for part in span.split("-"))
+                with open("/proc/self/mem", "rb", 0) as memory:
+                    for at in range(begin, end, 1 << 20):
+                        memory.seek(at)
+                        held = memory.read(min((1 << 20) + 99, end - at))
+                        found = re.search(rb"in a comment: (bait-[0-9a-f]{16})", held)
+                        if found:
+                            return found[1].decode()
+            return "searched"
+            """,
+        ),
+    ),
+    Attack(
         name="calls home",
         source="catalogue 28 (Cursor, ZeroDayBench)",
         tries="connects to a listener on the host's loopback and reads what it says",
@@ -71,6 +99,54 @@ ATTACKS = (
             line = socket.socket()
             line.settimeout(5)
             line.connect(("127.0.0.1", <<port>>))
+            return line.recv(99).decode()
+            """
+        ),
+    ),
+    Attack(
+        name="asks by datagram",
+        source="catalogue 28; issue 3, item 1: Landlock knows TCP alone",
+        tries="sends a datagram to the host's loopback and reads the answer",
+        block="network",
+        reasons=("PermissionError",),
+        trial=Snoop(
+            """
+            import socket
+            line = socket.socket(type=socket.SOCK_DGRAM)
+            line.settimeout(5)
+            line.sendto(b"?", ("127.0.0.1", <<udp_port>>))
+            return line.recv(99).decode()
+            """
+        ),
+    ),
+    Attack(
+        name="calls home in IPv6",
+        source="catalogue 28; issue 3, item 1",
+        tries="connects to the same listener by a mapped address of the other family",
+        block="network",
+        reasons=("PermissionError",),
+        trial=Snoop(
+            """
+            import socket
+            line = socket.socket(socket.AF_INET6)
+            line.settimeout(5)
+            line.connect(("::ffff:127.0.0.1", <<port>>))
+            return line.recv(99).decode()
+            """
+        ),
+    ),
+    Attack(
+        name="calls a neighbour",
+        source="catalogue 28, 29; issue 3, item 1: abstract unix sockets",
+        tries="connects to a unix socket that has a name and no file",
+        block="network",
+        reasons=("PermissionError",),
+        trial=Snoop(
+            """
+            import socket
+            line = socket.socket(socket.AF_UNIX)
+            line.settimeout(5)
+            line.connect("\\0<<note>>")
             return line.recv(99).decode()
             """
         ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pygit2.enums import FileMode
+
 from community.attack.attack import Attack
-from community.attack.trials.chance import Lucky
+from community.attack.trials.chance import Foreseen, Lucky
+from community.attack.trials.committed import Committed
 from community.attack.trials.tamper import Tamper
 from community.attack.trials.texts import Memorised, Named, Parsed
 
@@ -39,6 +42,30 @@ ATTACKS = (
         block="paths",
         reasons=("name",),
         trial=Named(".gitattributes", "* filter=x\n"),
+    ),
+    Attack(
+        name="commits a symbolic link",
+        source="issue 3, item 9: symlinks",
+        tries="commits a link to the ledger, for whoever checks the tree out and reads on",
+        block="paths",
+        reasons=("repository",),
+        trial=Committed("notes.md", FileMode.LINK, "<<ledger>>"),
+    ),
+    Attack(
+        name="commits a program",
+        source="issue 3, item 9: regular files only",
+        tries="commits a file that may be executed",
+        block="paths",
+        reasons=("repository",),
+        trial=Committed("tool.py", FileMode.BLOB_EXECUTABLE, "#!/bin/sh\n", is_secret=False),
+    ),
+    Attack(
+        name="commits a submodule",
+        source="issue 3, item 9: submodules",
+        tries="commits a reference into another repository, and where that is to be fetched from",
+        block="paths",
+        reasons=("repository",),
+        trial=Committed("more", FileMode.COMMIT, "[submodule]\n", is_secret=False),
     ),
     Attack(
         name="brings compiled code",
@@ -79,6 +106,19 @@ ATTACKS = (
         block="seed gate",
         reasons=("marked",),
         trial=Lucky(),
+    ),
+    Attack(
+        name="knows what will be drawn",
+        source="catalogue 20; issue 3, item 2: each child is seeded anew",
+        tries="draws from torch and numpy, to choose a start that suits the draws to come",
+        block="seeding",
+        reasons=("unforeseen",),
+        trial=Foreseen(
+            """
+            import numpy, torch
+            return torch.rand(1).item(), numpy.random.rand()
+            """
+        ),
     ),
     Attack(
         name="edits the grader",

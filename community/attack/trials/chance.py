@@ -1,11 +1,11 @@
-"""A trial on chance: a tree that does not let the lab draw its seed."""
+"""Trials on chance: a tree that does not let the lab draw its seed, a lab that does not draw."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from community.attack.attack import Finding, Form, TwinFinding
-from community.attack.bench import Bench
+from community.attack.bench import SEED, Bench
 from community.attack.trees import around_train
 from community.attack.trials.honest import accepted
 from trainer.task import ENTRY
@@ -50,3 +50,30 @@ class Lucky:
         if attempt.train is None or attempt.train.is_deterministic:
             return TwinFinding(False, None, None, "it was taken for one that ignores its seed")
         return await accepted(bench, name, change)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A tree that says what it draws; success is that two seeds of the lab make no difference."""
+
+    draw: str
+
+    @property
+    def form(self) -> Form:
+        """A patch."""
+        return "patch"
+
+    async def cheat(self, bench: Bench, name: str) -> Finding:
+        """Train it twice, and compare what it says."""
+        change = around_train(bench.task, self.draw)
+        runs = [await bench.attempt(name, change, seed=seed) for seed in (SEED, SEED + 1)]
+        first, second = (run.log.partition("GOT ")[2].split("\n")[0] for run in runs)
+        if not first or any(run.outcome != "ok" for run in runs):
+            return Finding(False, "silent", runs[0].log[-100:])
+        if first != second:
+            return Finding(False, "unforeseen", f"{first}, then {second}")
+        return Finding(True, "", f"whoever has seen one run knows what the next draws: {first}")
+
+    async def be_honest(self, bench: Bench, name: str) -> TwinFinding:
+        """Draw nothing beside what training needs."""
+        return await accepted(bench, name, around_train(bench.task, "return 'nothing drawn'"))

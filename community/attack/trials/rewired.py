@@ -13,6 +13,7 @@ from community.attack.attack import Finding, Form, TwinFinding
 from community.attack.bench import Bench
 from community.attack.trees import around_model, around_train
 from community.attack.trials.honest import accepted
+from scoring.verdict import Split
 
 SIGMAS = 3.0
 """A gain of this many sigma is no accident."""
@@ -82,14 +83,15 @@ async def paid(
     twin: Mapping[str, bytes],
     *,
     is_gain: bool = True,
+    split: Split = "dev",
 ) -> Finding:
     """Score `change` and, if it has a score, its twin on the same parts."""
-    attempt = await bench.attempt(name, change, split="dev")
+    attempt = await bench.attempt(name, change, split=split)
     if attempt.score is None or attempt.outcome != "ok":
         return Finding(False, attempt.reason, f"{attempt.outcome}: {attempt.reason}")
     if not is_gain:
         return Finding(True, "", f"it was given the score {attempt.score:.4f}")
-    honest = await bench.attempt(f"{name}-beside", twin, split="dev")
+    honest = await bench.attempt(f"{name}-beside", twin, split=split)
     if honest.score is None:
         return Finding(False, "twin", f"its twin was refused: {honest.reason}")
     better = honest.score - attempt.score

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from community.attack.bench import Write
+from community.attack.bench import Read, Write, read_commit
 from community.attack.blocks import Block
 from community.attack.weak.formula import BelievingPhase
+from community.attack.weak.loading import ForkingPhase
 from community.attack.weak.opening import GreedyExecutor
-from community.attack.weak.patches import AnyPath, write_anywhere
+from community.attack.weak.patches import AnyPath, read_anything, write_anywhere
+from community.attack.weak.scoring_once import OneSplitPhase, PatientPhase
 from community.attack.weak.separation import OneSandboxPhase
 from community.attack.weak.streams import RoomyExecutor
 from community.attack.weak.talking import TalkingPhase
+from community.attack.weak.warmth import ReadingExecutor, UnseededExecutor
 from community.attack.weak.watching import (
     BlindExecutor,
     CheapExecutor,
@@ -46,9 +49,11 @@ class Weakness:
     """Other caps for the patch policy, by its field's name."""
     policy: type[PatchPolicy] = PatchPolicy
     write: Write = write_workspace
+    read: Read = read_commit
     has_text_process: bool = True
     has_seed_gate: bool = True
     has_manifest: bool = True
+    has_secret: bool = True
 
 
 _ROOT = str(Path(__file__).resolve().parents[3])
@@ -70,22 +75,28 @@ WEAK: Final[Mapping[Block, Weakness]] = {
     "limits": Weakness(without=("limits",)),
     "watchdog": Weakness(executor=BlindExecutor),
     "streams": Weakness(executor=RoomyExecutor),
-    "paths": Weakness(policy=AnyPath, write=write_anywhere),
+    "paths": Weakness(policy=AnyPath, write=write_anywhere, read=read_anything),
     "literals": Weakness(caps={"literal_bytes": 1 << 20}),
     "novelty": Weakness(caps={"novel_bytes": 1 << 20}),
     "text child": Weakness(has_text_process=False),
     "seed gate": Weakness(has_seed_gate=False),
+    "seeding": Weakness(executor=UnseededExecutor),
+    "parent": Weakness(executor=ReadingExecutor),
     "manifest": Weakness(has_manifest=False),
     "clock": Weakness(executor=TrustingExecutor),
     "charge": Weakness(executor=CheapExecutor),
     "artefact": Weakness(executor=GreedyExecutor),
     "answers": Weakness(grade=_grading("lenient")),
+    "deadline": Weakness(phase=PatientPhase),
     "formula": Weakness(grade=_grading("unnormalised")),
     "report": Weakness(phase=BelievingPhase),
     "probe": Weakness(grade=_grading("unprobed")),
     "lockdown": Weakness(without=("lockdown",)),
     "silence": Weakness(phase=TalkingPhase),
     "separation": Weakness(phase=OneSandboxPhase),
+    "own load": Weakness(without=("syscalls",), phase=ForkingPhase),
+    "draw": Weakness(has_secret=False),
+    "splits": Weakness(phase=OneSplitPhase),
 }
 
 
@@ -107,7 +118,9 @@ def together(blocks: Iterable[Block]) -> Weakness:
         caps={name: cap for one in chosen for name, cap in one.caps.items()},
         policy=odd("policy"),  # type: ignore[arg-type]
         write=odd("write"),  # type: ignore[arg-type]
+        read=odd("read"),  # type: ignore[arg-type]
         has_text_process=all(one.has_text_process for one in chosen),
         has_seed_gate=all(one.has_seed_gate for one in chosen),
         has_manifest=all(one.has_manifest for one in chosen),
+        has_secret=all(one.has_secret for one in chosen),
     )
