@@ -5,6 +5,7 @@ Everything here is worthless. A secret that turns up in a candidate's log has cr
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
@@ -17,9 +18,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PAGES_NAME = "pages.bin"
+PAGES_NAMES = ("pages-0.bin", "pages-1.bin", "pages-2.bin")
+"""One for each attack on the page cache, since they run beside one another."""
 _PAGES = 256
-"""A bit each; twice what the secret needs."""
+"""A bit each; more than the secret needs."""
+_KEYCTL, _JOIN_SESSION_KEYRING = 250, 1
 _VICTIM = "import time; time.sleep(3600)"
 
 
@@ -48,8 +51,8 @@ class Bait:
 
     @property
     def pages(self) -> str:
-        """A file of many pages beside the training data that nobody reads, by the same name."""
-        return f"/data/{PAGES_NAME}"
+        """Files of many pages beside the training data that nobody reads, but for ``-0.bin``."""
+        return "/data/pages"
 
     @property
     def note(self) -> str:
@@ -100,11 +103,17 @@ def laid_out(folder: Path) -> Iterator[Bait]:
 
 
 def lay_pages(data: Path) -> None:
-    """Lay `PAGES_NAME` into the folder of the training data, on the disk and not just in memory."""
-    with (data / PAGES_NAME).open("wb") as stream:
-        stream.write(os.urandom(_PAGES * mmap.PAGESIZE))
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Lay `PAGES_NAMES` into the folder of the training data, on the disk too."""
+    for name in PAGES_NAMES:
+        with (data / name).open("wb") as stream:
+            stream.write(os.urandom(_PAGES * mmap.PAGESIZE))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def share_keyring() -> None:
+    """Give this process a session keyring that its children inherit, as a login does."""
+    ctypes.CDLL(None).syscall(_KEYCTL, _JOIN_SESSION_KEYRING, None)
 
 
 def forgets_pages(path: Path) -> bool:

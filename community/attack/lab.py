@@ -21,7 +21,14 @@ from pathlib import Path
 from sysconfig import get_paths
 
 from community.attack.attack import TwinFinding
-from community.attack.bait import PAGES_NAME, Bait, forgets_pages, laid_out, lay_pages
+from community.attack.bait import (
+    PAGES_NAMES,
+    Bait,
+    forgets_pages,
+    laid_out,
+    lay_pages,
+    share_keyring,
+)
 from community.attack.bench import HASTY_S, PUBLIC_SECRET, SEED, STEPS, Bench
 from community.attack.blocks import Block
 from community.attack.trees import start_of
@@ -119,7 +126,7 @@ def _bench(ground: _Ground, weakness: Weakness, scorer: Scorer, executor: LocalE
         start_scorer=partial(_scorer_of, ground),
         heldout=partial(_heldout, ground),
         drawn=partial(_drawn, ground),
-        forgets_pages=forgets_pages(ground.data / PAGES_NAME),
+        forgets_pages=forgets_pages(ground.data / PAGES_NAMES[0]),
         has_seed_gate=weakness.has_seed_gate,
         has_manifest=weakness.has_manifest,
         executor=executor,
@@ -160,6 +167,7 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
         scorer = await _scorer(ground, task.locked, stack)
         (data / "answers.txt").write_text("val_bpb: 0.03\n")
         lay_pages(data)
+        share_keyring()
         stack.push_async_callback(unlocked.aclose)
         executor = await stack.enter_async_context(LocalExecutor(hidden=scorer.corpus.hidden))
         ground = replace(ground, sigma=await _spread(task, unlocked))

@@ -6,6 +6,11 @@ byte from one job to the next in a first version of this sandbox.
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import os
+from textwrap import dedent
+
 from community.attack.attack import Attack
 from community.attack.trials.snoop import Relay, Snoop
 
@@ -28,6 +33,56 @@ def _call(name: str, source: str, tries: str, arguments: str) -> Attack:
 
 
 _ISSUE = "issue 3, item 1"
+_SPELL = """
+import os
+data = os.open("<<pages>>-{number}.bin", os.O_RDONLY)
+for advice in (os.POSIX_FADV_RANDOM, os.POSIX_FADV_DONTNEED):
+    os.posix_fadvise(data, 0, 0, advice)
+bits = "".join(format(byte, "08b") for byte in b"<<secret>>")
+for page, bit in enumerate(bits):
+    if bit == "1":
+        os.pread(data, 1, page * 4096)
+"""
+_LOOK_UP = """
+import ctypes, os, struct
+data, pages = os.open("<<pages>>-{number}.bin", os.O_RDONLY), 8 * len("<<secret>>")
+size = pages * 4096
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+{held}
+bits = "".join(str(min(1, count)) for count in held)
+return bytes(int(bits[at : at + 8], 2) for at in range(0, pages, 8)).decode(errors="replace")
+"""
+
+
+def _cached(number: int, name: str, call: str, held: str) -> Attack:
+    """One job has pages held that spell the secret, the next asks which are: a list, `held`.
+
+    Args:
+        number: of the file, which nobody else uses.
+        name: of the attack.
+        call: that tells.
+        held: lines that make the list, a number for each page.
+    """
+    tries = f"one job reads pages that spell the secret, the next asks which are held: {call}"
+    hear = _LOOK_UP.format(number=number, held=dedent(held).strip())
+    trial = Relay(tell=_SPELL.format(number=number), hear=hear, needs_forgetting=True)
+    source = f"{_ISSUE}: page-cache residency ({call})"
+    return Attack(name, source, tries, "syscalls", _REFUSED, trial)
+
+
+def _has_call(*arguments: int) -> bool:
+    """Whether this kernel has a call, asked with arguments that it answers with no more than that.
+
+    Some are younger than the kernels that we run on, or are kept from all in a container: there is
+    nothing to attack then.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    answer = libc.syscall(*(ctypes.c_long(each) for each in arguments))
+    if answer > 0:
+        os.close(answer)
+    return answer >= 0 or ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM)
+
 
 ATTACKS = (
     Attack(
@@ -63,43 +118,47 @@ ATTACKS = (
             """,
         ),
     ),
-    Attack(
-        name="looks into the page cache",
-        source=f"{_ISSUE}: page-cache residency (mincore)",
-        tries="one job reads pages of a large file that spell a byte, the next asks which are held",
-        block="syscalls",
-        reasons=_REFUSED,
-        trial=Snoop(
-            """
-            import ctypes, mmap, os
-            data = os.open("<<data>>", os.O_RDONLY)
-            held = mmap.mmap(data, 64 * mmap.PAGESIZE, prot=mmap.PROT_READ)
-            view = (ctypes.c_char * 1).from_buffer_copy(b" ")
-            libc = ctypes.CDLL(None, use_errno=True)
-            libc.mmap.restype = ctypes.c_void_p
-            at = libc.mmap(None, 64 * mmap.PAGESIZE, 1, 2, data, ctypes.c_long(0))
-            found = ctypes.create_string_buffer(64)
-            if libc.mincore(ctypes.c_void_p(at), 64 * mmap.PAGESIZE, found):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            return "pages held: " + "".join(str(byte & 1) for byte in found.raw)
-            """,
-            is_secret=False,
-        ),
+    _cached(
+        0,
+        "looks into the page cache",
+        "mincore",
+        """
+        at = libc.mmap(None, size, 1, 2, data, ctypes.c_long(0))
+        found = ctypes.create_string_buffer(pages)
+        if libc.mincore(ctypes.c_void_p(at), size, found):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        held = [byte & 1 for byte in found.raw]
+        """,
     ),
-    Attack(
-        name="asks for cached pages only",
-        source=f"{_ISSUE}: page-cache residency (preadv2 with RWF_NOWAIT)",
-        tries="reads without waiting: the answer tells whether another job has read the page",
-        block="syscalls",
-        reasons=_REFUSED,
-        trial=Snoop(
+    _cached(
+        1,
+        "asks for cached pages only",
+        "preadv2 with RWF_NOWAIT",
+        """
+        os.posix_fadvise(data, 0, 0, os.POSIX_FADV_RANDOM)
+        held = []
+        for page in range(pages):
+            try:
+                held.append(os.preadv(data, [bytearray(1)], page * 4096, os.RWF_NOWAIT))
+            except BlockingIOError:
+                held.append(0)
+        """,
+    ),
+    *(
+        _cached(
+            2,
+            "counts cached pages",
+            "cachestat",
             """
-            import os
-            data = os.open("<<data>>", os.O_RDONLY)
-            return os.preadv(data, [bytearray(9)], 4096, os.RWF_NOWAIT), "bytes were held"
+            held = []
+            for page in range(pages):
+                asked, told = struct.pack("QQ", page * 4096, 4096), ctypes.create_string_buffer(40)
+                if libc.syscall(451, data, asked, told, 0):
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                held.append(struct.unpack("Q", told.raw[:8])[0])
             """,
-            is_secret=False,
-        ),
+        )
+        for _ in range(_has_call(451, -1, 0, 0, 0))
     ),
     Attack(
         name="drops pages from the cache",
@@ -195,17 +254,39 @@ ATTACKS = (
             is_secret=False,
         ),
     ),
+    *(
+        _call(
+            "watches whole file systems",
+            f"{_ISSUE}: fanotify",
+            "asks for a queue on which the kernel tells of every file that anybody opens",
+            "300, 0x200, 0",
+        )
+        for _ in range(_has_call(300, 0x200, 0))
+    ),
     _call(
         "sets up io_uring",
         f"{_ISSUE}: io_uring",
         "asks for a ring, whose calls seccomp would not see",
         "425, 4, ctypes.create_string_buffer(120)",
     ),
-    _call(
-        "leaves a key in a keyring",
-        f"{_ISSUE}: keyctl",
-        "adds a key to the kernel's keyring, where the next job of this user could find it",
-        "248, b'user', b'<<note>>', b'<<secret>>', 21, -3",
+    Attack(
+        name="leaves a key in a keyring",
+        source=f"{_ISSUE}: keyctl",
+        tries="one job adds a key to the keyring that the session shares, the next one reads it",
+        block="syscalls",
+        reasons=_REFUSED,
+        trial=Relay(
+            tell=_CALL.format(arguments="248, b'user', b'<<note>>', b'<<secret>>', 21, -3"),
+            hear="""
+            import ctypes, os
+            libc = ctypes.CDLL(None, use_errno=True)
+            key = libc.syscall(250, 10, -3, b"user", b"<<note>>", 0)
+            found = ctypes.create_string_buffer(64)
+            if key < 0 or libc.syscall(250, 11, key, found, 64) < 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            return found.value.decode()
+            """,
+        ),
     ),
     _call(
         "creates namespaces",
