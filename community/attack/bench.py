@@ -95,7 +95,7 @@ class Bench:
     hasty_phase: ScorePhase
     """The same with a deadline of `HASTY_S`."""
     start_scorer: StartScorer
-    heldout: Callable[[], bytes]
+    heldout: bytes
     """The text of ``dev``, as a mind may know it by heart."""
     drawn: Callable[[bytes | None], bytes]
     """The blocks that some secret draws from ``dev``, after one another; None for the run's."""

@@ -36,6 +36,7 @@ from community.attack.weak.parts import Weakness, together
 from community.attack.weak.unlocked import Unlocked
 from scoring.block_draw import draw, generator
 from scoring.grader import Division
+from scoring.language_model import ByteLanguageModel
 from scoring.scorer import Scorer
 from trainer.devices import find_slots
 from trainer.gpu_pool import GpuPool
@@ -63,6 +64,9 @@ class _Ground:
     sigma: float
     numbers: itertools.count[int]
     texts: Texts
+    dev: tuple[bytes, ...]
+    """Held-out texts, as a mind may know them by heart."""
+    grader: ByteLanguageModel
     twins: dict[str, asyncio.Task[TwinFinding]]
 
 
@@ -124,7 +128,7 @@ def _bench(ground: _Ground, weakness: Weakness, scorer: Scorer, executor: LocalE
         write=weakness.write,
         read=weakness.read,
         start_scorer=partial(_scorer_of, ground),
-        heldout=partial(_heldout, ground),
+        heldout=b"\n".join(ground.dev),
         drawn=partial(_drawn, ground),
         forgets_pages=forgets_pages(ground.data / PAGES_NAMES[0]),
         has_seed_gate=weakness.has_seed_gate,
@@ -149,6 +153,7 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
     """
     source, data, run_secret = Path(get_paths()["stdlib"]), folder / "data", secrets.token_bytes(32)
     unlocked = Unlocked(task.locked, source, data, run_secret)
+    dev, grader = await asyncio.to_thread(_read_dev, task, source)
     async with AsyncExitStack() as stack:
         ground = _Ground(
             task=task,
@@ -161,6 +166,8 @@ async def open_lab(task: Task, folder: Path) -> AsyncIterator[Lab]:
             unlocked=unlocked,
             sigma=1.0,
             numbers=itertools.count(),
+            dev=dev,
+            grader=grader,
             twins={},
             texts=await stack.enter_async_context(TextProcess()),
         )
@@ -185,21 +192,20 @@ async def _scorer_of(ground: _Ground, locked: Path) -> Scorer:
     return await Scorer.start(locked, ground.source, ground.data, ground.run_secret)
 
 
-def _heldout(ground: _Ground) -> bytes:
-    """Return the text of ``dev``, all files after one another."""
-    grade = runpy.run_path(str(ground.task.locked / "grade.py"))
-    division: Division = grade["prepare"](ground.source)
-    return b"\n".join(division.heldout["dev"].values())
+def _read_dev(task: Task, source: Path) -> tuple[tuple[bytes, ...], ByteLanguageModel]:
+    """Return the texts of ``dev`` as a scorer sorts them, and the task's grader."""
+    grade = runpy.run_path(str(task.locked / "grade.py"))
+    division: Division = grade["prepare"](source)
+    files = division.heldout["dev"]
+    texts = tuple(files[path] for path in sorted(files, key=lambda path: path.split("/")))
+    return texts, grade["GRADER"]
 
 
 def _drawn(ground: _Ground, secret: bytes | None) -> bytes:
     """Return what `secret` draws from ``dev``, block by block."""
-    grade = runpy.run_path(str(ground.task.locked / "grade.py"))
-    division: Division = grade["prepare"](ground.source)
-    files, constants = division.heldout["dev"], grade["GRADER"]
-    texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
+    grader = ground.grader
     chance = generator(secret or ground.run_secret, "blocks/dev")
-    drawn = draw(texts, constants.blocks, constants.block, constants.rows, chance)
+    drawn = draw(ground.dev, grader.blocks, grader.block, grader.rows, chance)
     return b"".join(request.blocks.tobytes() for request in drawn)
 
 

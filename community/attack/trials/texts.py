@@ -135,7 +135,7 @@ class Parsed:
 
 def _known_text(bench: Bench, compressed_bytes: int) -> bytes:
     """Return as much held-out text as compresses into so many bytes."""
-    text = bench.heldout()
+    text = bench.heldout
     size = 4 * compressed_bytes
     while len(zlib.compress(text[:size], 9)) > compressed_bytes:
         size -= 200
