@@ -9,8 +9,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ ORDINARY_USER = 64999
 STRUCTURAL = (
     *("reads the ledger", "calls home", "signals another process", "forks a crowd"),
     *("opens a thousand files", "climbs out of its tree", "hands over a pickle"),
+    *("calls a neighbour", "outlives its job", "asks for cached pages only"),
 )
 """Attacks on every kind of wall, without a score phase of their own."""
 
@@ -35,16 +37,21 @@ needs_walls = pytest.mark.skipif(not probe().allows("full"), reason="needs full 
 
 
 def attack(
-    *arguments: str, user: int | None = None, python: str = sys.executable, home: Path
+    *arguments: str,
+    user: int | None = None,
+    python: str = sys.executable,
+    home: Path,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, dict[str, Any]]:
     """Run the command and return its exit code and report."""
+    own = {"TMPDIR": str(home), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [python, "-m", "community", "attack", "nanolm", "--json", *arguments],
         cwd=ROOT,
         capture_output=True,
         timeout=900,
         user=user,
-        env={**os.environ, "TMPDIR": str(home), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, **own, **variables},
     )
     assert done.stdout, done.stderr.decode()[-3000:]
     return done.returncode, json.loads(done.stdout)
@@ -163,11 +170,19 @@ def test_structural_attacks_fail_for_an_ordinary_user_too(open_folder: Path):
     home = open_folder / "home"
     home.mkdir()
     os.chown(home, ORDINARY_USER, ORDINARY_USER)
-    reach = [python, "-c", "import torch, community"]
-    reached = subprocess.run(reach, cwd=ROOT, user=ORDINARY_USER, capture_output=True)
+    variables = {"LD_LIBRARY_PATH": str(open_folder / "base" / "lib")}  # not one of the system's
+    reached = subprocess.run(
+        [python, "-c", "import ssl, torch, community"],
+        cwd=ROOT,
+        user=ORDINARY_USER,
+        capture_output=True,
+        env={**os.environ, **variables},
+    )
     if reached.returncode:
         pytest.skip(f"an ordinary user cannot reach {ROOT}: {reached.stderr.decode()[-200:]}")
-    code, report = attack(*only(*STRUCTURAL), user=ORDINARY_USER, python=python, home=home)
+    code, report = attack(
+        *only(*STRUCTURAL), user=ORDINARY_USER, python=python, home=home, variables=variables
+    )
     assert reds(report) == {}
     assert code == 0
 
