@@ -6,12 +6,10 @@ byte from one job to the next in a first version of this sandbox.
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import os
 from textwrap import dedent
 
 from community.attack.attack import Attack
+from community.attack.kernel import has_call
 from community.attack.trials.snoop import Relay, Snoop
 
 _REFUSED = ("PermissionError", "OSError")
@@ -69,19 +67,6 @@ def _cached(number: int, name: str, call: str, held: str) -> Attack:
     trial = Relay(tell=_SPELL.format(number=number), hear=hear, needs_forgetting=True)
     source = f"{_ISSUE}: page-cache residency ({call})"
     return Attack(name, source, tries, "syscalls", _REFUSED, trial)
-
-
-def _has_call(*arguments: int) -> bool:
-    """Whether this kernel has a call, asked with arguments that it answers with no more than that.
-
-    Some are younger than the kernels that we run on, or are kept from all in a container: there is
-    nothing to attack then.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    answer = libc.syscall(*(ctypes.c_long(each) for each in arguments))
-    if answer > 0:
-        os.close(answer)
-    return answer >= 0 or ctypes.get_errno() not in (errno.ENOSYS, errno.EPERM)
 
 
 ATTACKS = (
@@ -158,7 +143,7 @@ ATTACKS = (
                 held.append(struct.unpack("Q", told.raw[:8])[0])
             """,
         )
-        for _ in range(_has_call(451, -1, 0, 0, 0))
+        for _ in range(has_call(451, -1, 0, 0, 0))
     ),
     Attack(
         name="drops pages from the cache",
@@ -261,32 +246,38 @@ ATTACKS = (
             "asks for a queue on which the kernel tells of every file that anybody opens",
             "300, 0x200, 0",
         )
-        for _ in range(_has_call(300, 0x200, 0))
+        for _ in range(has_call(300, 0x200, 0))
     ),
-    _call(
-        "sets up io_uring",
-        f"{_ISSUE}: io_uring",
-        "asks for a ring, whose calls seccomp would not see",
-        "425, 4, ctypes.create_string_buffer(120)",
+    *(
+        _call(
+            "sets up io_uring",
+            f"{_ISSUE}: io_uring",
+            "asks for a ring, whose calls seccomp would not see",
+            "425, 4, ctypes.create_string_buffer(120)",
+        )
+        for _ in range(has_call(425, 0, 0))
     ),
-    Attack(
-        name="leaves a key in a keyring",
-        source=f"{_ISSUE}: keyctl",
-        tries="one job adds a key to the keyring that the session shares, the next one reads it",
-        block="syscalls",
-        reasons=_REFUSED,
-        trial=Relay(
-            tell=_CALL.format(arguments="248, b'user', b'<<note>>', b'<<secret>>', 21, -3"),
-            hear="""
-            import ctypes, os
-            libc = ctypes.CDLL(None, use_errno=True)
-            key = libc.syscall(250, 10, -3, b"user", b"<<note>>", 0)
-            found = ctypes.create_string_buffer(64)
-            if key < 0 or libc.syscall(250, 11, key, found, 64) < 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            return found.value.decode()
-            """,
-        ),
+    *(
+        Attack(
+            name="leaves a key in a keyring",
+            source=f"{_ISSUE}: keyctl",
+            tries="one job adds a key to the keyring of their session, the next one reads it",
+            block="syscalls",
+            reasons=_REFUSED,
+            trial=Relay(
+                tell=_CALL.format(arguments="248, b'user', b'<<note>>', b'<<secret>>', 21, -3"),
+                hear="""
+                import ctypes, os
+                libc = ctypes.CDLL(None, use_errno=True)
+                key = libc.syscall(250, 10, -3, b"user", b"<<note>>", 0)
+                found = ctypes.create_string_buffer(64)
+                if key < 0 or libc.syscall(250, 11, key, found, 64) < 0:
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                return found.value.decode()
+                """,
+            ),
+        )
+        for _ in range(has_call(250, 9999))
     ),
     _call(
         "creates namespaces",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from community.attack.attack import Attack
+from community.attack.kernel import has_call
 from community.attack.trials.snoop import Relay, Snoop
 
 _NO_FILE = ("FileNotFoundError", "PermissionError", "NotADirectoryError")
@@ -119,21 +120,24 @@ ATTACKS = (
             """
         ),
     ),
-    Attack(
-        name="calls home in IPv6",
-        source="catalogue 28; issue 3, item 1",
-        tries="connects to the same listener by a mapped address of the other family",
-        block="network",
-        reasons=("PermissionError",),
-        trial=Snoop(
-            """
-            import socket
-            line = socket.socket(socket.AF_INET6)
-            line.settimeout(5)
-            line.connect(("::ffff:127.0.0.1", <<port>>))
-            return line.recv(99).decode()
-            """
-        ),
+    *(
+        Attack(
+            name="calls home in IPv6",
+            source="catalogue 28; issue 3, item 1",
+            tries="connects to the same listener by a mapped address of the other family",
+            block="network",
+            reasons=("PermissionError",),
+            trial=Snoop(
+                """
+                import socket
+                line = socket.socket(socket.AF_INET6)
+                line.settimeout(5)
+                line.connect(("::ffff:127.0.0.1", <<port>>))
+                return line.recv(99).decode()
+                """
+            ),
+        )
+        for _ in range(has_call(41, 10, 1, 0))
     ),
     Attack(
         name="calls a neighbour",
