@@ -36,6 +36,8 @@ from trainer.workspace import write_workspace
 
 MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
+SCORE_DIGITS = 5
+"""What of a score leaves the scorer."""
 
 _log = logging.getLogger(__name__)
 
@@ -187,8 +189,9 @@ class Scheduler:
         except asyncio.CancelledError:
             self._chronicle.record(self._interrupted(waiting, slot, leased_us, "stopped"))
             raise
-        except ExecutorError as error:
-            _log.warning("%s: the executor failed: %s", queued.experiment_id, error)
+        except (ExecutorError, ValueError, TypeError, LookupError) as error:
+            # the latter would be faults of ours that a candidate has found: not the run's end
+            _log.warning("%s: the executor failed: %r", queued.experiment_id, error)
             self._lose(waiting, self._interrupted(waiting, slot, leased_us, "executor"))
             return
         finally:
@@ -287,7 +290,7 @@ class Scheduler:
             split=queued.split,
             seed=queued.seed,
             outcome=ended.outcome,
-            score=attempt.scored.score.value if attempt.scored else None,
+            score=_told(attempt.scored.score.value) if attempt.scored else None,
             reason=ended.reason,
             lock_hash=bench.lock_hash,
             corpus_hash=bench.corpus_hash,
@@ -301,6 +304,11 @@ class Scheduler:
             is_deterministic=attempt.train.is_deterministic,
             is_slow=attempt.train.is_slow,
         )
+
+
+def _told(value: float | None) -> float | None:
+    """A score as anybody gets to know it; in further digits a model could hide a message."""
+    return None if value is None else float(f"{value:.{SCORE_DIGITS}g}")
 
 
 def earlier_use(state: RunState) -> list[tuple[int, str, float]]:

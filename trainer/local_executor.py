@@ -23,6 +23,7 @@ from trainer.hosted_program import HostedProgram
 from trainer.launch import Launch, ServeOrder, TrainOrder, to_descriptor
 from trainer.limits import Limits
 from trainer.reference_kernel import ReferenceKernel
+from trainer.residency import EVERY_S, read_through
 from trainer.sandbox.cuda import device_nodes, driver_files
 from trainer.sandbox.entry import Part, Walls
 from trainer.sandbox.probe import probe
@@ -73,6 +74,8 @@ class LocalExecutor:
         self._kernel = ReferenceKernel()
         self._starting = asyncio.Lock()
         self._is_closed = False
+        self._reading: asyncio.Task[int] | None = None
+        self._read_at_s = 0.0
 
     async def __aenter__(self) -> Self:
         """Warm up."""
@@ -154,6 +157,8 @@ class LocalExecutor:
         """End the warm parent and everything it started, within two seconds."""
         self._is_closed = True
         parent, self._parent = self._parent, None
+        if self._reading is not None:
+            self._reading.cancel()
         if parent is not None:
             await parent.close()
 
@@ -168,6 +173,7 @@ class LocalExecutor:
             cpu_s = (program.cpu_s + loading_s) * _BACKSTOP + _BACKSTOP_S
             limits = Limits(program.memory_bytes, cpu_s)
             walls = self._walls(isolation, lease.slot, str(program.workspace), None, limits)
+            await self._read_code()  # or one program tells another by what it reads first
             stays = lockdown.stays if lockdown is not None else None
             order = ServeOrder(str(program.path.resolve()), dict(program.arguments), stays)
             process = await self._launch(walls, lease.slot, order, program.descriptors, stack)
@@ -185,6 +191,18 @@ class LocalExecutor:
         finally:
             await self._finish(process)
 
+    def _read_code(self) -> asyncio.Task[int]:
+        """Read all that sandboxes may see, beside whatever goes on, unless that was just done."""
+        now_s = asyncio.get_running_loop().time()
+        if self._reading is None or (self._reading.done() and now_s > self._read_at_s + EVERY_S):
+            self._read_at_s = now_s
+            reading = asyncio.to_thread(read_through, self._visible(cuda=False), self._has_closed)
+            self._reading = asyncio.create_task(reading, name="read visible code")
+        return self._reading
+
+    def _has_closed(self) -> bool:
+        return self._is_closed
+
     async def _ready(self) -> tuple[Isolation, WarmParent]:
         """The isolation in use and a living warm parent, started if there is none."""
         async with self._starting:
@@ -197,6 +215,7 @@ class LocalExecutor:
                     await self._parent.close(grace_s=0.0)
                     self._parent = None
                 self._parent = await self.forks_from.start()
+                self._read_code()  # from a cold disk it takes a while: training has begun by then
             return self._isolation, self._parent
 
     async def _choose(self) -> Isolation:
@@ -212,9 +231,6 @@ class LocalExecutor:
         self, isolation: Isolation, slot: Slot, workspace: str, data: str | None, limits: Limits
     ) -> Walls:
         cuda = slot.cuda_index is not None
-        if cuda not in self._code:
-            extra = driver_files() if cuda else ()
-            self._code[cuda] = (*visible_code(self._hidden, cuda=cuda), *extra)
         devices: tuple[str, ...] = ()
         if slot.cuda_index is not None:
             devices = device_nodes(slot.cuda_index, slot.cuda_uuid)
@@ -223,7 +239,14 @@ class LocalExecutor:
         without = self._without
         if not self._locks_down:  # isolation is partial then, and says so
             without = (*without, "lockdown")
-        return Walls(isolation, self._code[cuda], workspace, data, devices, limits, without)
+        return Walls(isolation, self._visible(cuda=cuda), workspace, data, devices, limits, without)
+
+    def _visible(self, *, cuda: bool) -> tuple[str, ...]:
+        """The code that sandboxes see."""
+        if cuda not in self._code:
+            extra = driver_files() if cuda else ()
+            self._code[cuda] = (*visible_code(self._hidden, cuda=cuda), *extra)
+        return self._code[cuda]
 
     def _reported(self, isolation: Isolation) -> Isolation:
         """What results say: a sandbox with a part left out counts as none at all."""

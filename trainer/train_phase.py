@@ -246,7 +246,7 @@ class TrainPhase:
         if ending.code == -signal.SIGKILL:
             return self._overdrawn(ending.cpu_s, self._loop.time()) or self._killing()
         if ending.code < 0:
-            return _End("invalid", "crash", f"{signal.Signals(-ending.code).name}; {last}")
+            return _End("invalid", "crash", f"{_signal_name(-ending.code)}; {last}")
         return _End("invalid", "crash", last)
 
     def _killing(self) -> _End:
@@ -264,3 +264,11 @@ class TrainPhase:
             return _LONG_TICK_S
         left_s = budget.amount * GRACE - (self._cpu_s - begin.cpu_s)
         return min(max(left_s, _SHORT_TICK_S), _LONG_TICK_S)
+
+
+def _signal_name(number: int) -> str:
+    """A signal's name; real-time signals have numbers only."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import pytest
 from bench_script import task_of
 
+from community.scheduler import _told
 from community.score_phase import SandboxedScorePhase, Scored
 from scoring.errors import Refusal
 from scoring.scorer import Channel
@@ -328,3 +329,11 @@ def test_reasons_of_refusal_are_eight_words():
     assert words == {
         *("short", "late", "not_finite", "range", "probe", "protocol", "limit", "memory"),
     }
+
+
+def test_a_score_is_told_in_five_digits():
+    """What a model hides below, by answers moved within the probes' tolerance, reaches nobody."""
+    assert _told(8.00000000359132) == 8.0
+    assert _told(2.613749) == 2.6137
+    assert _told(0.000123456) == 0.00012346
+    assert _told(None) is None

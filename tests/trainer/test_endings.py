@@ -15,6 +15,7 @@ import psutil
 import pytest
 from trainer_trials import HONEST, RunTrial, children_of, train_body, until_marked
 
+from trainer import train_phase
 from trainer.experiment import Budget, Job
 from trainer.gpu_pool import Lease
 from trainer.local_executor import LocalExecutor
@@ -172,14 +173,21 @@ async def test_full_processor_is_not_the_candidates_fault(
     run_trial: RunTrial, lease: Lease, source: str, expected: tuple[str, str]
 ):
     """The wall cap forgives the wait for a processor that others fill, and no sleep."""
-    code = f"import os; os.sched_setaffinity(0, {set(lease.slot.cpus)})\nwhile True: pass"
-    others = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]  # noqa: ASYNC220
+    code = (
+        f"import os; os.sched_setaffinity(0, {set(lease.slot.cpus)}); os.write(1, b'!')\n"
+        "while True: pass"
+    )
+    command = [sys.executable, "-c", code]
+    others = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]  # noqa: ASYNC220
     try:
+        for other in others:
+            assert other.stdout is not None
+            assert await asyncio.to_thread(other.stdout.read, 1) == b"!"
         trial = await run_trial(source, budget=Budget("cpu_seconds", 0.6))
     finally:
         for other in others:
             other.kill()
-            other.wait()
+            other.communicate()
     assert (trial.result.outcome, trial.result.reason) == expected
     assert trial.result.wall_s > 0.8
 
@@ -228,3 +236,9 @@ async def test_what_the_warm_parent_held_is_no_ground_for_suspicion(most_bytes: 
             await process.wait(1)
     assert process.is_lost(4 << 30, "full") is is_lost
     process.close()
+
+
+async def test_an_end_by_a_signal_without_a_name_is_told_by_its_number():
+    """Real-time signals have none; a candidate may end by one."""
+    assert train_phase._signal_name(36) == "signal 36"
+    assert train_phase._signal_name(11) == "SIGSEGV"

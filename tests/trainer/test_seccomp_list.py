@@ -24,6 +24,7 @@ OLD = {
         **{"unshare": 272, "setns": 308, "execve": 59, "execveat": 322, "fork": 57, "vfork": 58},
         **{"readahead": 187, "sync_file_range": 277, "msync": 26, "sysinfo": 99, "setrlimit": 160},
         **{"socket": 41, "splice": 275, "name_to_handle_at": 303, "seccomp": 317, "kcmp": 312},
+        **{"statfs": 137, "fstatfs": 138},
     },
     "aarch64": {
         **{"fadvise64": 223, "preadv2": 286, "mincore": 232, "inotify_init1": 26, "flock": 32},
@@ -33,6 +34,7 @@ OLD = {
         **{"unshare": 97, "setns": 268, "execve": 221, "execveat": 281, "readahead": 213},
         **{"sync_file_range": 84, "msync": 227, "sysinfo": 179, "setrlimit": 164, "socket": 198},
         **{"splice": 76, "name_to_handle_at": 264, "seccomp": 277, "kcmp": 272},
+        **{"statfs": 43, "fstatfs": 44},
     },
 }
 NEW = {
@@ -72,6 +74,7 @@ async def test_calls_are_refused_for_their_arguments(run_trial: RunTrial):
         "clone_process": (clone, 17, 0, 0, 0, 0),
         "clone_own_table": (clone, 0x10900, 0, 0, 0, 0),
         "madvise_willneed": (madvise, "page", 4096, 3),
+        "close_range_unshare": (436, 3000, 3000, 2),
         "madvise_pageout": (madvise, "page", 4096, 21),
         "clone3": (435, 0, 0),
     }

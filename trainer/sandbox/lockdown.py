@@ -111,11 +111,10 @@ def surplus(child: int, stays: Descriptors, proc: int, *, cuda: bool) -> str:
     Returns:
         Empty if so; else what is missing, other than it was, or too much.
     """
-    folder = os.open(f"{child}/fd", os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
-    try:
-        found = {int(name): os.readlink(name, dir_fd=folder) for name in os.listdir(folder)}
-    finally:
-        os.close(folder)
+    tables = [_table(f"{child}/task/{thread}/fd", proc) for thread in _threads(child, proc)]
+    found = _table(f"{child}/fd", proc)
+    if any(table != found for table in tables):
+        return "a thread has descriptors of its own"
     for descriptor, (target, access) in stays.items():
         if found.pop(descriptor, None) != target:
             return f"descriptor {descriptor} is closed or another"
@@ -123,6 +122,24 @@ def surplus(child: int, stays: Descriptors, proc: int, *, cuda: bool) -> str:
             return f"descriptor {descriptor} was opened anew"
     extra = {n for n, target in found.items() if not (cuda and target.startswith(_CARD_LINKS))}
     return f"{len(extra)} descriptors too many are open" if extra else ""
+
+
+def _threads(child: int, proc: int) -> list[str]:
+    """The ids of all of the child's threads."""
+    folder = os.open(f"{child}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
+    try:
+        return os.listdir(folder)
+    finally:
+        os.close(folder)
+
+
+def _table(path: str, proc: int) -> dict[int, str]:
+    """A table of descriptors: what each number refers to."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
+    try:
+        return {int(name): os.readlink(name, dir_fd=folder) for name in os.listdir(folder)}
+    finally:
+        os.close(folder)
 
 
 def _access(child: int, descriptor: int, proc: int) -> int:

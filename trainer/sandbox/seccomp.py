@@ -64,8 +64,10 @@ _ARGUMENTS: Final = {
     # NORMAL, DONTNEED, FREE, HUGEPAGE, NOHUGEPAGE; not PAGEOUT and its like, which move what the
     # page cache holds of files that another sandbox may read
     "madvise": (0, 4, 8, 14, 15),
+    # nothing, CLOEXEC; not UNSHARE, which gives a thread a table of descriptors of its own
+    "close_range": (0, 4),
 }
-_ARGUMENT_INDEX: Final = {"ioctl": 1, "fcntl": 1, "prctl": 0, "madvise": 2}
+_ARGUMENT_INDEX: Final = {"ioctl": 1, "fcntl": 1, "prctl": 0, "madvise": 2, "close_range": 2}
 
 _ANSWERING: Final = frozenset(
     {
