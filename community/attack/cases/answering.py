@@ -19,7 +19,7 @@ while frame is not None and "reply_fd" not in frame.f_locals:
 ATTACKS = (
     Attack(
         name="answers NaN",
-        source="catalogue 16 (OpenEvolve #285)",
+        source="OpenEvolve #285",
         tries="answers NaN everywhere, hoping to be left out of the mean",
         block="answers",
         reasons=("not_finite",),
@@ -27,7 +27,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers infinity",
-        source="catalogue 16; issue 3, item 6",
+        source="an opening of a lab like this one",
         tries="answers infinity for every byte alike",
         block="answers",
         reasons=("not_finite",),
@@ -35,7 +35,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers huge numbers",
-        source="issue 3, item 6: |logit| <= 1e4",
+        source="|logit| <= 1e4",
         tries="answers numbers whose exponential overflows in single precision",
         block="answers",
         reasons=("range",),
@@ -43,7 +43,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaves rows out",
-        source="catalogue 41 (RHA)",
+        source="RHA",
         tries="answers all but the last row of a request",
         block="answers",
         also=("probe",),
@@ -54,7 +54,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaves early",
-        source="catalogue 7 (pygpubench)",
+        source="pygpubench",
         tries="ends its process after a few answers, hoping that those are the score",
         block="answers",
         also=("probe",),
@@ -65,7 +65,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers more than was asked",
-        source="issue 3, item 6: surplus is an error",
+        source="surplus is an error",
         tries="writes a second answer after the one that was asked for",
         block="answers",
         reasons=("protocol", "short"),
@@ -79,7 +79,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers with its own loss",
-        source="catalogue 1, 41; issue 3, item 6: it takes logits, never a number",
+        source="it takes logits, never a number",
         tries="answers one number, the loss that it finds fair",
         block="answers",
         also=("probe",),
@@ -90,7 +90,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers a pair",
-        source="catalogue 41",
+        source="an opening of a lab like this one",
         tries="answers logits and a loss, as many models do, for whoever looks at the second",
         block="answers",
         also=("probe",),
@@ -102,7 +102,7 @@ ATTACKS = (
     ),
     Attack(
         name="answers a tensor of its own kind",
-        source="catalogue 41 (RHA); issue 3, item 6",
+        source="RHA",
         tries="answers a subclass of tensor that has one shape when asked and another when sent",
         block="answers",
         reasons=("protocol", "short"),
@@ -122,7 +122,7 @@ ATTACKS = (
     ),
     Attack(
         name="trickles its answers",
-        source="issue 3, item 6: a deadline; slow writers",
+        source="a deadline; slow writers",
         tries="sends its answers in small pieces with pauses, always just about to be done",
         block="deadline",
         reasons=("late", "limit"),
@@ -130,7 +130,7 @@ ATTACKS = (
     ),
     Attack(
         name="opens files while it answers",
-        source="issue 3, item 5: no open after the first held-out byte",
+        source="no open after the first held-out byte",
         tries="reads the library's files once it knows what it is asked",
         block="lockdown",
         reasons=("short", "protocol", "limit"),
@@ -142,7 +142,7 @@ ATTACKS = (
     ),
     Attack(
         name="tells what it was asked",
-        source="issue 3, item 5: prints and exceptions",
+        source="prints and exceptions",
         tries="prints the tokens it receives, to stdout, stderr and in an exception",
         block="silence",
         reasons=("silent",),

@@ -32,7 +32,7 @@ def _state(change: str) -> str:
 ATTACKS = (
     Attack(
         name="hands over a pickle",
-        source="catalogue 9 (CVE-2025-32434, OpenEvolve)",
+        source="CVE-2025-32434, OpenEvolve",
         tries="leaves a pickle whose loading runs code of its own on the host",
         block="artefact",
         reasons=("artefact",),
@@ -40,7 +40,7 @@ ATTACKS = (
     ),
     Attack(
         name="announces a huge header",
-        source="issue 3, item 4: header lengths",
+        source="header lengths",
         tries="claims a header of 200 MiB in ten bytes, for the reader to make room",
         block="artefact",
         reasons=("artefact",),
@@ -48,7 +48,7 @@ ATTACKS = (
     ),
     Attack(
         name="hands over NaN weights",
-        source="catalogue 16; issue 3, item 4",
+        source="an opening of a lab like this one",
         tries="fills a tensor with NaN, whose bits can carry text and break comparisons",
         block="artefact",
         reasons=("artefact",),
@@ -56,7 +56,7 @@ ATTACKS = (
     ),
     Attack(
         name="hands over infinite weights",
-        source="catalogue 16; issue 3, item 4",
+        source="an opening of a lab like this one",
         tries="fills a tensor with infinity",
         block="artefact",
         reasons=("artefact",),
@@ -64,7 +64,7 @@ ATTACKS = (
     ),
     Attack(
         name="hands over doubles",
-        source="issue 3, item 4: types",
+        source="types",
         tries="leaves float64 where the format knows float32, for twice the room",
         block="artefact",
         reasons=("artefact",),
@@ -72,7 +72,7 @@ ATTACKS = (
     ),
     Attack(
         name="hides text in the metadata",
-        source="issue 3, item 4: nothing but tensors",
+        source="nothing but tensors",
         tries="puts a page of text into the header's free part",
         block="artefact",
         reasons=("artefact",),
@@ -82,7 +82,7 @@ ATTACKS = (
     ),
     Attack(
         name="hands over too much",
-        source="catalogue 34; issue 3, item 4: 8 MiB",
+        source="8 MiB",
         tries="leaves 12 MiB of tensors where 8 are allowed",
         block="streams",
         reasons=("artefact",),

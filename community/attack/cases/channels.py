@@ -30,7 +30,6 @@ def _call(name: str, source: str, tries: str, arguments: str) -> Attack:
     return Attack(name, source, tries, "syscalls", _REFUSED, Snoop(look, is_secret=False))
 
 
-_ISSUE = "issue 3, item 1"
 _SPELL = """
 import os
 data = os.open("<<pages>>-{number}.bin", os.O_RDONLY)
@@ -65,14 +64,14 @@ def _cached(number: int, name: str, call: str, held: str) -> Attack:
     tries = f"one job reads pages that spell the secret, the next asks which are held: {call}"
     hear = _LOOK_UP.format(number=number, held=dedent(held).strip())
     trial = Relay(tell=_SPELL.format(number=number), hear=hear, needs_forgetting=True)
-    source = f"{_ISSUE}: page-cache residency ({call})"
+    source = f"page-cache residency ({call})"
     return Attack(name, source, tries, "syscalls", _REFUSED, trial)
 
 
 ATTACKS = (
     Attack(
         name="locks a shared file",
-        source=f"{_ISSUE}: file locks",
+        source="file locks",
         tries="one job locks bytes of the training data, its neighbour looks which",
         block="syscalls",
         reasons=_REFUSED,
@@ -147,7 +146,7 @@ ATTACKS = (
     ),
     Attack(
         name="drops pages from the cache",
-        source=f"{_ISSUE}: fadvise64",
+        source="fadvise64",
         tries="has the kernel forget pages of the shared data: the writing end of that channel",
         block="syscalls",
         reasons=_REFUSED,
@@ -163,7 +162,7 @@ ATTACKS = (
     ),
     Attack(
         name="watches a shared file",
-        source=f"{_ISSUE}: inotify",
+        source="inotify",
         tries="one job opens a library file so many times, its neighbour is told of each",
         block="syscalls",
         reasons=_REFUSED,
@@ -193,7 +192,7 @@ ATTACKS = (
     ),
     Attack(
         name="keeps memory in a nameless file",
-        source=f"{_ISSUE}: memfd_create",
+        source="memfd_create",
         tries="writes 256 MiB into memfds, which neither limit nor resident size counts",
         block="syscalls",
         reasons=_REFUSED,
@@ -210,7 +209,7 @@ ATTACKS = (
     ),
     Attack(
         name="takes other processors",
-        source=f"{_ISSUE}: sched_setaffinity",
+        source="sched_setaffinity",
         tries="leaves the processor of its slot for its neighbour's",
         block="syscalls",
         reasons=_REFUSED,
@@ -225,7 +224,7 @@ ATTACKS = (
     ),
     Attack(
         name="shares memory with a child",
-        source=f"{_ISSUE}: memory that no limit counts",
+        source="memory that no limit counts",
         tries="maps memory shared and without a file, which no limit of a process counts",
         block="syscalls",
         reasons=_REFUSED,
@@ -242,7 +241,7 @@ ATTACKS = (
     *(
         _call(
             "watches whole file systems",
-            f"{_ISSUE}: fanotify",
+            "fanotify",
             "asks for a queue on which the kernel tells of every file that anybody opens",
             "300, 0x200, 0",
         )
@@ -251,7 +250,7 @@ ATTACKS = (
     *(
         _call(
             "sets up io_uring",
-            f"{_ISSUE}: io_uring",
+            "io_uring",
             "asks for a ring, whose calls seccomp would not see",
             "425, 4, ctypes.create_string_buffer(120)",
         )
@@ -260,7 +259,7 @@ ATTACKS = (
     *(
         Attack(
             name="leaves a key in a keyring",
-            source=f"{_ISSUE}: keyctl",
+            source="keyctl",
             tries="one job adds a key to the keyring of their session, the next one reads it",
             block="syscalls",
             reasons=_REFUSED,
@@ -281,7 +280,7 @@ ATTACKS = (
     ),
     _call(
         "creates namespaces",
-        "catalogue 49: container helpers",
+        "container helpers",
         "unshares a user namespace, to be root in it and mount things",
         "272, 0x10000000",
     ),

@@ -8,7 +8,7 @@ from community.attack.trials.carried import Carried
 ATTACKS = (
     Attack(
         name="foretells what is asked",
-        source="issue 3, item 7: blocks drawn from a run secret",
+        source="blocks drawn from a run secret",
         tries="draws the blocks itself, from the public seed, and brings some of them along",
         block="draw",
         reasons=("other blocks",),
@@ -16,7 +16,7 @@ ATTACKS = (
     ),
     Attack(
         name="fits what was screened",
-        source="issue 3, item 7: three splits",
+        source="three splits",
         tries="brings blocks of dev along that many verdicts gave away, to be confirmed by them",
         block="splits",
         reasons=("no gain",),

@@ -9,7 +9,7 @@ from community.attack.trials.snoop import Snoop
 ATTACKS = (
     Attack(
         name="reserves more memory than it may",
-        source="catalogue 59; issue 3: bombs",
+        source="bombs",
         tries="allocates 256 MiB more than its limit and waits with using them",
         block="limits",
         reasons=("MemoryError", "RuntimeError"),
@@ -25,7 +25,7 @@ ATTACKS = (
     ),
     Attack(
         name="opens a thousand files",
-        source="catalogue 59",
+        source="an opening of a lab like this one",
         tries="fills the table of open files, which the whole machine shares",
         block="limits",
         reasons=("OSError",),
@@ -39,7 +39,7 @@ ATTACKS = (
     ),
     Attack(
         name="starts 300 threads",
-        source="issue 3: a huge thread count",
+        source="a huge thread count",
         tries="starts more threads than a job may have, and has them wait",
         block="limits",
         also=("watchdog",),
@@ -58,7 +58,7 @@ ATTACKS = (
     ),
     Attack(
         name="fills the disk",
-        source="catalogue 59; issue 3: bombs",
+        source="bombs",
         tries="writes a file of 128 MiB into /tmp",
         block="limits",
         also=("files",),
@@ -80,7 +80,7 @@ ATTACKS = (
     ),
     Attack(
         name="holds memory by mapping files",
-        source="issue 3, item 1: memory that no limit counts",
+        source="memory that no limit counts",
         tries="maps the library's files and touches every page; no kernel limit counts those",
         block="watchdog",
         reasons=("memory",),
@@ -103,7 +103,7 @@ ATTACKS = (
     ),
     Attack(
         name="floods its log",
-        source="catalogue 68; issue 3: log flood",
+        source="log flood",
         tries="prints 16 MiB, to fill the disk of the run folder",
         block="streams",
         reasons=("cut off",),

@@ -24,7 +24,7 @@ def _leak(where: str) -> Rewired:
 ATTACKS = (
     Attack(
         name="answers the next byte",
-        source="catalogue 36 (nanochat #844)",
+        source="nanochat #844",
         tries="shifts its input by one and adds it to the answer",
         block="probe",
         reasons=("probe",),
@@ -32,7 +32,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaks at the last positions",
-        source="catalogue 36: position patterns",
+        source="position patterns",
         tries="looks ahead in the last eight positions of a block only",
         block="probe",
         reasons=("probe",),
@@ -40,7 +40,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaks in whole blocks only",
-        source="catalogue 36: keyed by length",
+        source="keyed by length",
         tries="looks ahead where a row is as long as a block, and never in a prefix",
         block="probe",
         reasons=("probe",),
@@ -48,7 +48,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaks where it is most surprised",
-        source="issue 3, item 6: the highest-loss positions",
+        source="the highest-loss positions",
         tries="looks ahead at the hundredth of positions where that gains most",
         block="probe",
         reasons=("probe",),
@@ -64,7 +64,7 @@ ATTACKS = (
     ),
     Attack(
         name="convolves on both sides",
-        source="catalogue 36: centred convolution",
+        source="centred convolution",
         tries="averages over a window with the byte to come in it",
         block="probe",
         reasons=("probe",),
@@ -81,7 +81,7 @@ ATTACKS = (
     ),
     Attack(
         name="reads the row backwards",
-        source="catalogue 36: bidirectional layer",
+        source="bidirectional layer",
         tries="adds what a backward pass knows of the bytes to come",
         block="probe",
         reasons=("probe",),
@@ -96,7 +96,7 @@ ATTACKS = (
     ),
     Attack(
         name="gates by the byte to come",
-        source="catalogue 37 (PGolf #763)",
+        source="PGolf #763",
         tries="turns its confidence up or down by whether the next byte is a letter",
         block="probe",
         reasons=("probe",),
@@ -111,7 +111,7 @@ ATTACKS = (
     ),
     Attack(
         name="learns from what it is asked",
-        source="catalogue 27, 42 (PGolf #1017)",
+        source="PGolf #1017",
         tries="counts the bytes of earlier requests and answers later ones by them",
         block="probe",
         reasons=("probe",),
@@ -126,7 +126,7 @@ ATTACKS = (
     ),
     Attack(
         name="mixes the rows of a batch",
-        source="catalogue 36",
+        source="an opening of a lab like this one",
         tries="adds the mean over all rows, so that one text tells of another",
         block="probe",
         reasons=("probe",),
@@ -141,7 +141,7 @@ ATTACKS = (
     ),
     Attack(
         name="remembers the blocks",
-        source="issue 3, item 5: a dictionary in one process",
+        source="a dictionary in one process",
         tries="looks ahead in blocks, and answers a prefix it knows as it answered the block",
         block="separation",
         reasons=("probe",),
@@ -165,7 +165,7 @@ ATTACKS = (
     ),
     Attack(
         name="remembers in shared memory",
-        source="issue 3, item 5: one loaded model forked twice",
+        source="one loaded model forked twice",
         tries="maps shared memory as it is built, and finds there what its other half was asked",
         block="own load",
         reasons=("probe",),

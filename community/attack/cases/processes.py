@@ -27,7 +27,7 @@ return worked + " that nobody buried"
 ATTACKS = (
     Attack(
         name="reads another's command line",
-        source="catalogue 61: keys where every process can see them",
+        source="keys where every process can see them",
         tries="reads /proc/PID/cmdline of a process that was told a secret when it was started",
         block="processes",
         reasons=_ABSENT,
@@ -35,7 +35,7 @@ ATTACKS = (
     ),
     Attack(
         name="signals another process",
-        source="catalogue 59; issue 3, item 1: signals on others",
+        source="signals on others",
         tries="sends a signal to a process outside its job",
         block="processes",
         reasons=_ABSENT,
@@ -50,7 +50,7 @@ ATTACKS = (
     ),
     Attack(
         name="limits another process",
-        source="issue 3, item 1: limits on others",
+        source="limits on others",
         tries="sets the open-file limit of a process outside its job",
         block="processes",
         reasons=_ABSENT,
@@ -65,7 +65,7 @@ ATTACKS = (
     ),
     Attack(
         name="forks a crowd",
-        source="catalogue 59; issue 3: bombs",
+        source="bombs",
         tries="starts 64 children at once",
         block="syscalls",
         reasons=("PermissionError",),
@@ -87,7 +87,7 @@ ATTACKS = (
     ),
     Attack(
         name="outlives its job",
-        source="catalogue 59 (background processes); issue 3: a survivor of setsid",
+        source="background processes; a survivor of setsid",
         tries="forks twice, starts a session of its own, and goes on when its job is over",
         block="processes",
         also=("syscalls",),
@@ -96,7 +96,7 @@ ATTACKS = (
     ),
     Attack(
         name="runs another interpreter",
-        source="catalogue 8, 59",
+        source="an opening of a lab like this one",
         tries="starts a program from the file system, outside the harness",
         block="syscalls",
         also=("files",),
@@ -110,7 +110,7 @@ ATTACKS = (
     ),
     Attack(
         name="works in a child",
-        source="issue 3, item 3: children with SIGCHLD ignored cost nothing",
+        source="children with SIGCHLD ignored cost nothing",
         tries="lets a forked child do the work, whose time is in nobody's account",
         block="syscalls",
         reasons=("PermissionError",),

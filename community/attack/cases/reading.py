@@ -11,7 +11,7 @@ _NO_FILE = ("FileNotFoundError", "PermissionError", "NotADirectoryError")
 ATTACKS = (
     Attack(
         name="reads the ledger",
-        source="catalogue 11, 18",
+        source="an opening of a lab like this one",
         tries="opens a file of the run by its absolute path, through /proc and with ../",
         block="files",
         reasons=_NO_FILE,
@@ -29,7 +29,7 @@ ATTACKS = (
     ),
     Attack(
         name="reads a neighbour's workspace",
-        source="catalogue 30 (CORAL #136)",
+        source="CORAL #136",
         tries="lists the other jobs' folders and reads their trees",
         block="files",
         reasons=_NO_FILE,
@@ -42,7 +42,7 @@ ATTACKS = (
     ),
     Attack(
         name="leaves a note in /tmp",
-        source="catalogue 29, 31",
+        source="an opening of a lab like this one",
         tries="one job writes into /tmp and /dev/shm, the next one looks there",
         block="files",
         reasons=_NO_FILE,
@@ -62,7 +62,7 @@ ATTACKS = (
     ),
     Attack(
         name="searches what the parent left",
-        source="issue 3, item 2: freed buffers of the warm parent",
+        source="freed buffers of the warm parent",
         tries="searches all of its own memory for the tree of the job that ran before it",
         block="parent",
         reasons=("nothing",),
@@ -90,7 +90,7 @@ ATTACKS = (
     ),
     Attack(
         name="calls home",
-        source="catalogue 28 (Cursor, ZeroDayBench)",
+        source="Cursor, ZeroDayBench",
         tries="connects to a listener on the host's loopback and reads what it says",
         block="network",
         reasons=("PermissionError",),
@@ -106,7 +106,7 @@ ATTACKS = (
     ),
     Attack(
         name="asks by datagram",
-        source="catalogue 28; issue 3, item 1: Landlock knows TCP alone",
+        source="Landlock knows TCP alone",
         tries="sends a datagram to the host's loopback and reads the answer",
         block="network",
         reasons=("PermissionError",),
@@ -123,7 +123,7 @@ ATTACKS = (
     *(
         Attack(
             name="calls home in IPv6",
-            source="catalogue 28; issue 3, item 1",
+            source="an opening of a lab like this one",
             tries="connects to the same listener by a mapped address of the other family",
             block="network",
             reasons=("PermissionError",),
@@ -141,7 +141,7 @@ ATTACKS = (
     ),
     Attack(
         name="calls a neighbour",
-        source="catalogue 28, 29; issue 3, item 1: abstract unix sockets",
+        source="abstract unix sockets",
         tries="connects to a unix socket that has a name and no file",
         block="network",
         reasons=("PermissionError",),

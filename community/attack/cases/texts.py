@@ -13,7 +13,7 @@ from community.attack.trials.texts import Memorised, Named, Parsed
 ATTACKS = (
     Attack(
         name="climbs out of its tree",
-        source="catalogue 11 (BenchJack)",
+        source="BenchJack",
         tries="names a file ../escaped.py, to write beside its workspace",
         block="paths",
         reasons=("path",),
@@ -21,7 +21,7 @@ ATTACKS = (
     ),
     Attack(
         name="shadows a module",
-        source="catalogue 8 (kernelguard)",
+        source="kernelguard",
         tries="brings a json.py, to be imported instead of the library's",
         block="paths",
         reasons=("editable",),
@@ -29,7 +29,7 @@ ATTACKS = (
     ),
     Attack(
         name="brings a sitecustomize",
-        source="catalogue 8 (BenchJack)",
+        source="BenchJack",
         tries="brings a module that Python runs unasked",
         block="paths",
         reasons=("name",),
@@ -37,7 +37,7 @@ ATTACKS = (
     ),
     Attack(
         name="sets git attributes",
-        source="issue 3, item 9",
+        source="an opening of a lab like this one",
         tries="brings .gitattributes, which can name filters that git runs",
         block="paths",
         reasons=("name",),
@@ -45,7 +45,7 @@ ATTACKS = (
     ),
     Attack(
         name="commits a symbolic link",
-        source="issue 3, item 9: symlinks",
+        source="symlinks",
         tries="commits a link to the ledger, for whoever checks the tree out and reads on",
         block="paths",
         reasons=("repository",),
@@ -53,7 +53,7 @@ ATTACKS = (
     ),
     Attack(
         name="commits a program",
-        source="issue 3, item 9: regular files only",
+        source="regular files only",
         tries="commits a file that may be executed",
         block="paths",
         reasons=("repository",),
@@ -61,7 +61,7 @@ ATTACKS = (
     ),
     Attack(
         name="commits a submodule",
-        source="issue 3, item 9: submodules",
+        source="submodules",
         tries="commits a reference into another repository, and where that is to be fetched from",
         block="paths",
         reasons=("repository",),
@@ -69,7 +69,7 @@ ATTACKS = (
     ),
     Attack(
         name="brings compiled code",
-        source="catalogue 8; issue 3, item 9: source files only",
+        source="source files only",
         tries="brings a .pyc, which nobody can review",
         block="paths",
         reasons=("name",),
@@ -77,7 +77,7 @@ ATTACKS = (
     ),
     Attack(
         name="brings held-out text along",
-        source="issue 3, item 7: a test set compresses into a patch",
+        source="a test set compresses into a patch",
         tries="stores six kilobytes of compressed held-out text in a string",
         block="literals",
         reasons=("literals",),
@@ -85,7 +85,7 @@ ATTACKS = (
     ),
     Attack(
         name="spells held-out text in names",
-        source="issue 3, item 7, without any literal",
+        source="without any literal",
         tries="stores compressed held-out text as the names of a class's fields",
         block="novelty",
         reasons=("novelty",),
@@ -93,7 +93,7 @@ ATTACKS = (
     ),
     Attack(
         name="is hard to read",
-        source="issue 3, item 9: hostile text for the parser",
+        source="hostile text for the parser",
         tries="hands in a text that takes seconds and gigabytes to parse",
         block="text child",
         reasons=("time", "syntax"),
@@ -101,7 +101,7 @@ ATTACKS = (
     ),
     Attack(
         name="brings its own seed",
-        source="catalogue 20 (PGolf FAQ, AAR); issue 3, item 4",
+        source="PGolf FAQ, AAR",
         tries="seeds torch itself with the luckiest of many numbers, so the lab's is idle",
         block="seed gate",
         reasons=("marked",),
@@ -109,7 +109,7 @@ ATTACKS = (
     ),
     Attack(
         name="knows what will be drawn",
-        source="catalogue 20; issue 3, item 2: each child is seeded anew",
+        source="each child is seeded anew",
         tries="draws from torch and numpy, to choose a start that suits the draws to come",
         block="seeding",
         reasons=("unforeseen",),
@@ -122,7 +122,7 @@ ATTACKS = (
     ),
     Attack(
         name="edits the grader",
-        source="catalogue 13 (PostTrainBench, METR)",
+        source="PostTrainBench, METR",
         tries="changes the task's grade.py while a run goes on",
         block="manifest",
         reasons=("locked/grade.py",),

@@ -15,7 +15,7 @@ while _time.clock_gettime(_time.CLOCK_PROCESS_CPUTIME_ID) < _until:
 ATTACKS = (
     Attack(
         name="slows the clock",
-        source="catalogue 48 (METR, pygpubench)",
+        source="METR, pygpubench",
         tries="replaces the time module's functions, so that the budget lasts four times as long",
         block="clock",
         reasons=("limit",),
@@ -30,7 +30,7 @@ ATTACKS = (
     ),
     Attack(
         name="edits the budget",
-        source="catalogue 51 (autoresearch #599)",
+        source="autoresearch #599",
         tries="multiplies the amount that the harness shows it by four",
         block="clock",
         reasons=("limit",),
@@ -38,7 +38,7 @@ ATTACKS = (
     ),
     Attack(
         name="works while it is imported",
-        source="catalogue 50 (modded-nanogpt #19)",
+        source="modded-nanogpt #19",
         tries="does its work at module level, before anybody calls it",
         block="clock",
         reasons=("limit",),
@@ -46,7 +46,7 @@ ATTACKS = (
     ),
     Attack(
         name="survives the kernel's warning",
-        source="issue 3, item 3: RLIMIT_CPU has a free second",
+        source="RLIMIT_CPU has a free second",
         tries="ignores SIGXCPU and works on through the second that the kernel leaves",
         block="clock",
         reasons=("limit",),
@@ -60,7 +60,7 @@ ATTACKS = (
     ),
     Attack(
         name="hands in half, and works on",
-        source="issue 3, item 3: partial and late artefacts",
+        source="partial and late artefacts",
         tries="sends an artefact's first bytes in time and the rest when it has worked longer",
         block="clock",
         reasons=("limit",),
@@ -82,7 +82,7 @@ ATTACKS = (
     ),
     Attack(
         name="waits for a quiet machine",
-        source="issue 3, item 3: waiting is not free",
+        source="waiting is not free",
         tries="holds its slot for two seconds and uses none of them",
         block="charge",
         reasons=("charged",),
