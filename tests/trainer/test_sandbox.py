@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import AsyncIterator
@@ -298,3 +299,31 @@ async def test_no_isolation_must_be_asked_for(run_trial: RunTrial):
     async with LocalExecutor(allow=("none",)) as executor:
         trial = await run_trial(HONEST, on=executor, budget=Budget("steps", 2))
     assert (trial.result.outcome, trial.result.isolation) == ("ok", "none")
+
+
+async def test_code_in_tmp_is_seen_and_cannot_be_changed(
+    run_trial: RunTrial, executor: LocalExecutor, tmp_path: Path
+):
+    """An installation below /tmp, where every sandbox has its own: seen, read-only, alone."""
+    shown, hidden = Path("/tmp") / tmp_path.name / "lib", tmp_path / "beside"
+    shown.mkdir(parents=True)
+    try:
+        (shown / "lazy.py").write_text("WORD = 'here'\n")
+        hidden.write_text("secret")
+        body = (
+            f"    sys.path.insert(0, {str(shown)!r})\n"
+            "    import lazy\n"
+            "    print(lazy.WORD)\n"
+            f"    for path in ({str(shown / 'lazy.py')!r}, {str(shown / 'new.py')!r}):\n"
+            "        try:\n"
+            "            open(path, 'w')\n"
+            "        except OSError as error:\n"
+            "            print(error.strerror)\n"
+            f"    print(os.path.exists({str(hidden)!r}), os.access('/tmp', os.W_OK))\n"
+        )
+        async with LocalExecutor(hidden=HIDDEN) as other:
+            other._code[False] = (*executor._visible(cuda=False), str(shown))
+            trial = await run_trial(NOTHING.replace("    pass\n", body), on=other)
+    finally:
+        shutil.rmtree(shown.parent)
+    assert trial.log.splitlines() == ["here", *["Read-only file system"] * 2, "False True"]

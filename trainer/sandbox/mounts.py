@@ -60,12 +60,13 @@ def replace_root(
     Raises:
         OSError: the kernel refused a step; its text names the path.
     """
-    folders = tuple(folders)
+    code, folders = tuple(code), tuple(folders)
+    covered = [path for path in code if path.startswith(tuple(f"{each}/" for each in SCRATCH))]
     nodes = (*PLAIN_DEVICES, *devices)
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     host_proc = copy_mounts("/proc") if proc == "host" else None  # before the stage covers it
     mount("tmpfs", _STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
-    for path in code:
+    for path in sorted({*code} - {*covered}):
         _bind(path, path)
     for source, target in folders:
         _bind(source, target)
@@ -81,6 +82,10 @@ def replace_root(
     for folder in SCRATCH:
         options = f"size={SCRATCH_BYTES},nr_inodes=4096,mode=700"
         mount("tmpfs", _STAGE + folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options)
+    for path in covered:  # an installation in /tmp, which the private one would hide
+        _bind(path, path)
+        attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
+        set_mount_attributes(_STAGE + path, attributes, recursive=True)
     if host_proc is not None:
         place_mounts(host_proc, _STAGE + "/proc")
     else:
