@@ -38,7 +38,7 @@ def take(*arguments):
     if taken[0] == zygote.REQUEST:
         order = json.loads(os.pread(taken[1][0], 1 << 20, 0))
         tree = pathlib.Path(order["walls"]["workspace"])
-        _read["latest"] = [path.read_bytes() for path in tree.rglob("*.py")]
+        _read[tree] = [path.read_bytes() for path in tree.rglob("*.py")]
     return taken
 
 zygote.socket.recv_fds = take
@@ -52,7 +52,7 @@ class _UnseededParent(WarmParent):
 
 
 class _ReadingParent(WarmParent):
-    """It reads a job's tree itself, so that the child finds it in memory."""
+    """It reads a job's tree itself and keeps it for the next try, so children find it in memory."""
 
     prelude = _PRELUDE.format(change=_READING)
 
