@@ -13,7 +13,7 @@ from community.chronicle import Chronicle
 from community.errors import BaselineDiffersError, BaselineFailedError
 from community.events import ExperimentQueued, NoiseEstimated, VerdictGiven
 from community.scheduler import Request, Scheduler
-from scoring.noise import estimate
+from scoring.evidence.noise import estimate
 
 _ALIKE = {
     "seed": "the seeds",

@@ -2,7 +2,7 @@
 
 Opened by a reproducer, or by the lab where nobody else can or will. Pairs run one after another,
 each pair's parent and child side by side where there are two slots. The rule is
-`scoring.decision.confirm`; a claim that passes may lead the frontier.
+`scoring.evidence.decision.confirm`; a claim that passes may lead the frontier.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from community.events import (
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree, tree_of
 from community.seed_rule import is_deterministic
-from scoring.decision import confirm
+from scoring.evidence.decision import confirm
 
 LAB = "lab"
 """Name under which the institution itself reproduces."""

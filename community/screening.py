@@ -1,7 +1,7 @@
 """Screening: one run on dev, and what it says of a hypothesis.
 
 A screen can only give the right to be confirmed; see `community.reproduction`. The rule itself is
-`scoring.decision.screen`; here it is applied to ledger rows and its word recorded.
+`scoring.evidence.decision.screen`; here it is applied to ledger rows and its word recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from community.chronicle import Chronicle
 from community.events import StatusChanged, VerdictGiven
 from community.scheduler import Scheduler
 from community.seed_rule import is_deterministic
-from scoring.decision import LOTTERY_Z, Z, gain_over, screen
+from scoring.evidence.decision import LOTTERY_Z, Z, gain_over, screen
 
 
 def screen_of(state: RunState, hypothesis: str) -> str | None:

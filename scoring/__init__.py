@@ -1,1 +1,1 @@
-"""The locked scorer: graders, worker process, verdicts, noise, decisions. Knows nothing else."""
+"""The locked scorer: graders, worker process, verdicts; `scoring.evidence` weighs them."""

@@ -12,9 +12,9 @@ from typing import cast
 
 from community.archive.queries import baseline_mean, isolation_of
 from community.archive.state import HypothesisState, RunState, Split
-from scoring import ranking
-from scoring.decision import gain_over
-from scoring.ranking import rank
+from scoring.evidence import ranking
+from scoring.evidence.decision import gain_over
+from scoring.evidence.ranking import rank
 from scoring.verdict import Direction, Isolation, Status
 
 
@@ -76,7 +76,7 @@ class Researcher:
 
 
 def contributions(state: RunState) -> tuple[Contribution, ...]:
-    """Return all measured hypotheses in the order of `scoring.ranking.rank`.
+    """Return all measured hypotheses in the order of `scoring.evidence.ranking.rank`.
 
     Reproduced ones by their mean on vault, then all others by their mean on dev, then retracted
     ones, then those without a valid run; older ones first where that ties.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from community.archive.state import HypothesisState, RunState, Split
 from community.events import VerdictGiven
 from community.plain_text import isolation_words
-from scoring.decision import gain_over
+from scoring.evidence.decision import gain_over
 from scoring.verdict import DEGREES, Direction, Isolation
 
 Interval = tuple[int, int]

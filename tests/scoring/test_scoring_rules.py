@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from scoring.decision import LOTTERY_Z, Z, confirm, gain_over, screen, threshold
 from scoring.errors import LockBrokenError, ScoringError, StatisticsError
+from scoring.evidence.decision import LOTTERY_Z, Z, confirm, gain_over, screen, threshold
+from scoring.evidence.noise import estimate
+from scoring.evidence.ranking import Contribution, frontier, rank
 from scoring.lock import compare, lock_hash, lock_manifest, verify
-from scoring.noise import estimate
-from scoring.ranking import Contribution, frontier, rank
 
 
 def test_the_band_is_mean_and_sample_deviation():
