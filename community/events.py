@@ -10,7 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-Purpose = Literal["baseline", "screen", "confirm_child", "confirm_parent"]
+from community.evidence_events import EvidenceEvent
+
+Purpose = Literal[
+    "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal"
+]
+"""parent: a fresh run of a declared parent, beside which a screen is judged; sentinel: one of the
+frontier every so often, which shows drift; credit: of the frontier without some of its changes;
+seal: the last ones, on the third split."""
+APART: frozenset[Purpose] = frozenset({"baseline", "credit", "seal"})
+"""Runs that count against no limit of experiments: they come before the research or after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ class RunResumed:
     host: dict[str, str] = field(default_factory=dict)
     experiments: int | None = None
     """The limit of experiments from here on; None where nothing but the scenario's is known."""
+    device_class: str = ""
+    """Of this life; empty where it is the first one's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,8 @@ class Proposed:
     author: str
     title: str
     knobs: dict[str, Any]
+    hunks: tuple[str, ...] = ()
+    """Ids of the changes that its tree holds against the start tree; credit follows these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +175,8 @@ class ExperimentQueued:
     seed: int
     pair: int = 0
     """Which pair of a confirmation it belongs to, from 1; 0 otherwise."""
+    slot: str = ""
+    """The slot it has to run on; empty for any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +251,8 @@ class VerdictGiven:
     count as one. Known of the tree's first verdict."""
     is_slow: bool = False
     """Whether it was timed on a machine that had slowed down, for the second time."""
+    slot: str = ""
+    """Where it ran; empty in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +282,16 @@ class StatusChanged:
     """Proposer for a screen, reproducer (or ``lab``) for a confirmation."""
     verdicts: tuple[str, ...]
     """Verdict ids it rests on."""
+    t: float | None = None
+    """The gain in its own standard errors; None where nothing was measured, and in older ledgers.
+    """
+    low: float | None = None
+    """Lower end of the two-sided 95 % interval of the gain."""
+    high: float | None = None
+    p: float | None = None
+    """One-sided probability of such a gain by chance, looks counted."""
+    pairs: int = 0
+    """Pairs of runs it rests on; 0 for a screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +366,7 @@ Event = (
     | FrontierMoved
     | SealScored
     | Noticed
+    | EvidenceEvent
 )
 
 

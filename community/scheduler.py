@@ -36,6 +36,8 @@ from trainer.workspace import write_workspace
 
 MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
+_LETTERS: dict[Purpose, str] = {"baseline": "b", "credit": "c", "seal": "s"}
+"""How the ids of experiments begin that are listed apart; all others are ``e``."""
 SCORE_DIGITS = 5
 """What of a score leaves the scorer."""
 
@@ -55,6 +57,7 @@ class Request:
     charged_to: str
     requested_by: str
     pair: int = 0
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,9 @@ class Scheduler:
             The experiment's id.
         """
         state = self._chronicle.state
-        is_baseline = request.purpose == "baseline"
-        same_kind = sum(1 for e in state.experiments.values() if e.is_baseline == is_baseline)
-        experiment_id = f"{'b' if is_baseline else 'e'}{same_kind + 1:04d}"
+        letter = _LETTERS.get(request.purpose, "e")
+        same_kind = sum(name.startswith(letter) for name in state.experiments)
+        experiment_id = f"{letter}{same_kind + 1:04d}"
         measurement = state.measurements[request.tree_key] + 1
         assert state.opened is not None
         queued = ExperimentQueued(
@@ -133,6 +136,7 @@ class Scheduler:
             measurement=measurement,
             seed=measurement_seed(state.opened.seed, request.tree_key, measurement),
             pair=request.pair,
+            slot=request.slot,
         )
         self._chronicle.record(queued)
         self._queue.put(Waiting(queued, attempt=1))
@@ -303,6 +307,7 @@ class Scheduler:
             score_wall_s=round(score_wall_us / 1e6, 1),
             is_deterministic=attempt.train.is_deterministic,
             is_slow=attempt.train.is_slow,
+            slot=ended.slot,
         )
 
 

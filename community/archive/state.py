@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from community.archive.evidence_state import EvidenceState
 from community.archive.state_records import (
     AgentState,
     AttemptState,
     ExperimentState,
     HypothesisState,
     PostRecord,
-    ProgressPoint,
     SpendState,
-    progress_points,
 )
 from community.errors import LedgerInconsistentError
 from community.events import (
@@ -43,6 +42,12 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
+from community.evidence_events import (
+    ConfirmationDrawn,
+    EvidenceEvent,
+    ReviewerAssigned,
+    VerdictRetracted,
+)
 
 __all__ = [
     "BASELINE",
@@ -51,7 +56,6 @@ __all__ = [
     "ExperimentState",
     "HypothesisState",
     "PostRecord",
-    "ProgressPoint",
     "RunState",
     "SpendState",
 ]
@@ -102,20 +106,24 @@ class RunState:
         """The one score on the split ``seal``, once the run has ended in order."""
         self.refusals: list[tuple[int, Refused]] = []
         self.notices: list[tuple[int, Noticed]] = []
+        self.evidence = EvidenceState()
+        """Alarms, assignments, draws, what was taken back."""
         self.spend: dict[str, SpendState] = {}
         """By agent; calibration is under ``lab``."""
         self.experiments_admitted = 0
         self.experiments_done = 0
-        """Those with a verdict; baseline runs are left out of both."""
+        """Those with a verdict; runs that are listed apart are left out of both."""
         self.lost_attempts = 0
         """Attempts that died with the run, or were interrupted by nobody's fault."""
         self.cut_off_attempts = 0
         """Attempts that the run's own stop ended; not among the lost ones."""
         self.device_seconds = 0.0
-        """The charge of all attempts, baseline runs left out."""
+        """The charge of all attempts, those listed apart left out."""
         self.baseline_device_seconds = 0.0
+        self.final_device_seconds = 0.0
         self._readable: defaultdict[str, set[str]] = defaultdict(set)
-        self._by_verdict: list[ExperimentState] = []
+        self.by_verdict: list[ExperimentState] = []
+        """In the order of their verdicts."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Row]) -> RunState:
@@ -148,8 +156,6 @@ class RunState:
         self.last_seq = row.seq
         self.last_us = row.at_us
 
-    # -- what is known -------------------------------------------------------------------------
-
     @property
     def stop_reason(self) -> str | None:
         """Why the run ended in order, or None."""
@@ -177,13 +183,6 @@ class RunState:
     def running(self) -> list[ExperimentState]:
         """Return the experiments of which an attempt runs."""
         return [e for e in self.experiments.values() if e.is_running]
-
-    def best_score_so_far(self) -> list[ProgressPoint]:
-        """Return one point per valid screen on dev, in order of their verdicts."""
-        direction = self.opened.direction if self.opened else "lower"
-        return progress_points(self._by_verdict, self.hypotheses, direction)
-
-    # -- the fold, one function per kind -------------------------------------------------------
 
     @staticmethod
     def _wrong(row: Row, what: str) -> LedgerInconsistentError:
@@ -245,22 +244,11 @@ class RunState:
             self._hypothesis(row, event)
 
     def _hypothesis(self, row: Row, event: Posted) -> None:
-        body = event.body
-        proposal = self.proposals.get(body["commit"])
-        prediction = body["prediction"]
-        self.hypotheses[event.post_id] = HypothesisState(
-            post_id=event.post_id,
-            commit=body["commit"],
-            parents=tuple(body["parents"]),
-            author=event.author,
-            proposer=proposal.author if proposal else event.author,
-            title=body["title"],
-            knobs=dict(body.get("knobs", {})),
-            prediction=(prediction["gain"], prediction["confidence"]),
-            tree_key=proposal.tree_key if proposal else "",
-            posted_us=row.at_us,
+        commit = event.body["commit"]
+        self.hypotheses[event.post_id] = HypothesisState.posted(
+            event, row.at_us, self.proposals.get(commit)
         )
-        self.hypotheses_by_commit.setdefault(body["commit"], []).append(event.post_id)
+        self.hypotheses_by_commit.setdefault(commit, []).append(event.post_id)
 
     def _refused(self, row: Row, event: Refused) -> None:
         self.refusals.append((row.at_us, event))
@@ -276,7 +264,7 @@ class RunState:
         self.experiments[event.experiment_id] = experiment
         self.measurements[event.tree_key] += 1
         self._spend(experiment).experiments += 1
-        if not experiment.is_baseline:
+        if not experiment.is_apart:
             self.experiments_admitted += 1
         if event.hypothesis:
             self._known_hypothesis(row, event.hypothesis).experiments.append(event.experiment_id)
@@ -313,10 +301,10 @@ class RunState:
         if (event.tree_key, event.split) != (experiment.queued.tree_key, experiment.queued.split):
             raise self._wrong(row, f"it is about another tree or split than {event.experiment_id}")
         experiment.verdict, experiment.verdict_us = event, row.at_us
-        self._by_verdict.append(experiment)
+        self.by_verdict.append(experiment)
         self.verdicts[event.verdict_id] = event
         self.verdicts_by_tree.setdefault((event.tree_key, event.split), []).append(event)
-        if not experiment.is_baseline:
+        if not experiment.is_apart:
             self.experiments_done += 1
 
     def _noise_estimated(self, row: Row, event: NoiseEstimated) -> None:
@@ -352,6 +340,14 @@ class RunState:
     def _noticed(self, row: Row, event: Noticed) -> None:
         self.notices.append((row.at_us, event))
 
+    def _evidence(self, row: Row, event: EvidenceEvent) -> None:
+        if isinstance(event, ReviewerAssigned | ConfirmationDrawn):
+            self._known_hypothesis(row, event.hypothesis)
+        if isinstance(event, VerdictRetracted) and event.verdict_id not in self.verdicts:
+            raise self._wrong(row, f"verdict {event.verdict_id} was never given")
+        if wrong := self.evidence.fold(row.at_us, event):
+            raise self._wrong(row, wrong)
+
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))
 
@@ -362,6 +358,8 @@ class RunState:
         self._spend(experiment).device_seconds += seconds
         if experiment.is_baseline:
             self.baseline_device_seconds += seconds
+        elif experiment.is_apart:
+            self.final_device_seconds += seconds
         else:
             self.device_seconds += seconds
 
@@ -395,4 +393,5 @@ _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     FrontierMoved: RunState._frontier_moved,
     SealScored: RunState._seal_scored,
     Noticed: RunState._noticed,
+    **dict.fromkeys(get_args(EvidenceEvent), RunState._evidence),
 }

@@ -6,10 +6,17 @@ read-only; only the fold writes. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from community.events import AttemptEnded, ExperimentQueued, Posted, StatusChanged, VerdictGiven
+from community.events import (
+    APART,
+    AttemptEnded,
+    ExperimentQueued,
+    Posted,
+    Proposed,
+    StatusChanged,
+    VerdictGiven,
+)
 from forum.messages import KnobValue, Post
 
 
@@ -74,6 +81,24 @@ class HypothesisState:
     reproductions_opened: int = 0
     experiments: list[str] = field(default_factory=list)
     """Ids of the experiments that serve it, in order of admission."""
+
+    @classmethod
+    def posted(cls, event: Posted, at_us: int, proposal: Proposed | None) -> HypothesisState:
+        """Return it as it stands when its post has just been recorded."""
+        body = event.body
+        prediction = body["prediction"]
+        return cls(
+            post_id=event.post_id,
+            commit=body["commit"],
+            parents=tuple(body["parents"]),
+            author=event.author,
+            proposer=proposal.author if proposal else event.author,
+            title=body["title"],
+            knobs=dict(body.get("knobs", {})),
+            prediction=(prediction["gain"], prediction["confidence"]),
+            tree_key=proposal.tree_key if proposal else "",
+            posted_us=at_us,
+        )
 
     @property
     def screened_gain(self) -> float | None:
@@ -158,8 +183,13 @@ class ExperimentState:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it belongs to calibration and is listed apart."""
+        """Whether it belongs to calibration."""
         return self.queued.purpose == "baseline"
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it came before the research or after it, and counts against no limit."""
+        return self.queued.purpose in APART
 
     @property
     def is_done(self) -> bool:
@@ -207,49 +237,3 @@ class SpendState:
     """What attempts that were lost are charged."""
     device_seconds: float = 0.0
     """What counts against a limit in device seconds: the charge of all attempts."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressPoint:
-    """One screened experiment in the series a progress plot shows."""
-
-    at_us: int
-    """Run time of the verdict."""
-    experiments: int
-    """How many experiments, baseline left out, had a verdict by then, this one included."""
-    score: float
-    """Its score on dev."""
-    status: str
-    """The present status of its hypothesis."""
-    best: float
-    """Best dev score so far, this one included."""
-    hypothesis: str
-    """Post id."""
-
-
-def progress_points(
-    finished: Iterable[ExperimentState], hypotheses: Mapping[str, HypothesisState], direction: str
-) -> list[ProgressPoint]:
-    """Return one point per valid screen among `finished`, which come in order of their verdicts."""
-    points: list[ProgressPoint] = []
-    done = 0
-    best: float | None = None
-    pick = max if direction == "higher" else min
-    for experiment in finished:
-        done += not experiment.is_baseline
-        verdict = experiment.verdict
-        if verdict is None or verdict.score is None or experiment.queued.purpose != "screen":
-            continue
-        best = verdict.score if best is None else pick(best, verdict.score)
-        hypothesis = hypotheses.get(experiment.queued.hypothesis)
-        points.append(
-            ProgressPoint(
-                at_us=experiment.verdict_us or 0,
-                experiments=done,
-                score=verdict.score,
-                status=hypothesis.status if hypothesis else "measured",
-                best=best,
-                hypothesis=experiment.queued.hypothesis,
-            )
-        )
-    return points

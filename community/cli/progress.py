@@ -18,6 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from community.archive.progress import progress_points
 from community.archive.queries import best_commit, isolation_note
 from community.archive.state import ExperimentState, RunState
 from community.cli.lines import plain, post_line, row_line, run_time
@@ -150,7 +151,7 @@ class PanelProgress:
             line.append("   reproduced best ")
             line.append(f"{best.score:.4f}", style="bold green")
             line.append(f" on vault, {best.comparison}" if best.comparison else " on vault")
-        if points := state.best_score_so_far():
+        if points := progress_points(state):
             line.append(f"   best single run {points[-1].best:.4f}")
         waiting = sum(h.status in ("improved", "undecided") for h in state.hypotheses.values())
         line.append(f"   {waiting} to be reproduced" if waiting else "")

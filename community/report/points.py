@@ -66,7 +66,7 @@ def points(state: RunState) -> tuple[Point, ...]:
 def leads(state: RunState) -> tuple[Lead, ...]:
     """Return the frontier's moves, oldest first, after the baseline where vault has it."""
     ends = sorted(
-        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_baseline
+        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
     )
     moves = [
         Lead(sum(end <= at_us for end in ends), moved.score) for at_us, moved in state.frontier
@@ -76,6 +76,6 @@ def leads(state: RunState) -> tuple[Lead, ...]:
 
 
 def _numbers(state: RunState) -> dict[str, int]:
-    done = [e for e in state.experiments.values() if e.is_done and not e.is_baseline]
+    done = [e for e in state.experiments.values() if e.is_done and not e.is_apart]
     done.sort(key=lambda e: (e.verdict_us or 0, e.queued.experiment_id))
     return {e.queued.experiment_id: number for number, e in enumerate(done, start=1)}

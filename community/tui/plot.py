@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from rich.text import Text
 
+from community.archive.progress import progress_points
 from community.archive.queries import baseline_mean
 from community.archive.state import RunState
 from community.tui.colours import GREEN, GREY, status_look
@@ -62,11 +63,11 @@ def plot_of(state: RunState) -> Plot:
     """Return what is plotted of a run."""
     start = baseline_mean(state, "vault") if state.frontier else None
     ends = sorted(
-        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_baseline
+        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
     )
     return Plot(
         direction=state.opened.direction if state.opened else "lower",
-        points=tuple((p.experiments, p.score, p.status) for p in state.best_score_so_far()),
+        points=tuple((p.experiments, p.score, p.status) for p in progress_points(state)),
         steps=(
             *([] if start is None else [(0, start)]),
             *((bisect_right(ends, at_us), moved.score) for at_us, moved in state.frontier),

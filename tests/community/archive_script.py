@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from community import events as ev
+from community import evidence_events as evidence
 
 BASE = "b" * 40
 CHILD = "c" * 40
@@ -197,3 +198,14 @@ def rows(events: list[tuple[int, ev.Event]] | None = None) -> list[ev.Row]:
     """Return `events` (the story by default) as rows in order of time."""
     told = sorted(story() if events is None else events, key=lambda pair: pair[0])
     return [ev.Row(seq, at * S, event) for seq, (at, event) in enumerate(told, start=1)]
+
+
+EVIDENCE: tuple[evidence.EvidenceEvent, ...] = (
+    evidence.ReviewerAssigned("p1", "ben"),
+    evidence.ConfirmationDrawn("p1", 0.1),
+    evidence.AlarmRaised("a1", "drift", "cpu", "cpu0", "three sentinels in a row"),
+    evidence.AlarmCleared("a1", "fresh references"),
+    evidence.VerdictRetracted("v-e0001", "a fault of the machine", "eve", ("hypothesis:p1",)),
+    evidence.FinalsOpened((CHILD,)),
+)
+"""One event of each kind that the story has none of."""

@@ -8,6 +8,7 @@ import pytest
 from archive_script import BASE, CHILD, OTHER, S, queued, rows, run_whole, story, verdict
 
 from community import events as ev
+from community.archive.progress import progress_points
 from community.archive.queries import pool_use
 from community.archive.state import RunState
 from community.errors import LedgerInconsistentError
@@ -126,7 +127,7 @@ def test_scores_are_by_tree_and_split(state: RunState) -> None:
 
 def test_progress_has_one_point_per_valid_screen(state: RunState) -> None:
     """Confirmations and crashes are not points, yet they count as experiments."""
-    points = state.best_score_so_far()
+    points = progress_points(state)
     assert [(p.experiments, p.score, p.status, p.best) for p in points] == [
         (1, 2.6, "reproduced", 2.6),
         (4, 3.4, "not_improved", 2.6),

@@ -1,0 +1,61 @@
+"""The part of a run's fold that is about evidence: alarms, assignments, draws, what was taken back.
+
+`community.archive.state` holds one of these and hands it the rows of `community.evidence_events`;
+whoever decides reads it. Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from community.evidence_events import (
+    AlarmCleared,
+    AlarmRaised,
+    ConfirmationDrawn,
+    EvidenceEvent,
+    FinalsOpened,
+    ReviewerAssigned,
+    VerdictRetracted,
+)
+
+
+@dataclass(slots=True)
+class EvidenceState:
+    """What the ledger says about how far its verdicts may be believed."""
+
+    alarms: dict[str, AlarmRaised] = field(default_factory=dict)
+    """By alarm id, those that are not cleared."""
+    alarms_raised: int = 0
+    since_us: int = 0
+    """Run time of the last alarm or of its end: runs from before it are no references."""
+    assigned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Hypothesis (post id) -> who was asked to review it."""
+    drawn: dict[str, float] = field(default_factory=dict)
+    """Hypothesis -> the share with which it was drawn for confirmation."""
+    retracted: dict[str, VerdictRetracted] = field(default_factory=dict)
+    """By verdict id."""
+    finals: FinalsOpened | None = None
+
+    def fold(self, at_us: int, event: EvidenceEvent) -> str:
+        """Take in the next row; returns how it contradicts what came before, or nothing."""
+        if isinstance(event, AlarmRaised):
+            self.alarms[event.alarm_id] = event
+            self.alarms_raised += 1
+            self.since_us = at_us
+        elif isinstance(event, AlarmCleared):
+            if self.alarms.pop(event.alarm_id, None) is None:
+                return f"alarm {event.alarm_id} was not raised"
+        elif isinstance(event, ReviewerAssigned):
+            known = self.assigned.get(event.hypothesis, ())
+            self.assigned[event.hypothesis] = (*known, event.reviewer)
+        elif isinstance(event, ConfirmationDrawn):
+            self.drawn[event.hypothesis] = event.share
+        elif isinstance(event, VerdictRetracted):
+            if event.verdict_id in self.retracted:
+                return f"verdict {event.verdict_id} was taken back before"
+            self.retracted[event.verdict_id] = event
+        elif isinstance(event, FinalsOpened):
+            if self.finals is not None:
+                return "the final runs were opened before, and seal is asked once"
+            self.finals = event
+        return ""

@@ -1,0 +1,90 @@
+"""Events about evidence: who reviews what, what is drawn, when decisions pause, what is taken back.
+
+Records like those of `community.events`, which lists them all; kept apart for their subject.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerAssigned:
+    """The clerk asked somebody to review a hypothesis; nobody else's review of it is taken."""
+
+    kind: ClassVar[str] = "reviewer_assigned"
+    hypothesis: str
+    """Post id."""
+    reviewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationDrawn:
+    """A hypothesis will be confirmed whatever is said of it; drawn before any review, never told.
+
+    Without such draws a reviewer could bury what would refute him.
+    """
+
+    kind: ClassVar[str] = "confirmation_drawn"
+    hypothesis: str
+    share: float
+    """Probability with which any hypothesis is drawn, above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """Something is wrong with the yardstick: nothing is decided until it is cleared."""
+
+    kind: ClassVar[str] = "alarm_raised"
+    alarm_id: str
+    """``a1`` and so on."""
+    what: Literal["drift", "parent"]
+    """drift: sentinel runs left their band; parent: two runs of a declared parent failed."""
+    device_class: str
+    slot: str
+    """Where it was seen; empty for all."""
+    detail: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmCleared:
+    """Fresh reference runs are in; runs from before the alarm are references no more."""
+
+    kind: ClassVar[str] = "alarm_cleared"
+    alarm_id: str
+    why: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRetracted:
+    """A verdict is taken back; what rested on it is open again."""
+
+    kind: ClassVar[str] = "verdict_retracted"
+    verdict_id: str
+    why: str
+    by: str
+    """Who did it: a person's name, or ``lab`` where later runs refuted it."""
+    reach: tuple[str, ...] = ()
+    """Everything that rested on it, as ``kind:id``: hypotheses, commits, posts, reviews, credit."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalsOpened:
+    """Nobody proposes any more: the last runs, on ``seal``, are about these commits."""
+
+    kind: ClassVar[str] = "finals_opened"
+    commits: tuple[str, ...]
+    """The leading ones, best first; the baseline is measured beside them."""
+
+
+EvidenceEvent = (
+    ReviewerAssigned
+    | ConfirmationDrawn
+    | AlarmRaised
+    | AlarmCleared
+    | VerdictRetracted
+    | FinalsOpened
+)
