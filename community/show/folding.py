@@ -1,0 +1,114 @@
+"""From a folded ledger to the record that is shown; text of agents is cut to one printable line."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from community.archive.leaderboard import contributions, researchers
+from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
+from community.archive.state import RunState
+from community.plain_text import one_line
+from community.show.records import (
+    BaselineShown,
+    BestShown,
+    PoolShown,
+    SealShown,
+    Shown,
+    SpendShown,
+)
+
+TITLE_CHARACTERS = 120
+"""What is shown of a title."""
+
+
+def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
+    """Return what there is to say of a run.
+
+    Args:
+        state: The folded ledger; `opened` must be known.
+        ledger_hash: `community.archive.codec.ledger_hash` of the same rows.
+        is_live: Whether a process writes the ledger.
+
+    Raises:
+        ValueError: the ledger is empty.
+    """
+    opened = state.opened
+    if opened is None:
+        raise ValueError("the ledger is empty: the run was never opened")
+    use = pool_use(state)
+    board = (
+        dataclasses.replace(c, title=one_line(c.title, TITLE_CHARACTERS))
+        for c in contributions(state)
+    )
+    return Shown(
+        run_id=opened.run_id,
+        task=opened.task,
+        seed=opened.seed,
+        metric=opened.metric,
+        unit=opened.unit,
+        direction=opened.direction,
+        budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+        isolation=isolation_note(state),
+        baseline=_baseline(state, opened.baseline_commit, opened.baseline_tree_key),
+        best=_best(state),
+        seal=_seal(state),
+        experiments=state.experiments_admitted,
+        experiments_done=state.experiments_done,
+        experiment_limit=experiment_limit(state),
+        lost_attempts=state.lost_attempts,
+        cut_off_attempts=state.cut_off_attempts,
+        void_attempts=sum(a.is_void for e in state.experiments.values() for a in e.attempts),
+        resumes=len(state.resumed),
+        posts=len(state.posts),
+        refusals=len(state.refusals),
+        pool=PoolShown(tuple(s.slot for s in use.slots), use.busy_share, use.train_share),
+        spend=SpendShown(
+            device_seconds=state.device_seconds,
+            baseline_device_seconds=state.baseline_device_seconds,
+            score_cpu_s=sum(spend.score_cpu_s for spend in state.spend.values()),
+            run_s=(state.last_us - state.opened_us) / 1e6,
+            by_agent={name: spend.device_seconds for name, spend in sorted(state.spend.items())},
+        ),
+        stop=state.stop_reason,
+        is_live=is_live,
+        leaderboard=tuple(board),
+        agents=researchers(state),
+        ledger_hash=ledger_hash,
+    )
+
+
+def _baseline(state: RunState, commit: str, tree_key: str) -> BaselineShown:
+    noise = state.noise
+    return BaselineShown(
+        commit=commit,
+        mean=noise.mean if noise else state.mean_score(tree_key, "dev"),
+        sigma=noise.sigma if noise else None,
+        n=len(noise.scores) if noise else len(state.scores(tree_key, "dev")),
+        vault_mean=state.mean_score(tree_key, "vault"),
+    )
+
+
+def _best(state: RunState) -> BestShown:
+    best = best_commit(state)
+    if best is None:
+        return BestShown(*([None] * len(dataclasses.fields(BestShown))))
+    return BestShown(
+        score=best.score,
+        status=best.hypothesis.status,
+        commit=best.hypothesis.commit,
+        hypothesis=best.hypothesis.post_id,
+        title=one_line(best.hypothesis.title, TITLE_CHARACTERS),
+        author=best.hypothesis.author,
+        reproduced_by=best.hypothesis.reproduced_by,
+        gain_percent=best.gain_percent,
+        split=best.split,
+        reference=best.reference,
+        reference_split=best.reference_split,
+    )
+
+
+def _seal(state: RunState) -> SealShown:
+    seal = state.seal
+    if seal is None:
+        return SealShown(None, None, None, None, None)
+    return SealShown(seal.score, seal.baseline_score, seal.commit, seal.hypothesis, seal.reason)

@@ -1,0 +1,134 @@
+"""What is said of a run, as one record: the shape of ``community show --json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+from community.archive.leaderboard import Contribution, Researcher
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineShown:
+    """The unmodified start tree; None where it is not measured yet."""
+
+    commit: str
+    mean: float | None
+    """Mean score on dev."""
+    sigma: float | None
+    """Standard deviation between seeds."""
+    n: int
+    """Runs the two rest on."""
+    vault_mean: float | None
+    """Mean on vault, known once a reproduction measured it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestShown:
+    """The commit the run would be judged by; all None before anything is measured."""
+
+    score: float | None
+    """Mean over its runs on `split`."""
+    status: str | None
+    """reproduced for the frontier; else improved, or what the best measured one came to."""
+    commit: str | None
+    hypothesis: str | None
+    """Post id."""
+    title: str | None
+    author: str | None
+    reproduced_by: str | None
+    gain_percent: float | None
+    """Gain over `reference` in percent, positive is better."""
+    split: str | None
+    """vault for reproduced, else dev."""
+    reference: float | None
+    """The baseline's mean on `reference_split`."""
+    reference_split: str | None
+    """That split, but dev where the baseline is not measured on vault."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealShown:
+    """The one score on text by which nothing was decided; all None before a run has ended."""
+
+    score: float | None
+    baseline: float | None
+    """The last calibration run's, on the same text."""
+    commit: str | None
+    """Which led when the run first ended."""
+    hypothesis: str | None
+    reason: str | None
+    """Why there is no score; empty where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShown:
+    """How busy the slots were between 10 % and 90 % of the run's time, from 0 to 1."""
+
+    slots: tuple[str, ...]
+    busy_share: float
+    """A train or an answering process was alive."""
+    train_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpendShown:
+    """What the run consumed."""
+
+    device_seconds: float
+    """The charge of all attempts, the budget of lost ones included, baseline left out."""
+    baseline_device_seconds: float
+    score_cpu_s: float
+    """CPU seconds of answering processes, baseline included."""
+    run_s: float
+    """Run time so far, stops left out."""
+    by_agent: dict[str, float]
+    """Device seconds per agent; calibration is under ``lab``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that is said of a run."""
+
+    run_id: str
+    task: str
+    seed: int
+    metric: str
+    unit: str
+    direction: str
+    budget: str
+    """For people: ``10 cpu_seconds``."""
+    isolation: str
+    """For people: how candidate code was isolated where that was not full; else empty."""
+    baseline: BaselineShown
+    best: BestShown
+    seal: SealShown
+    experiments: int
+    """Experiments admitted, reproductions included, baseline left out."""
+    experiments_done: int
+    """Those with a verdict."""
+    experiment_limit: int | None
+    """As last given; None without a limit."""
+    lost_attempts: int
+    """Attempts that died with the run, or by nobody's fault."""
+    cut_off_attempts: int
+    """Attempts that the run's own stop ended."""
+    void_attempts: int
+    """Those whose timing did not count because the machine had slowed down."""
+    resumes: int
+    posts: int
+    refusals: int
+    pool: PoolShown
+    spend: SpendShown
+    stop: str | None
+    """Why it ended in order; None while it runs and after a kill."""
+    is_live: bool
+    """Whether a process writes it at the moment."""
+    leaderboard: tuple[Contribution, ...]
+    agents: tuple[Researcher, ...]
+    ledger_hash: str
+
+    def as_json(self) -> str:
+        """Return it as indented JSON, ASCII only."""
+        return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False)

@@ -1,0 +1,105 @@
+"""The record as plain lines, for files and pipes."""
+
+from __future__ import annotations
+
+from community.archive.leaderboard import Contribution
+from community.archive.queries import comparison
+from community.plain_text import isolation_words, one_line
+from community.show.records import Shown
+
+
+def _seal_lines(record: Shown) -> list[str]:
+    seal = record.seal
+    if seal.commit is None:
+        return []
+    if seal.score is None:
+        return [f"seal: asked once, of {seal.commit[:7]}, and got no score: {seal.reason}"]
+    base = "was not kept" if seal.baseline is None else f"has {seal.baseline:.4f}"
+    later = "" if seal.commit == record.best.commit else ", which led when the run first ended"
+    said = f"{seal.score:.4f} {record.unit}, asked once, of {seal.commit[:7]}{later}"
+    return [f"seal: {said}; the baseline {base}"]
+
+
+def summary_lines(record: Shown) -> list[str]:
+    """Return the run in a few plain lines, without the tables."""
+    base, best = record.baseline, record.best
+    lines = [f"run {record.run_id}: task {record.task}, seed {record.seed}, {record.budget} each"]
+    if record.isolation:
+        lines.append(
+            f"{record.isolation}: candidate code could reach more than it should, so these numbers "
+            "do not stand beside fully isolated ones (`community doctor` says why)"
+        )
+    if base.mean is None:
+        lines.append("baseline: not measured yet")
+    else:
+        spread = "" if base.sigma is None else f" ± {base.sigma:.4f} between seeds"
+        lines.append(f"baseline: {base.mean:.4f} {record.unit} on dev{spread} (n = {base.n})")
+    if best.score is None:
+        lines.append("best: nothing measured yet")
+    else:
+        against = comparison(best.gain_percent, best.reference, best.reference_split)
+        lines.append(
+            f"best: {best.score:.4f} on {best.split}{against and f', {against}'}, {best.status}, "
+            f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
+        )
+    lines += _seal_lines(record)
+    limit = "" if record.experiment_limit is None else f" (limit {record.experiment_limit})"
+    cut_off = record.cut_off_attempts and f", {record.cut_off_attempts} cut off by a stop"
+    void = record.void_attempts and f", {record.void_attempts} timed on a slow machine and repeated"
+    lines.append(
+        f"experiments: {record.experiments_done} of {record.experiments} admitted are done{limit}, "
+        f"{record.lost_attempts} attempts lost{cut_off or ''}{void or ''}, "
+        f"{record.spend.device_seconds:.0f} device-seconds"
+    )
+    lines.append(
+        f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
+        f"training {record.pool.train_share:.1%}"
+    )
+    if record.stop is not None:
+        lines.append(f"stopped: {one_line(record.stop, 80)}")
+    elif record.is_live:
+        lines.append("running")
+    else:
+        lines.append(
+            "killed: it neither runs nor stopped in order; go on with `community run --resume` "
+            "(and --run-dir, where this is not the newest run)"
+        )
+    return lines
+
+
+def leaderboard_text(record: Shown, top: int = 10) -> str:
+    """Return the summary, the best `top` contributions and the researchers as plain lines."""
+    lines = summary_lines(record)
+    lines += ["", f"  # status       {record.metric:>8} vs baseline vs parent commit  by: title"]
+    for entry in record.leaderboard[:top]:
+        who = f"{entry.author}, reproduced by {entry.reproduced_by}"
+        lines.append(
+            f"{entry.rank:>3} {status_words(entry):<12} {number(entry.score) or '-':>8} "
+            f"{signed(entry.baseline_gain) or '-':>11} {signed(entry.gain) or '-':>9} "
+            f"{entry.commit[:7]} {who if entry.reproduced_by else entry.author}: {entry.title}"
+        )
+    lines.append("")
+    for one in record.agents:
+        lines.append(
+            f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "
+            f"improved, {one.reproduced} reproduced, {one.reproductions} confirmed, "
+            f"{one.reviews} reviews"
+        )
+    return "\n".join(lines)
+
+
+def status_words(entry: Contribution) -> str:
+    """Return the status of a contribution, and how it was isolated where that was not full."""
+    status = entry.status.replace("_", " ") if entry.outcome == "ok" else "invalid"
+    walls = isolation_words(entry.isolation)
+    return f"{status} ({walls})" if walls else status
+
+
+def number(value: float | None) -> str:
+    """Return a score in four digits; nothing for None."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def signed(value: float | None) -> str:
+    """Return a gain in four digits, with its sign; nothing for None."""
+    return "" if value is None else f"{value:+.4f}"
