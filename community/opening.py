@@ -252,6 +252,7 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
         "corpus_hash": "the held-out text (another Python version?)",
         "secret_hash": "the run's secret",
         "device_class": "this machine",
+        "slots": "the slots that experiments are pinned to",
         "baseline_tree_key": "the start tree or the budget",
         "isolation": "how well this machine isolates candidate code (`community doctor` says why)",
     }

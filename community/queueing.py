@@ -1,9 +1,11 @@
 """The queue discipline: which waiting experiment gets the next free slot.
 
-Three classes come first: confirmations, then experiments that a reviewer supported, then the rest,
-and last what reviewers only rejected. Within a class the researcher who has used least of the pool
-goes first, where old use counts for less (fair share after Kay & Lauder, "A fair share scheduler",
-CACM 31(1), 1988, section 3: exponentially decayed usage). Ties fall to the older request.
+An experiment may be pinned to one slot; no other ever gets it. Of what may run on a free slot,
+three classes come first: confirmations and what else somebody waits for, then experiments that a
+reviewer supported, then the rest, and last what reviewers only rejected. Within a class the
+researcher who has used least of the pool goes first, where old use counts for less (fair share
+after Kay & Lauder, "A fair share scheduler", CACM 31(1), 1988, section 3: exponentially decayed
+usage). Ties fall to the older request.
 
 Not here: admission (`community.admission`) and running (`community.scheduler`).
 """
@@ -43,7 +45,11 @@ class _Place:
 
     waiting: Waiting
     passed: int = 0
-    """How often somebody else was picked while it waited."""
+    """How often somebody else was picked for a slot that it might have had."""
+
+    def fits(self, slot: str) -> bool:
+        """Whether it may run on `slot`."""
+        return self.waiting.experiment.slot in ("", slot)
 
 
 class PoolSpend:
@@ -75,7 +81,7 @@ class Queue:
         self._now_s = now_s
         self._regard = regard
         self._waiting: list[_Place] = []
-        self._nonempty = asyncio.Event()
+        self._listeners: set[asyncio.Event] = set()
         self.usage = PoolSpend()
 
     def __len__(self) -> int:
@@ -84,29 +90,38 @@ class Queue:
     def put(self, waiting: Waiting) -> None:
         """Add an experiment."""
         self._waiting.append(_Place(waiting))
-        self._nonempty.set()
+        for listener in self._listeners:
+            listener.set()
 
-    async def ready(self) -> None:
-        """Wait until there is something to pick."""
-        await self._nonempty.wait()
+    async def ready(self, slot: str) -> None:
+        """Wait until there is something to pick for `slot`.
 
-    def pick(self) -> Waiting | None:
-        """Take out the experiment whose turn it is, or None from an empty queue."""
-        if not self._waiting:
+        Cancellation: nothing remains.
+        """
+        heard = asyncio.Event()
+        self._listeners.add(heard)
+        try:
+            while not any(place.fits(slot) for place in self._waiting):
+                heard.clear()
+                await heard.wait()
+        finally:
+            self._listeners.discard(heard)
+
+    def pick(self, slot: str) -> Waiting | None:
+        """Take out the experiment whose turn it is on `slot`, or None if nothing may run there."""
+        fitting = [index for index, place in enumerate(self._waiting) if place.fits(slot)]
+        if not fitting:
             return None
         now_s = self._now_s()
-        chosen = min(range(len(self._waiting)), key=lambda i: (*self._key(i, now_s), i))
-        place = self._waiting.pop(chosen)
-        for other in self._waiting:
-            other.passed += 1
-        if not self._waiting:
-            self._nonempty.clear()
-        return place.waiting
+        chosen = min(fitting, key=lambda i: (*self._key(i, now_s), i))
+        for index in fitting:
+            self._waiting[index].passed += index != chosen
+        return self._waiting.pop(chosen).waiting
 
     def _key(self, index: int, now_s: float) -> tuple[int, float]:
         place = self._waiting[index]
         experiment = place.waiting.experiment
-        if experiment.purpose != "screen":
+        if experiment.purpose != "screen" or experiment.slot:
             return 0, 0.0
         rank = _RANK[self._regard(experiment.hypothesis)] - place.passed // PATIENCE
         return max(1, rank), self.usage.of(experiment.charged_to, now_s)

@@ -58,6 +58,7 @@ class Request:
     requested_by: str
     pair: int = 0
     slot: str = ""
+    """Where it has to run; empty for anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +172,14 @@ class Scheduler:
         Cancellation: running attempts are killed and recorded as interrupted.
         """
         async with asyncio.TaskGroup() as group:
-            for number in range(self._bench.pool.size):
-                group.create_task(self._serve_one_slot(), name=f"scheduler slot {number}")
+            for name in self._bench.pool.names:
+                group.create_task(self._serve_one_slot(name), name=f"scheduler slot {name}")
 
-    async def _serve_one_slot(self) -> None:
+    async def _serve_one_slot(self, name: str) -> None:
         while True:
-            await self._queue.ready()
-            async with self._bench.pool.lease() as lease:
-                waiting = self._queue.pick()
+            await self._queue.ready(name)
+            async with self._bench.pool.lease(name=name) as lease:
+                waiting = self._queue.pick(name)
                 if waiting is not None:
                     await self._attempt(waiting, lease)
 

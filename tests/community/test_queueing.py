@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from archive_script import queued
@@ -22,16 +23,23 @@ def queue(regards: dict[str, Regard]) -> Queue:
     return Queue(lambda: 0.0, lambda hypothesis: regards.get(hypothesis, "unreviewed"))
 
 
-def put(queue: Queue, name: str, who: str, purpose: str = "screen", hypothesis: str = "p1") -> None:
+def put(
+    queue: Queue,
+    name: str,
+    who: str,
+    purpose: str = "screen",
+    hypothesis: str = "p1",
+    slot: str = "",
+) -> None:
     """Queue an experiment."""
     experiment = queued(name, purpose, "c", "t", charged_to=who, hypothesis=hypothesis)
-    queue.put(Waiting(experiment, attempt=1))
+    queue.put(Waiting(replace(experiment, slot=slot), attempt=1))
 
 
-def picked(queue: Queue) -> list[str]:
-    """Empty the queue; return the names in the order of picking."""
+def picked(queue: Queue, slot: str = "cpu0") -> list[str]:
+    """Empty the queue of what may run on a slot; return the names in the order of picking."""
     names = []
-    while (waiting := queue.pick()) is not None:
+    while (waiting := queue.pick(slot)) is not None:
         names.append(waiting.experiment.experiment_id)
     return names
 
@@ -73,14 +81,37 @@ def test_old_use_counts_for_less() -> None:
 async def test_ready_waits_for_the_first_experiment(queue: Queue) -> None:
     """An emptied queue is not ready until something is put in."""
     put(queue, "e1", "ada")
-    await queue.ready()
+    await queue.ready("cpu0")
     assert picked(queue) == ["e1"]
-    waiting = asyncio.create_task(queue.ready())
+    waiting = asyncio.create_task(queue.ready("cpu0"))
     for _ in range(5):
         await asyncio.sleep(0)
     assert not waiting.done()
     put(queue, "e2", "ada")
     await waiting
+
+
+async def test_a_pinned_experiment_wakes_its_own_slot_alone(queue: Queue) -> None:
+    """Other slots neither get it nor turn round for it."""
+    put(queue, "e1", "ada", slot="cpu1")
+    elsewhere = asyncio.create_task(queue.ready("cpu0"))
+    await queue.ready("cpu1")
+    await asyncio.sleep(0)
+    assert not elsewhere.done()
+    assert queue.pick("cpu0") is None
+    put(queue, "e2", "ada")
+    await elsewhere
+    assert picked(queue, "cpu1") == ["e1", "e2"]
+
+
+def test_what_is_pinned_goes_first_and_overtakes_nobody_elsewhere(queue: Queue) -> None:
+    """Somebody waits for it; and a slot it could not have had does not count as a turn missed."""
+    put(queue, "e1", "ada")
+    put(queue, "e2", "ada", slot="cpu0")
+    put(queue, "e3", "ada", slot="cpu1")
+    put(queue, "e4", "ada", purpose="sentinel", slot="cpu0")
+    assert picked(queue) == ["e2", "e4", "e1"]
+    assert picked(queue, "cpu1") == ["e3"]
 
 
 def test_whom_everybody_passes_moves_up(queue: Queue, regards: dict[str, Regard]) -> None:
@@ -96,6 +127,6 @@ def test_whom_everybody_passes_moves_up(queue: Queue, regards: dict[str, Regard]
 
 def picked_one(queue: Queue) -> str:
     """Pick one; return its name."""
-    waiting = queue.pick()
+    waiting = queue.pick("cpu0")
     assert waiting is not None
     return waiting.experiment.experiment_id

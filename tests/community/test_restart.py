@@ -11,6 +11,7 @@ from bench_script import House, house, scenario_of
 
 from community.chronicle import Chronicle
 from community.clerk import Clerk
+from community.scheduler import Request
 from trainer.repository import Repository
 
 LIMIT = 20
@@ -83,3 +84,25 @@ async def test_a_restart_publishes_what_the_lab_had_found(
             await _turns()
     said = [r.posted for r in chronicle.state.posts.values() if r.posted.author == "lab"]
     assert [post.thread for post in said] == [claim]
+
+
+async def test_a_restart_keeps_what_is_pinned_on_its_slot(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Four runs for the second slot wait through a kill; the first slot stays idle beside them."""
+    opened = chronicle.state.opened
+    assert opened is not None
+    run = Request(
+        opened.baseline_commit, opened.baseline_tree_key, "", "sentinel", "dev", "lab", "lab",
+        slot="cpu1",
+    )  # fmt: skip
+    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+        home.executor.gate.clear()
+        names = [home.scheduler.admit(run) for _ in range(4)]
+        await _turns()
+        assert home.scheduler.running == 1
+        home.institution.leave()
+    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+        home.institution.resume()
+        verdicts = [await home.scheduler.verdict(name) for name in names]
+    assert {verdict.slot for verdict in verdicts} == {"cpu1"}

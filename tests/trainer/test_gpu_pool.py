@@ -194,6 +194,31 @@ async def test_an_empty_pool_refuses_at_once():
             pytest.fail("there was no slot")
 
 
+async def test_a_lease_by_name_waits_for_that_slot_alone():
+    """A free slot of another name is left to others, who need not wait for it."""
+    pool, served = pool_of(2), []
+
+    async def work() -> None:
+        async with pool.lease(name="cpu0") as lease:
+            served.append(lease.slot.name)
+
+    async with asyncio.TaskGroup() as tasks, pool.lease() as first:
+        assert first.slot.name == "cpu0"
+        tasks.create_task(work())
+        await settle()
+        async with pool.lease() as second:
+            assert second.slot.name == "cpu1"
+        assert (served, pool.waiting) == ([], 1)
+    assert (served, pool.free) == (["cpu0"], 2)
+
+
+async def test_a_slot_that_does_not_exist_is_refused_at_once():
+    """Waiting for it would never end."""
+    with pytest.raises(PoolTooSmallError, match="no slot 'cpu7', only cpu0, cpu1"):
+        async with pool_of(2).lease(name="cpu7"):
+            pytest.fail("there was no such slot")
+
+
 async def test_many_cancellations_lose_no_slot():
     """Whatever the order of grants and cancellations, all slots are free in the end."""
     pool, most = pool_of(3), 0
