@@ -30,7 +30,7 @@ FRACTIONS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01)
 GAINS = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06)
 """Bits per byte; 0.02 is about one sigma of nanolm, three are an attack that counts."""
 COUNTS = (GRADER.dev_probes, GRADER.seal_probes)
-"""The second is about what the three runs of a confirmation come to as well."""
+"""The second is about what the first two runs of a confirmation come to as well."""
 
 
 def first(order: np.ndarray, number: int, shape: tuple[int, ...]) -> np.ndarray:

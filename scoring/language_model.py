@@ -43,9 +43,9 @@ class ByteLanguageModel:
     dev_probes: int = 512
     """Positions asked blindly for a score on ``dev``. A model that looks ahead at the 0.1 % of
     positions where its loss is highest is met with a probability above 0.95."""
-    vault_probes: int = 704
-    """The same for a run on ``vault``. A confirmation takes three such runs of a tree, each with
-    positions of its own, and one that meets a leak refuses it: 2,112 positions in all."""
+    vault_probes: int = 1056
+    """The same for a run on ``vault``. A confirmation takes at least two such runs of a tree, each
+    with positions of its own, and one that meets a leak refuses it: 2,112 positions in all."""
     seal_probes: int = 2048
     """The same for the one score on ``seal``."""
     edges: tuple[int, ...] = (1, 2, 3, 63, 64, 65, 127, 128)

@@ -19,6 +19,18 @@ def known_minds() -> tuple[str, ...]:
     return tuple(sorted(_MAKERS))
 
 
+def add_mind(name: str, maker: Callable[[], Mind], needs: frozenset[Right]) -> None:
+    """Make a mind of one's own known in this process: benchmarks and tests script researchers so.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _MAKERS:
+        raise ValueError(f"a mind is called {name!r} already; choose another name")
+    _MAKERS[name] = maker
+    NEEDS[name] = needs
+
+
 def make_mind(name: str) -> Mind:
     """Return a new mind.
 
