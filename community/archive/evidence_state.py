@@ -26,6 +26,8 @@ class EvidenceState:
     alarms: dict[str, AlarmRaised] = field(default_factory=dict)
     """By alarm id, those that are not cleared."""
     alarms_raised: int = 0
+    alarm_log: list[tuple[int, AlarmRaised | AlarmCleared]] = field(default_factory=list)
+    """(run time in microseconds, what happened), oldest first."""
     since_us: int = 0
     """Run time of the last alarm or of its end: runs from before it are no references."""
     assigned: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,7 +44,9 @@ class EvidenceState:
             self.alarms[event.alarm_id] = event
             self.alarms_raised += 1
             self.since_us = at_us
+            self.alarm_log.append((at_us, event))
         elif isinstance(event, AlarmCleared):
+            self.alarm_log.append((at_us, event))
             if self.alarms.pop(event.alarm_id, None) is None:
                 return f"alarm {event.alarm_id} was not raised"
         elif isinstance(event, ReviewerAssigned):
