@@ -7,6 +7,7 @@ elsewhere; near the end the last confirmation's worth is kept for the best open 
 
 from __future__ import annotations
 
+from community.archive.queries import leader
 from community.archive.state import HypothesisState, RunState
 from community.scenario import StopSection
 
@@ -26,9 +27,8 @@ def leading_claims(state: RunState) -> list[HypothesisState]:
         return []
     sign = 1.0 if opened.direction == "lower" else -1.0
     lead = None
-    if state.frontier:
-        hypothesis = state.hypotheses.get(state.frontier[-1][1].hypothesis)
-        lead = state.mean_score(hypothesis.tree_key, "dev") if hypothesis else None
+    if (leading := leader(state)) is not None:
+        lead = state.mean_score(state.hypotheses[leading.hypothesis].tree_key, "dev")
     claims = []
     for claim in state.hypotheses.values():
         score = state.mean_score(claim.tree_key, "dev")
@@ -141,7 +141,8 @@ class Admission:
         return ""
 
     def _reached_target(self, state: RunState, target: float) -> bool:
-        if state.opened is None or not state.frontier:
+        leading = leader(state)
+        if state.opened is None or leading is None:
             return False
-        score = state.frontier[-1][1].score
+        score = leading.score
         return score == target or better(score, target, state.opened.direction)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from community.archive.queries import leader
 from community.archive.state import ExperimentState, RunState
 from community.events import ExperimentQueued
 from community.run_folder import RunFolder
@@ -28,9 +29,9 @@ def artefact_of(folder: RunFolder, experiment: ExperimentState) -> Path:
 
 def leading_run(state: RunState) -> ExperimentState | None:
     """Return the last valid run of the confirmation that made a commit lead; None without one."""
-    if not state.frontier:
+    if (leading := leader(state)) is None:
         return None
-    claim = state.hypotheses[state.frontier[-1][1].hypothesis]
+    claim = state.hypotheses[leading.hypothesis]
     served = (state.experiments[name] for name in claim.experiments)
     return _last_valid([e for e in served if e.queued.purpose == "confirm_child"])
 
@@ -51,16 +52,16 @@ def clear(state: RunState, folder: RunFolder) -> None:
         is_the_one = experiment is baseline and state.seal is None
         if experiment.is_baseline and not is_the_one and not experiment.is_running:
             _delete(folder, experiment)
-    leader = state.frontier[-1][1].hypothesis if state.frontier else None
+    leading = leader(state)
     for claim in state.hypotheses.values():
-        if claim.confirmations and claim.post_id != leader:
+        if claim.confirmations and (leading is None or claim.post_id != leading.hypothesis):
             for name in claim.experiments:
                 _delete(folder, state.experiments[name])
 
 
 def _last_valid(experiments: list[ExperimentState]) -> ExperimentState | None:
-    valid = (e for e in reversed(experiments) if e.verdict and e.verdict.outcome == "ok")
-    return next(valid, None)
+    standing = ((e, e.standing_verdict) for e in reversed(experiments))
+    return next((e for e, verdict in standing if verdict and verdict.outcome == "ok"), None)
 
 
 def _delete(folder: RunFolder, experiment: ExperimentState) -> None:

@@ -237,6 +237,10 @@ class Clerk:
                 f"no verdict {body.evidence.verdict_id!r} on {body.hypothesis!r} exists; "
                 "cite the verdict id that the lab returned"
             )
+        if verdict.verdict_id in state.evidence.retracted:
+            raise MessageRefusedError(
+                f"verdict {verdict.verdict_id!r} was taken back; it says nothing any more"
+            )
         experiment = state.experiments[verdict.experiment_id].queued
         if verdict.tree_key != claim.tree_key or author not in (
             claim.proposer,

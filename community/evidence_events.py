@@ -72,6 +72,18 @@ class VerdictRetracted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRetracted:
+    """Later runs refuted a claim: its runs stand, what was built on it does not."""
+
+    kind: ClassVar[str] = "claim_retracted"
+    hypothesis: str
+    why: str
+    by: str
+    reach: tuple[str, ...] = ()
+    """As in `VerdictRetracted`."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinalsOpened:
     """Nobody proposes any more: the last runs, on ``seal``, are about these commits."""
 
@@ -86,5 +98,6 @@ EvidenceEvent = (
     | AlarmRaised
     | AlarmCleared
     | VerdictRetracted
+    | ClaimRetracted
     | FinalsOpened
 )

@@ -139,7 +139,7 @@ class AgentLab:
         if refusal:
             return self._declined(commit, refusal)
         await institution.chronicle.wait_until(
-            lambda state: bool(state.hypotheses[hypothesis].changes)
+            lambda state: not state.hypotheses[hypothesis].awaits_screen
         )
         experiment_id = screen_of(institution.chronicle.state, hypothesis)
         assert experiment_id is not None

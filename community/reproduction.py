@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from community.admission import Admission, better, leading_claims
+from community.archive.queries import leader
 from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import (
@@ -64,6 +65,10 @@ class Reproductions:
             text = "too few experiments remain for a confirmation"
             detail = f"{hypothesis}: a confirmation needs {2 * self._pairs} experiments"
         if not text:
+            known = confirmations(
+                self._chronicle.state, self._chronicle.state.hypotheses[hypothesis]
+            )
+            self._admission.release(len(known))  # what a retraction left of an earlier one
             self._chronicle.record(ReproductionOpened(hypothesis, by))
         elif by != LAB:  # the lab asks again and again
             self._chronicle.record(Refused(by, "request", detail))
@@ -195,19 +200,21 @@ class Reproductions:
         if decision.status != "reproduced" or score is None or state.opened is None:
             return []
         lead = None
-        if state.frontier:
-            leader = state.frontier[-1][1]
-            lead_tree = tree_of(state, leader.commit)
-            lead = state.mean_score(lead_tree, "vault")
+        if (leading := leader(state)) is not None:
+            lead = state.mean_score(tree_of(state, leading.commit), "vault")
         if lead is not None and not better(score, lead, state.opened.direction):
             return []
         return [FrontierMoved(claim.commit, claim.post_id, score)]
 
 
 def confirmations(state: RunState, claim: HypothesisState) -> list[ExperimentState]:
-    """Return the experiments that confirm `claim`, in order of admission."""
+    """Return the experiments that confirm `claim`, in order of admission.
+
+    Not those whose verdicts were taken back: in their place others are run.
+    """
     served = [state.experiments[name] for name in claim.experiments]
-    return [e for e in served if e.queued.purpose in ("confirm_child", "confirm_parent")]
+    confirming = ("confirm_child", "confirm_parent")
+    return [e for e in served if e.queued.purpose in confirming and not e.is_retracted]
 
 
 def claim_for_lab(

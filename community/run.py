@@ -19,7 +19,7 @@ from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import make_mind
 from agents.roles import Role, load_role
 from community.admission import Admission
-from community.archive.export import write_results_tsv
+from community.archive.export import name_best, write_results_tsv
 from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
 from community.board_opening import open_board
@@ -291,17 +291,17 @@ async def _last_words(chronicle: Chronicle) -> None:
 
 def _keep_files(chronicle: Chronicle, opening: Opening, folder: RunFolder) -> None:
     """Keep results.tsv and refs/heads/best in step with the ledger."""
+    repository = opening.bench.repository
 
     def follow_best(row: Row) -> None:
-        if isinstance(row.event, FrontierMoved):
-            opening.bench.repository.set_best(row.event.commit)
+        if isinstance(row.event, FrontierMoved | StatusChanged):  # a status can be lost
+            name_best(chronicle.state, repository)
 
     def follow_results(row: Row) -> None:
         if isinstance(row.event, StatusChanged | RunStopped):
             write_results_tsv(chronicle.state, folder.results)
 
-    if chronicle.state.frontier:
-        opening.bench.repository.set_best(chronicle.state.frontier[-1][1].commit)
+    name_best(chronicle.state, repository)
     chronicle.ledger.subscribe(_unbroken("refs/heads/best", follow_best))
     chronicle.ledger.subscribe(_unbroken("results.tsv", follow_results))
 

@@ -15,9 +15,13 @@ from scoring.evidence.decision import LOTTERY_Z, Z, gain_over, screen
 
 
 def screen_of(state: RunState, hypothesis: str) -> str | None:
-    """Return the id of the experiment that screens `hypothesis` (post id), or None."""
+    """Return the id of the experiment that screens `hypothesis` (post id), or None.
+
+    One whose verdict was taken back is none: the claim may be screened again.
+    """
     for experiment_id in state.hypotheses[hypothesis].experiments:
-        if state.experiments[experiment_id].queued.purpose == "screen":
+        experiment = state.experiments[experiment_id]
+        if experiment.queued.purpose == "screen" and not experiment.is_retracted:
             return experiment_id
     return None
 
@@ -26,7 +30,8 @@ def awaits_status(state: RunState, claim: HypothesisState) -> bool:
     """Whether all verdicts on `claim` are in and what they say of it is about to be recorded."""
     if not claim.experiments or not all(state.experiments[e].is_done for e in claim.experiments):
         return False
-    return not claim.changes or claim.reproduction_by is not None
+    is_screened = screen_of(state, claim.post_id) is not None
+    return claim.reproduction_by is not None or (claim.awaits_screen and is_screened)
 
 
 def told_verdict(state: RunState, claim: HypothesisState, change: StatusChanged) -> VerdictGiven:
@@ -53,7 +58,7 @@ async def follow_screen(
 ) -> None:
     """Wait for the screen's verdict and record the status it gives; once, also after a restart."""
     verdict = await scheduler.verdict(experiment_id)
-    if not chronicle.state.hypotheses[hypothesis].changes:
+    if chronicle.state.hypotheses[hypothesis].awaits_screen:
         chronicle.record(judge_screen(chronicle.state, hypothesis, verdict))
 
 

@@ -1,22 +1,29 @@
 """The part of a run's fold that is about evidence: alarms, assignments, draws, what was taken back.
 
 `community.archive.state` holds one of these and hands it the rows of `community.evidence_events`;
-whoever decides reads it. Nothing here decides.
+whoever decides reads it. A verdict that was taken back leaves everything that is counted here and
+nowhere else: it stays in the ledger, in `RunState.verdicts` and with its experiment. Nothing here
+decides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from community.evidence_events import (
     AlarmCleared,
     AlarmRaised,
+    ClaimRetracted,
     ConfirmationDrawn,
     EvidenceEvent,
     FinalsOpened,
     ReviewerAssigned,
     VerdictRetracted,
 )
+
+if TYPE_CHECKING:
+    from community.archive.state import RunState
 
 
 @dataclass(slots=True)
@@ -36,6 +43,8 @@ class EvidenceState:
     """Hypothesis -> the share with which it was drawn for confirmation."""
     retracted: dict[str, VerdictRetracted] = field(default_factory=dict)
     """By verdict id."""
+    retractions: list[tuple[int, VerdictRetracted | ClaimRetracted]] = field(default_factory=list)
+    """(run time in microseconds, what was taken back), oldest first."""
     finals: FinalsOpened | None = None
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
@@ -58,8 +67,35 @@ class EvidenceState:
             if event.verdict_id in self.retracted:
                 return f"verdict {event.verdict_id} was taken back before"
             self.retracted[event.verdict_id] = event
+            self.retractions.append((at_us, event))
+        elif isinstance(event, ClaimRetracted):
+            self.retractions.append((at_us, event))
         elif isinstance(event, FinalsOpened):
             if self.finals is not None:
                 return "the final runs were opened before, and seal is asked once"
             self.finals = event
         return ""
+
+
+def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:
+    """Take the next row into `state`; returns how it contradicts what came before, or nothing."""
+    if isinstance(event, ReviewerAssigned | ConfirmationDrawn | ClaimRetracted):
+        if event.hypothesis not in state.hypotheses:
+            return f"no hypothesis was posted as {event.hypothesis}"
+    elif isinstance(event, VerdictRetracted) and event.verdict_id not in state.verdicts:
+        return f"verdict {event.verdict_id} was never given"
+    wrong = state.evidence.fold(at_us, event)
+    if not wrong and isinstance(event, VerdictRetracted):
+        _strike(state, event.verdict_id)
+    return wrong
+
+
+def _strike(state: RunState, verdict_id: str) -> None:
+    """Let a verdict count nowhere: not in means, nor as a screen, nor in a confirmation."""
+    verdict = state.verdicts[verdict_id]
+    state.experiments[verdict.experiment_id].is_retracted = True
+    state.verdicts_by_tree[verdict.tree_key, verdict.split].remove(verdict)
+    for claim in state.hypotheses.values():
+        if any(verdict_id in change.verdicts for _, change in claim.changes):
+            claim.taken_back.add(verdict_id)
+            claim.confirmations = [c for c in claim.confirmations if verdict_id not in c.verdicts]

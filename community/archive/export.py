@@ -18,7 +18,7 @@ from pathlib import Path
 
 from community.archive.leaderboard import contributions
 from community.archive.ledger import LedgerReader
-from community.archive.queries import Best, best_commit
+from community.archive.queries import Best, best_commit, leading_commit
 from community.archive.state import ExperimentState, RunState
 from community.errors import ExportError
 from community.plain_text import isolation_words, one_line
@@ -48,7 +48,8 @@ def results_tsv(state: RunState) -> str:
     """Return autoresearch's five columns: the baseline, then every screened experiment in order.
 
     All scores are of dev, so that rows compare. keep is a reproduced hypothesis (and the baseline),
-    crash an invalid run, discard anything else. Memory is not measured: 0.0.
+    crash an invalid run, discard anything else; a run that was taken back says so. Memory is not
+    measured: 0.0.
     """
     metric = state.opened.metric if state.opened else "val_bpb"
     lines = [f"commit\t{metric}\tmemory_gb\tstatus\tdescription"]
@@ -69,11 +70,24 @@ def _result_row(state: RunState, experiment: ExperimentState) -> str:
     if score is None:
         status = "crash"
     elif hypothesis is not None and hypothesis.status == "reproduced":
-        status = "keep"
+        status = "discard" if experiment.is_retracted else "keep"
     title = one_line(hypothesis.title) if hypothesis else ""
+    if experiment.is_retracted:
+        title = f"[retracted] {title}"
     if verdict is not None and (walls := isolation_words(verdict.isolation)):
         title = f"[{walls}] {title}"
     return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t0.0\t{status}\t{title}"
+
+
+def name_best(state: RunState, repository: Repository) -> None:
+    """Point ``refs/heads/best`` at the commit that leads, at the baseline when the leader fell.
+
+    Raises:
+        TrainerError: the repository lacks the commit, or cannot be written.
+    """
+    commit = leading_commit(state)
+    if commit is not None:
+        repository.set_best(commit)
 
 
 def write_results_tsv(state: RunState, path: Path) -> None:

@@ -33,7 +33,7 @@ def progress_points(state: RunState) -> list[ProgressPoint]:
     pick = max if state.opened and state.opened.direction == "higher" else min
     for experiment in state.by_verdict:
         done += not experiment.is_apart
-        verdict = experiment.verdict
+        verdict = experiment.standing_verdict
         if verdict is None or verdict.score is None or experiment.queued.purpose != "screen":
             continue
         best = verdict.score if best is None else pick(best, verdict.score)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from community.archive.state import HypothesisState, RunState, Split
-from community.events import VerdictGiven
+from community.events import FrontierMoved, VerdictGiven
 from community.plain_text import isolation_words
 from scoring.evidence.decision import gain_over
 from scoring.verdict import DEGREES, Direction, Isolation
@@ -181,17 +181,45 @@ _STEPS: tuple[tuple[Split, frozenset[str]], ...] = (
 )
 
 
+def standing_moves(state: RunState) -> list[tuple[int, FrontierMoved]]:
+    """Return (run time, move) of the frontier, oldest first, of claims that are reproduced now.
+
+    A move whose claim lost its status since (contested, retracted, open again) counts as if it had
+    not been.
+    """
+    claims = state.hypotheses
+    return [
+        (at_us, moved)
+        for at_us, moved in state.frontier
+        if moved.hypothesis in claims and claims[moved.hypothesis].status == "reproduced"
+    ]
+
+
+def leader(state: RunState) -> FrontierMoved | None:
+    """Return the move by which a commit leads now; None where none was reproduced and stands."""
+    moves = standing_moves(state)
+    return moves[-1][1] if moves else None
+
+
+def leading_commit(state: RunState) -> str | None:
+    """Return the commit that ``best`` names: the leader's, the baseline's after it fell.
+
+    None where nothing has led yet.
+    """
+    if (leading := leader(state)) is not None:
+        return leading.commit
+    return state.opened.baseline_commit if state.opened and state.frontier else None
+
+
 def best_commit(state: RunState) -> Best | None:
     """Return the frontier, else the best improved hypothesis, else the best measured one.
 
-    A frontier whose hypothesis lost its status since (contested, retracted) gives way to the one
-    before. None until a hypothesis has a valid score.
+    None until a hypothesis has a valid score.
     """
-    for _, moved in reversed(state.frontier):
-        hypothesis = state.hypotheses.get(moved.hypothesis)
-        if hypothesis is not None and hypothesis.status == "reproduced":
-            score = state.mean_score(hypothesis.tree_key, "vault")
-            return _best(state, hypothesis, moved.score if score is None else score, "vault")
+    if (leading := leader(state)) is not None:
+        claim = state.hypotheses[leading.hypothesis]
+        score = state.mean_score(claim.tree_key, "vault")
+        return _best(state, claim, leading.score if score is None else score, "vault")
     for split, statuses in _STEPS:
         scored = [
             (score, hypothesis)

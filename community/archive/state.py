@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
-from community.archive.evidence_state import EvidenceState
+from community.archive.evidence_state import EvidenceState, fold_evidence
 from community.archive.state_records import (
     AgentState,
     AttemptState,
@@ -42,12 +42,7 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
-from community.evidence_events import (
-    ConfirmationDrawn,
-    EvidenceEvent,
-    ReviewerAssigned,
-    VerdictRetracted,
-)
+from community.evidence_events import EvidenceEvent
 
 __all__ = [
     "BASELINE",
@@ -98,7 +93,8 @@ class RunState:
         self.verdicts: dict[str, VerdictGiven] = {}
         """By verdict id, in the ledger's order."""
         self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
-        """(tree key, split) -> verdicts in the ledger's order, invalid ones included."""
+        """(tree key, split) -> verdicts that stand, in the ledger's order, invalid ones included.
+        """
         self.delivered: dict[str, dict[str, str]] = {}
         """Reader -> post id -> what the edge carried."""
         self.frontier: list[tuple[int, FrontierMoved]] = []
@@ -162,7 +158,7 @@ class RunState:
         return self.stopped.why if self.stopped else None
 
     def scores(self, tree_key: str, split: Split) -> tuple[float, ...]:
-        """Return the scores of all valid runs of a tree on a split, in order."""
+        """Return the scores of all valid runs of a tree on a split that stand, in order."""
         verdicts = self.verdicts_by_tree.get((tree_key, split), ())
         return tuple(v.score for v in verdicts if v.outcome == "ok" and v.score is not None)
 
@@ -341,11 +337,7 @@ class RunState:
         self.notices.append((row.at_us, event))
 
     def _evidence(self, row: Row, event: EvidenceEvent) -> None:
-        if isinstance(event, ReviewerAssigned | ConfirmationDrawn):
-            self._known_hypothesis(row, event.hypothesis)
-        if isinstance(event, VerdictRetracted) and event.verdict_id not in self.verdicts:
-            raise self._wrong(row, f"verdict {event.verdict_id} was never given")
-        if wrong := self.evidence.fold(row.at_us, event):
+        if wrong := fold_evidence(self, row.at_us, event):
             raise self._wrong(row, wrong)
 
     def _agent(self, name: str) -> AgentState:

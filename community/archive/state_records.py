@@ -81,6 +81,8 @@ class HypothesisState:
     reproductions_opened: int = 0
     experiments: list[str] = field(default_factory=list)
     """Ids of the experiments that serve it, in order of admission."""
+    taken_back: set[str] = field(default_factory=set)
+    """Verdicts that a change of it cites and that count no more."""
 
     @classmethod
     def posted(cls, event: Posted, at_us: int, proposal: Proposed | None) -> HypothesisState:
@@ -102,13 +104,23 @@ class HypothesisState:
 
     @property
     def screened_gain(self) -> float | None:
-        """Gain of the first change that has one: what the prediction was about."""
-        return next((c.gain for _, c in self.changes if c.gain is not None), None)
+        """Gain of the first change that has one and stands: what the prediction was about."""
+        return next((c.gain for c in self.standing_changes if c.gain is not None), None)
 
     @property
     def was_improved(self) -> bool:
-        """Whether it was ever found improved or reproduced."""
-        return any(change.status in {"improved", "reproduced"} for _, change in self.changes)
+        """Whether it was ever found improved or reproduced, by runs that stand."""
+        return any(change.status in {"improved", "reproduced"} for change in self.standing_changes)
+
+    @property
+    def standing_changes(self) -> list[StatusChanged]:
+        """The changes that rest on no verdict that was taken back, oldest first."""
+        return [c for _, c in self.changes if not self.taken_back.intersection(c.verdicts)]
+
+    @property
+    def awaits_screen(self) -> bool:
+        """Whether no screen was judged yet, or what it was judged by has been taken back."""
+        return self.status == "measured"
 
 
 @dataclass(slots=True)
@@ -180,6 +192,13 @@ class ExperimentState:
     attempts: list[AttemptState] = field(default_factory=list)
     verdict: VerdictGiven | None = None
     verdict_us: int | None = None
+    is_retracted: bool = False
+    """Whether its verdict was taken back: it is to be seen, and counts nowhere."""
+
+    @property
+    def standing_verdict(self) -> VerdictGiven | None:
+        """Its verdict, unless that was taken back."""
+        return None if self.is_retracted else self.verdict
 
     @property
     def is_baseline(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from community.archive.queries import baseline_mean
+from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
 
 
@@ -44,7 +44,8 @@ def points(state: RunState) -> tuple[Point, ...]:
     for claim in state.hypotheses.values():
         for name in claim.experiments:
             experiment = state.experiments[name]
-            if experiment.queued.purpose != "screen" or experiment.verdict is None:
+            verdict = experiment.standing_verdict
+            if experiment.queued.purpose != "screen" or verdict is None:
                 continue
             is_confirmed = claim.status == "reproduced"
             found.append(
@@ -56,7 +57,7 @@ def points(state: RunState) -> tuple[Point, ...]:
                     author=claim.author,
                     title=claim.title,
                     status=claim.status,
-                    score=experiment.verdict.score,
+                    score=verdict.score,
                     vault=state.mean_score(claim.tree_key, "vault") if is_confirmed else None,
                 )
             )
@@ -64,12 +65,13 @@ def points(state: RunState) -> tuple[Point, ...]:
 
 
 def leads(state: RunState) -> tuple[Lead, ...]:
-    """Return the frontier's moves, oldest first, after the baseline where vault has it."""
+    """Return the frontier's moves that stand, oldest first, after the baseline where vault has it."""
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
     )
     moves = [
-        Lead(sum(end <= at_us for end in ends), moved.score) for at_us, moved in state.frontier
+        Lead(sum(end <= at_us for end in ends), moved.score)
+        for at_us, moved in standing_moves(state)
     ]
     start = baseline_mean(state, "vault")
     return (*([] if start is None or not moves else [Lead(0, start)]), *moves)

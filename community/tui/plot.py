@@ -14,7 +14,7 @@ from itertools import pairwise
 from rich.text import Text
 
 from community.archive.progress import progress_points
-from community.archive.queries import baseline_mean
+from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
 from community.tui.colours import GREEN, GREY, status_look
 
@@ -61,7 +61,8 @@ class Frame:
 
 def plot_of(state: RunState) -> Plot:
     """Return what is plotted of a run."""
-    start = baseline_mean(state, "vault") if state.frontier else None
+    moves = standing_moves(state)
+    start = baseline_mean(state, "vault") if moves else None
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
     )
@@ -70,7 +71,7 @@ def plot_of(state: RunState) -> Plot:
         points=tuple((p.experiments, p.score, p.status) for p in progress_points(state)),
         steps=(
             *([] if start is None else [(0, start)]),
-            *((bisect_right(ends, at_us), moved.score) for at_us, moved in state.frontier),
+            *((bisect_right(ends, at_us), moved.score) for at_us, moved in moves),
         ),
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
         experiments=state.experiments_done,

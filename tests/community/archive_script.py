@@ -206,6 +206,7 @@ EVIDENCE: tuple[evidence.EvidenceEvent, ...] = (
     evidence.AlarmRaised("a1", "drift", "cpu", "cpu0", "three sentinels in a row"),
     evidence.AlarmCleared("a1", "fresh references"),
     evidence.VerdictRetracted("v-e0001", "a fault of the machine", "eve", ("hypothesis:p1",)),
+    evidence.ClaimRetracted("p1", "two more pairs", "lab", ("hypothesis:p1",)),
     evidence.FinalsOpened((CHILD,)),
 )
 """One event of each kind that the story has none of."""
