@@ -65,7 +65,7 @@ def points(state: RunState) -> tuple[Point, ...]:
 
 
 def leads(state: RunState) -> tuple[Lead, ...]:
-    """Return the frontier's moves that stand, oldest first, after the baseline where vault has it."""
+    """Return the standing moves, oldest first, after the baseline where vault has it."""
     ends = sorted(
         e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
     )
