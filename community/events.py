@@ -20,6 +20,8 @@ frontier every so often, which shows drift; credit: of the frontier without some
 seal: the last ones, on the third split."""
 APART: frozenset[Purpose] = frozenset({"baseline", "credit", "seal"})
 """Runs that count against no limit of experiments: they come before the research or after it."""
+FINAL: frozenset[Purpose] = frozenset({"credit", "seal"})
+"""Those that come after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,9 @@ class ExperimentQueued:
     """Which pair of a confirmation it belongs to, from 1; 0 otherwise."""
     slot: str = ""
     """The slot it has to run on; empty for any."""
+    beside: str = ""
+    """In a confirmation, of a child's run: the verdict on an earlier run of the parent that it is
+    paired with; empty where the pair has a parent's run of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +323,7 @@ class FrontierMoved:
 class SealScored:
     """The commit that led when the run ended, and the baseline, on the split ``seal``; once a run.
 
-    No experiment: it counts against no limit, and decides nothing.
+    Only in older ledgers: now the last runs are experiments of purpose ``seal``.
     """
 
     kind: ClassVar[str] = "seal_scored"

@@ -90,6 +90,10 @@ class FinalsOpened:
     kind: ClassVar[str] = "finals_opened"
     commits: tuple[str, ...]
     """The leading ones, best first; the baseline is measured beside them."""
+    why: str = ""
+    """The stop condition that held, or why else the run is over; a resumed ending ends with it."""
+    experiments: int | None = None
+    """The limit of experiments that held; None without one."""
 
 
 EvidenceEvent = (

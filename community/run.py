@@ -37,6 +37,7 @@ from community.events import (
     StatusChanged,
     TurnTaken,
 )
+from community.finals import is_ending, run_finals
 from community.institution import Institution
 from community.lab import AgentLab
 from community.opening import Opening, host_facts, open_bench, open_ledger
@@ -45,7 +46,7 @@ from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
 from community.screening import awaits_status
-from community.sealing import ask_seal
+from community.sealing import open_finals
 from community.topology import Topology, build_topology
 from forum.board import Board
 from forum.errors import ForumError
@@ -141,54 +142,19 @@ async def run_community(
 
 
 async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> str:
-    """Seat everybody, wait for the end, and record how it came."""
-    bench, members = opening.bench, scenario.members()
-    names = [member.name for member in members]
-    topology = build_topology(names, scenario.topology, opening.opened.seed)
-    roles = {member.name: load_role(member.role) for member in members}
-    why = "interrupted"
+    """Go through the stages of a run, from wherever it is, and record how it ended.
+
+    Research, then, when nobody is left who could hear of them, the last runs.
+    """
+    why, limit = "interrupted", scenario.stop.experiments
     try:
-        async with (
-            open_board(scenario.board, opening.opened.run_id, names) as board,
-            board.desk() as desk,
-            asyncio.TaskGroup() as group,
-        ):
-            admission = Admission(
-                scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
-            )
-            queue = Queue(
-                lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.regard(name)
-            )
-            scheduler = Scheduler(chronicle, queue, bench)
-            clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, roles)
-            institution = Institution(
-                scenario, chronicle, scheduler, admission, bench, clerk, roles, group
-            )
-            community = _Community(
-                scenario, chronicle, institution, board, roles, opening, _knobs(opening)
-            )
-            _join(chronicle, members, topology)
-            tasks = [
-                group.create_task(clerk.serve(), name="clerk"),
-                group.create_task(scheduler.serve(), name="scheduler"),
-            ]
-            institution.resume()
-            await calibrate(chronicle, scheduler, scenario.noise.baseline_runs)
-            chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
-            await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
-            tasks.append(
-                group.create_task(institution.reproduce_unclaimed(), name="lab reproductions")
-            )
-            living = [
-                group.create_task(_live_agent(community, member), name=f"agent {member.name}")
-                for member in members
-            ]
-            reached = await institution.until_over()
-            await _last_words(chronicle)
-            await desk.notify(Notice(kind="stop", text=reached))
-            institution.leave()
-            _cancel_all([*living, *tasks])
-        await ask_seal(chronicle, bench)  # when nobody is left who could hear of it
+        ending = chronicle.state.evidence.finals
+        if ending is not None and is_ending(chronicle.state, limit):
+            reached = ending.why
+        else:
+            reached = await _research(scenario, chronicle, opening)
+            open_finals(chronicle, reached, limit)
+        await run_finals(chronicle, opening.bench, scenario)
         why = reached
     except BaseExceptionGroup as group:
         why = "failed"
@@ -200,6 +166,51 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
         is_over = why not in ("interrupted", "failed")  # a run that goes on keeps its secret
         chronicle.record(RunStopped(why, opening.secret.hex() if is_over else ""))
     return why
+
+
+async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> str:
+    """Seat everybody and let them work until a stop condition holds; returns which."""
+    bench, members = opening.bench, scenario.members()
+    names = [member.name for member in members]
+    topology = build_topology(names, scenario.topology, opening.opened.seed)
+    roles = {member.name: load_role(member.role) for member in members}
+    async with (
+        open_board(scenario.board, opening.opened.run_id, names) as board,
+        board.desk() as desk,
+        asyncio.TaskGroup() as group,
+    ):
+        admission = Admission(
+            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
+        )
+        queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.regard(name))
+        scheduler = Scheduler(chronicle, queue, bench)
+        clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, roles)
+        institution = Institution(
+            scenario, chronicle, scheduler, admission, bench, clerk, roles, group
+        )
+        community = _Community(
+            scenario, chronicle, institution, board, roles, opening, _knobs(opening)
+        )
+        _join(chronicle, members, topology)
+        tasks = [
+            group.create_task(clerk.serve(), name="clerk"),
+            group.create_task(scheduler.serve(), name="scheduler"),
+        ]
+        institution.resume()
+        await calibrate(chronicle, scheduler, scenario.noise.baseline_runs)
+        chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
+        await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
+        tasks.append(group.create_task(institution.reproduce_unclaimed(), name="lab reproductions"))
+        living = [
+            group.create_task(_live_agent(community, member), name=f"agent {member.name}")
+            for member in members
+        ]
+        reached = await institution.until_over()
+        await _last_words(chronicle)
+        await desk.notify(Notice(kind="stop", text=reached))
+        institution.leave()
+        _cancel_all([*living, *tasks])
+    return reached
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

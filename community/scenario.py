@@ -124,6 +124,13 @@ class NoiseSection(_Section):
     """Pairs (child, parent) of runs in a reproduction."""
 
 
+class SealSection(_Section):
+    """The last runs, on text by which nothing was decided."""
+
+    runs: Annotated[int, Field(ge=1, le=100)] = 4
+    """Runs each, on fresh seeds, of the baseline and of the three leading commits."""
+
+
 class LabSection(_Section):
     """Rules of the institution."""
 
@@ -169,6 +176,7 @@ class Scenario(_Section):
     board: BoardSection = BoardSection()
     topology: TopologySection = TopologySection()
     noise: NoiseSection = NoiseSection()
+    seal: SealSection = SealSection()
     lab: LabSection = LabSection()
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,8 @@ class Request:
     pair: int = 0
     slot: str = ""
     """Where it has to run; empty for anywhere."""
+    beside: str = ""
+    """Of a confirmation's child: the verdict on the parent that it is paired with, if shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +141,28 @@ class Scheduler:
             seed=measurement_seed(state.opened.seed, request.tree_key, measurement),
             pair=request.pair,
             slot=request.slot,
+            beside=request.beside,
         )
         self._chronicle.record(queued)
         self._queue.put(Waiting(queued, attempt=1))
         return experiment_id
 
-    def requeue_unfinished(self) -> int:
+    def requeue_unfinished(self, purposes: Collection[Purpose] | None = None) -> int:
         """Queue again what a stopped or killed run left without a verdict; returns how many.
 
         What the attempts of earlier lives used of the pool counts in the queue as if it had been
         one life.
+
+        Args:
+            purposes: Which runs alone; None for all.
         """
         for ended_us, charged_to, used_s in earlier_use(self._chronicle.state):
             self._queue.usage.charge(charged_to, used_s, ended_us / 1e6)
-        unfinished = self._chronicle.state.pending()
+        unfinished = [
+            e
+            for e in self._chronicle.state.pending()
+            if purposes is None or e.queued.purpose in purposes
+        ]
         for experiment in unfinished:
             self._queue.put(Waiting(experiment.queued, experiment.next_attempt))
         return len(unfinished)

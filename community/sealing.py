@@ -1,104 +1,89 @@
-"""The seal: one score, on held-out text by which nothing was decided, for the final report.
+"""The seal: the last runs, on held-out text by which nothing was decided, for the final report.
 
 A run that tries many things on `dev` and confirms some on `vault` has chosen by both; what it says
 of its best commit is honest only on text that was never asked. That text is good for one question.
-It is asked when a run has ended in order, of the commit that leads then, and never again: a run
-that is resumed under another limit keeps its first answer, whatever leads later. No researcher
-hears of it. The baseline's last artefact is asked the same, so that the number has a neighbour.
+It is asked when a run has first ended in order, of the commits that lead then and of the baseline,
+each on several fresh seeds, and never again: a run that is resumed under another limit keeps its
+first answer, whatever leads later. No researcher hears of it.
+
+The runs are experiments like others, of purpose ``seal``; `community.finals` carries them out.
 """
 
 from __future__ import annotations
 
-import logging
-import shutil
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
-from community import artefacts
-from community.archive.queries import baseline_score_cpu_s
-from community.archive.state import ExperimentState
+from community.archive.state import BASELINE, ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
-from community.events import SealScored
-from community.scheduler import Bench
-from community.score_phase import Scored
-from scoring.verdict import Score
-from trainer.errors import ExecutorError
-from trainer.workspace import write_workspace
+from community.claims import standing_claims
+from community.evidence_events import FinalsOpened
+from community.scheduler import Request, Scheduler
+from community.screening import tree_of
 
-TRIES = 2
-"""How often a score is asked for that fails by nobody's fault: no number was told, so none is lost.
-"""
-_log = logging.getLogger(__name__)
+TOP = 3
+"""How many leading commits are measured beside the baseline."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What became of one artefact."""
-
-    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"]
-    score: float | None
-    reason: str
-    cpu_s: float = 0.0
+def finalists(state: RunState) -> list[HypothesisState]:
+    """Return what would be measured now: reproduced claims of different trees, the best first."""
+    found: dict[str, HypothesisState] = {}
+    for claim in standing_claims(state):
+        found.setdefault(claim.tree_key, claim)
+    return list(found.values())[:TOP]
 
 
-async def ask_seal(chronicle: Chronicle, bench: Bench) -> None:
-    """Score the leading commit and the baseline on ``seal`` and record it, unless that is done.
+def open_finals(chronicle: Chronicle, why: str, limit: int | None) -> None:
+    """Record of what the last runs are, unless that was done in an earlier life.
 
     A run in which no commit was reproduced has nothing to ask about, and keeps its seal for a later
-    life. What goes wrong is recorded in place of a number.
+    life.
 
-    Raises:
-        LockBrokenError: something that decides scores changed; nothing is recorded.
+    Args:
+        chronicle: The ledger and its fold.
+        why: The stop condition that held.
+        limit: The limit of experiments that held.
+    """
+    leading = finalists(chronicle.state)
+    if leading and chronicle.state.evidence.finals is None:
+        commits = tuple(claim.commit for claim in leading)
+        chronicle.record(FinalsOpened(commits, why, limit))
 
-    Cancellation: nothing is recorded, and nobody has seen a number; the next end asks.
+
+def seal_runs(state: RunState) -> list[ExperimentState]:
+    """Return the runs on the seal, in order of admission."""
+    return [e for e in state.experiments.values() if e.queued.purpose == "seal"]
+
+
+async def score_seal(
+    chronicle: Chronicle, scheduler: Scheduler, slots: Sequence[str], runs: int
+) -> None:
+    """Measure the baseline and the finalists `runs` times each; goes on where a restart left it.
+
+    Every round measures each of them once, and each moves on by one slot from round to round, so
+    that neither a slow slot nor a slow hour falls on one of them alone.
+
+    Cancellation: running attempts end with the scheduler; the next life goes on.
     """
     state = chronicle.state
-    leader, baseline = artefacts.leading_run(state), artefacts.baseline_run(state)
-    if state.seal is not None or leader is None:
-        return
-    usual_s = baseline_score_cpu_s(state)
-    best = await _score(bench, leader, "seal-best", usual_s)
-    plain = _Answer("ok", None, "")
-    if baseline is not None:
-        plain = await _score(bench, baseline, "seal-baseline", usual_s)
-    event = SealScored(
-        commit=leader.queued.commit,
-        hypothesis=leader.queued.hypothesis,
-        experiment_id=leader.queued.experiment_id,
-        outcome=best.outcome,
-        score=best.score,
-        reason=best.reason,
-        baseline_experiment_id=baseline.queued.experiment_id if baseline is not None else "",
-        baseline_score=plain.score,
-        baseline_reason=plain.reason,
-        score_cpu_s=round(best.cpu_s + plain.cpu_s, 1),
-    )
-    chronicle.record(event)
-    artefacts.clear(state, bench.folder)
-
-
-async def _score(
-    bench: Bench, run: ExperimentState, name: str, baseline_cpu_s: float | None
-) -> _Answer:
-    """Score the artefact that `run` left, of the tree in the repository."""
-    artefact = artefacts.artefact_of(bench.folder, run)
-    if not artefact.is_file():
-        return _Answer("interrupted", None, "artefact")
-    folder = bench.folder.job(name)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    workspace = write_workspace(bench.repository.read(run.queued.commit), folder / "tree")
-    cpu_s, score = 0.0, Score("interrupted", None, "executor", 0, 0, 0.0)
-    for _ in range(TRIES):
-        try:
-            async with bench.pool.lease() as lease:
-                scored: Scored = await bench.score_phase.score(
-                    artefact, workspace, "seal", lease, run.queued.seed, baseline_cpu_s
-                )
-        except ExecutorError as error:
-            _log.warning("seal: the executor failed: %s", error)
-            continue
-        cpu_s, score = cpu_s + scored.cpu_s, scored.score
-        if score.outcome in ("ok", "invalid"):
-            break
-    return _Answer(score.outcome, score.value, score.reason, cpu_s)
+    opened, finals = state.opened, state.evidence.finals
+    assert opened is not None
+    assert finals is not None
+    known = {(e.queued.commit, e.queued.pair): e.queued.experiment_id for e in seal_runs(state)}
+    for turn in range(1, runs + 1):
+        for place, commit in enumerate((opened.baseline_commit, *finals.commits)):
+            if (commit, turn) in known:
+                continue
+            request = Request(
+                commit=commit,
+                tree_key=tree_of(state, commit),
+                hypothesis="",
+                purpose="seal",
+                split="seal",
+                charged_to=BASELINE,
+                requested_by=BASELINE,
+                pair=turn,
+                slot=slots[(place + turn) % len(slots)],
+            )
+            known[commit, turn] = scheduler.admit(request)
+    for experiment_id in known.values():
+        await scheduler.verdict(experiment_id)

@@ -28,6 +28,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
+from community.evidence_events import FinalsOpened
 from community.plain_text import isolation_words, one_line
 
 
@@ -124,7 +125,10 @@ def _noise(event: NoiseEstimated, state: RunState) -> str:
 
 def _verdict(event: VerdictGiven, state: RunState) -> str:
     experiment = state.experiments[event.experiment_id].queued
-    who = "baseline" if experiment.purpose == "baseline" else experiment.requested_by
+    who = experiment.requested_by
+    if experiment.purpose in ("baseline", "seal"):
+        is_start = state.opened is not None and event.commit == state.opened.baseline_commit
+        who = "baseline" if is_start else event.commit[:10]
     purpose = {"confirm_child": ", reproduction", "confirm_parent": ", reproduction (parent)"}
     what = f"{event.score:.4f}" if event.score is not None else f"invalid: {plain(event.reason)}"
     walls = isolation_words(event.isolation)
@@ -160,6 +164,11 @@ def _seal(event: SealScored, state: RunState) -> str:
     return f"seal, asked once: {found} (baseline {baseline}), commit {event.commit[:10]}"
 
 
+def _finals(event: FinalsOpened, state: RunState) -> str:
+    leading = ", ".join(commit[:10] for commit in event.commits)
+    return f"nobody proposes any more; last runs on seal: the baseline and {leading}"
+
+
 def _attempt(event: AttemptEnded, state: RunState) -> str | None:
     if event.outcome in ("ok", "invalid"):
         return None  # the verdict says it
@@ -186,6 +195,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     StatusChanged: _status,
     FrontierMoved: _frontier,
     SealScored: _seal,
+    FinalsOpened: _finals,
     AttemptEnded: _attempt,
     Posted: _posted,
     Refused: _refused,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from community.archive.finals import finals
 from community.archive.leaderboard import contributions, researchers
 from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
 from community.archive.state import RunState
@@ -108,7 +109,28 @@ def _best(state: RunState) -> BestShown:
 
 
 def _seal(state: RunState) -> SealShown:
-    seal = state.seal
-    if seal is None:
+    if (seal := state.seal) is not None:  # of an older ledger
+        return SealShown(
+            seal.score, seal.baseline_score, seal.commit, seal.hypothesis, seal.reason,
+            runs=seal.score is not None,
+        )  # fmt: skip
+    last = finals(state)
+    if not last:
         return SealShown(None, None, None, None, None)
-    return SealShown(seal.score, seal.baseline_score, seal.commit, seal.hypothesis, seal.reason)
+    base, best = last[0].seal, last[1].seal
+    score = best.mean if best else None
+    return SealShown(
+        score=score,
+        baseline=base.mean if base else None,
+        commit=last[1].commit,
+        hypothesis=last[1].hypothesis,
+        reason="" if score is not None else _why_none(state, last[1].commit),
+        runs=best.runs if best else 0,
+    )
+
+
+def _why_none(state: RunState, commit: str) -> str:
+    """Return why the last runs of a commit gave no score."""
+    runs = (e for e in state.experiments.values() if e.queued.purpose == "seal")
+    verdicts = [e.verdict for e in runs if e.queued.commit == commit and e.verdict]
+    return verdicts[-1].reason if verdicts else "not measured yet"

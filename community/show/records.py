@@ -50,16 +50,19 @@ class BestShown:
 
 @dataclass(frozen=True, slots=True)
 class SealShown:
-    """The one score on text by which nothing was decided; all None before a run has ended."""
+    """The last word, on text by which nothing was decided; all None before a run has ended."""
 
     score: float | None
+    """Mean of its runs."""
     baseline: float | None
-    """The last calibration run's, on the same text."""
+    """The baseline's mean on the same text."""
     commit: str | None
     """Which led when the run first ended."""
     hypothesis: str | None
     reason: str | None
     """Why there is no score; empty where there is one."""
+    runs: int = 0
+    """Of the commit; the baseline had as many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ def _seal_lines(record: Shown) -> list[str]:
         return []
     if seal.score is None:
         return [f"seal: asked once, of {seal.commit[:7]}, and got no score: {seal.reason}"]
-    base = "was not kept" if seal.baseline is None else f"has {seal.baseline:.4f}"
+    base = "has no score" if seal.baseline is None else f"has {seal.baseline:.4f}"
     later = "" if seal.commit == record.best.commit else ", which led when the run first ended"
-    said = f"{seal.score:.4f} {record.unit}, asked once, of {seal.commit[:7]}{later}"
+    runs = f"mean of {seal.runs} runs, " if seal.runs > 1 else ""
+    said = f"{seal.score:.4f} {record.unit}, {runs}asked once, of {seal.commit[:7]}{later}"
     return [f"seal: {said}; the baseline {base}"]
 
 

@@ -1,7 +1,9 @@
-"""The seal is asked once in a run's life, of what leads when it first ends, and decides nothing."""
+"""The last runs: the baseline and what leads, once in a run's life, when nobody is left to hear."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,153 +11,162 @@ from typing import Any
 import pytest
 from bench_script import House, ScriptedScorePhase, calibrated, house, scenario_of, screened
 
-from community.archive.state import RunState
+from community.archive.state import ExperimentState, RunState
 from community.chronicle import Chronicle
 from community.errors import LedgerInconsistentError
-from community.events import Row, SealScored
-from community.scheduler import Request
+from community.events import Row, VerdictGiven
+from community.evidence_events import FinalsOpened
+from community.finals import is_ending, run_finals
+from community.scenario import Scenario, SealSection
 from community.score_phase import Scored
-from community.sealing import TRIES, ask_seal
+from community.sealing import open_finals, seal_runs
 from scoring.verdict import Score
-from trainer.errors import ExecutorError
 from trainer.repository import Repository
 
 
-class _Asked(ScriptedScorePhase):
-    """Notes each score on seal; answers `next` instead where there is one."""
+class _Refusing(ScriptedScorePhase):
+    """Refuses what a tree answers on seal if it holds `text`."""
 
-    def __init__(self, *next_: Score | Exception) -> None:
-        self.trees: list[bytes] = []
-        self.next = list(next_)
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     async def score(
         self, artefact: Path, workspace: Path, split: Any, lease: Any, seed: int, *rest: Any
     ) -> Scored:
         """Score as the class says."""
-        if split == "seal":
-            self.trees.append((workspace / "train.py").read_bytes())
-            if self.next:
-                answer = self.next.pop(0)
-                if isinstance(answer, Exception):
-                    raise answer
-                return Scored(answer, 0.1)
+        if split == "seal" and self._text in (workspace / "train.py").read_text():
+            return Scored(Score("invalid", None, "probe", 0, 0, 0.0), 0.1)
         return await super().score(artefact, workspace, split, lease, seed, *rest)
 
 
-def _seals(chronicle: Chronicle) -> list[SealScored]:
-    return [row.event for row in chronicle.ledger.rows() if isinstance(row.event, SealScored)]
+def _scenario(runs: int = 2) -> Scenario:
+    return scenario_of().model_copy(update={"seal": SealSection(runs=runs)})
 
 
-async def _calibrate(home: House) -> None:
-    """Measure the baseline twice, where the fixture tells its noise without any run."""
-    opened = home.chronicle.state.opened
-    assert opened is not None
-    request = Request(
-        opened.baseline_commit, opened.baseline_tree_key, "", "baseline", "dev", "lab", "lab"
-    )
-    for name in [home.scheduler.admit(request) for _ in range(2)]:
-        await home.scheduler.verdict(name)
+def _opened(chronicle: Chronicle) -> list[FinalsOpened]:
+    return [row.event for row in chronicle.ledger.rows() if isinstance(row.event, FinalsOpened)]
+
+
+def _by_commit(runs: list[ExperimentState]) -> Counter[str]:
+    return Counter(run.queued.commit for run in runs)
+
+
+def _is_seal(row: Row) -> bool:
+    return isinstance(row.event, VerdictGiven) and row.event.split == "seal"
 
 
 async def _lead(home: House, rate: float) -> str:
+    """Have a tree confirmed; returns its commit."""
     claim = await screened(home, "ada", rate)
-    await home.lab("cleo").reproduce(claim)
-    assert home.chronicle.state.frontier[-1][1].hypothesis == claim
-    return claim
+    assert (await home.lab("cleo").reproduce(claim)).status == "reproduced"
+    return home.commit_of(claim)
 
 
-async def test_the_leader_and_the_baseline_are_asked_once_whatever_leads_later(
+async def test_the_baseline_and_the_top_three_are_measured_on_fresh_seeds_and_apart(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """Nothing before something leads; then one row; a later end under another leader adds none."""
-    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
-        bench = replace(home.institution.bench, score_phase=(phase := _Asked()))
-        await _calibrate(home)
-        kept = {path.parent.name for path in tmp_path.glob("jobs/*/artefact.safetensors")}
-        assert kept == {"b0002-1"}
-        await ask_seal(chronicle, bench)
-        assert _seals(chronicle) == []
-        claim = await _lead(home, 1.5)
-        counts = chronicle.state.experiments_admitted, chronicle.state.device_seconds
-        await ask_seal(chronicle, bench)
-        (seal,) = _seals(chronicle)
-        assert (seal.hypothesis, seal.commit) == (claim, home.commit_of(claim))
-        assert (seal.outcome, seal.score, seal.baseline_score) == ("ok", 2.5, 3.0)
-        assert seal.baseline_experiment_id == "b0002"
-        served = [
-            chronicle.state.experiments[n] for n in chronicle.state.hypotheses[claim].experiments
-        ]
-        children = [e.queued for e in served if e.queued.purpose == "confirm_child"]
-        assert (seal.experiment_id, len(children)) == (children[-1].experiment_id, 3)
-        now = chronicle.state.experiments_admitted, chronicle.state.device_seconds
-        assert now == counts
-        assert not (tmp_path / "jobs" / "b0002-1" / "artefact.safetensors").exists()
-        await _lead(home, 2.5)
-        await ask_seal(chronicle, bench)
-        assert _seals(chronicle) == [seal]
-        assert len(phase.trees) == 2
+    """Best first, each as often and on both slots; counted against no limit, charged to no one."""
+    async with house(calibrated(chronicle), repository, tmp_path, _scenario()) as home:
+        rates = (1.5, 1.9, 1.3, 1.7)
+        commits = {rate: await _lead(home, rate) for rate in rates}
+        before = chronicle.state.experiments_admitted, chronicle.state.device_seconds
+        open_finals(chronicle, "experiments", 40)
+        await run_finals(chronicle, home.institution.bench, _scenario())
+    state = chronicle.state
+    top = tuple(commits[rate] for rate in (1.9, 1.7, 1.5))
+    assert state.opened is not None
+    assert state.evidence.finals == FinalsOpened(top, "experiments", 40)
+    runs = seal_runs(state)
+    assert _by_commit(runs) == dict.fromkeys((state.opened.baseline_commit, *top), 2)
+    assert len({run.queued.seed for run in runs}) == len(runs) == 8
+    assert {(r.queued.split, r.queued.charged_to, r.queued.hypothesis) for r in runs} == {
+        ("seal", "lab", "")
+    }
+    used: dict[str, set[str]] = {}
+    for run in runs:
+        assert run.verdict is not None
+        used.setdefault(run.queued.commit, set()).add(run.verdict.slot)
+    assert all(slots == {"cpu0", "cpu1"} for slots in used.values())
+    assert (state.experiments_admitted, state.device_seconds) == before
+    assert state.final_device_seconds > 0
+    assert state.scores(state.opened.baseline_tree_key, "seal") == (3.0, 3.0)
 
 
-async def test_a_second_seal_contradicts_the_ledger(
+async def test_one_tree_is_one_finalist_and_nothing_reproduced_keeps_the_seal(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """No program, whatever its version, folds a ledger with two."""
-    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+    """A claim that is only improved opens nothing, and the seal waits for a later life."""
+    async with house(calibrated(chronicle), repository, tmp_path, _scenario()) as home:
+        await screened(home, "ada", 1.5)
+        open_finals(chronicle, "experiments", 40)
+        await run_finals(chronicle, home.institution.bench, _scenario())
+        assert (_opened(chronicle), seal_runs(chronicle.state)) == ([], [])
+        commit = await _lead(home, 1.7)
+        open_finals(chronicle, "experiments", 60)
+    assert _opened(chronicle) == [FinalsOpened((commit,), "experiments", 60)]
+
+
+async def test_a_later_life_keeps_the_first_answer_whatever_leads_then(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Another end opens nothing and runs nothing; the fold refuses a second opening."""
+    async with house(calibrated(chronicle), repository, tmp_path, _scenario()) as home:
         await _lead(home, 1.5)
-        await ask_seal(chronicle, home.institution.bench)
+        for limit in (40, 60):
+            open_finals(chronicle, "experiments", limit)
+            await run_finals(chronicle, home.institution.bench, _scenario())
+            if limit == 40:
+                first = [run.queued for run in seal_runs(chronicle.state)]
+                await _lead(home, 2.5)
+        assert [run.queued for run in seal_runs(chronicle.state)] == first
+    (finals,) = _opened(chronicle)
     rows = list(chronicle.ledger.rows())
     with pytest.raises(LedgerInconsistentError, match="asked once"):
-        RunState.from_rows([*rows, Row(rows[-1].seq + 1, rows[-1].at_us, _seals(chronicle)[0])])
+        RunState.from_rows([*rows, Row(rows[-1].seq + 1, rows[-1].at_us, finals)])
 
 
-LOST = Score("interrupted", None, "lost", 0, 0, 0.0)
-BROKEN = Score("scorer_failed", None, "scorer", 0, 0, 0.0)
-REFUSED = Score("invalid", None, "probe", 0, 0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("answers", "outcome", "reason", "score"),
-    [
-        ((LOST,), "ok", "", 2.5),
-        ((LOST, BROKEN), "scorer_failed", "scorer", None),
-        ((ExecutorError("gone"), ExecutorError("gone")), "interrupted", "executor", None),
-        ((REFUSED,), "invalid", "probe", None),
-    ],
-)
-async def test_what_goes_wrong_is_recorded_and_the_run_ends_all_the_same(
-    chronicle: Chronicle,
-    repository: Repository,
-    tmp_path: Path,
-    answers: tuple[Any, ...],
-    outcome: str,
-    reason: str,
-    score: float | None,
-) -> None:
-    """Lost twice, or refused once: no number, and the seal is spent; without a baseline's either.
-
-    The bench's baseline was never run here, as where another run's was taken over.
-    """
-    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
-        await _lead(home, 1.5)
-        phase = _Asked(*answers)
-        bench = replace(home.institution.bench, score_phase=phase)
-        await ask_seal(chronicle, bench)
-        (seal,) = _seals(chronicle)
-        assert (seal.outcome, seal.reason, seal.score) == (outcome, reason, score)
-        assert (seal.baseline_experiment_id, seal.baseline_score) == ("", None)
-        assert len(phase.trees) <= TRIES
-        await ask_seal(chronicle, bench)
-        assert len(_seals(chronicle)) == 1
-
-
-async def test_an_artefact_that_is_gone_is_told(
+async def test_a_stop_among_the_last_runs_is_taken_up_there(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """Somebody cleaned up the job folders: the run ends, and says so."""
-    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+    """Under the same limit nobody is seated again, and every run happens once; not under more."""
+    scenario = _scenario(runs=3)
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
         await _lead(home, 1.5)
-        for path in tmp_path.glob("jobs/*/artefact.safetensors"):
-            path.unlink()
-        await ask_seal(chronicle, home.institution.bench)
-    (seal,) = _seals(chronicle)
-    assert (seal.outcome, seal.reason, seal.score) == ("interrupted", "artefact", None)
+        open_finals(chronicle, "experiments", 40)
+        gate = home.executor.gate
+        chronicle.ledger.subscribe(lambda row: gate.clear() if _is_seal(row) else None)
+        ending = asyncio.create_task(run_finals(chronicle, home.institution.bench, scenario))
+        await chronicle.wait_until(lambda s: any(run.is_done for run in seal_runs(s)))
+        ending.cancel()
+        await asyncio.wait([ending])
+        done = [run.is_done for run in seal_runs(chronicle.state)]
+        assert 0 < sum(done) < len(done)
+        assert is_ending(chronicle.state, 40)
+        assert not is_ending(chronicle.state, 60)
+        ending = asyncio.create_task(run_finals(chronicle, home.institution.bench, scenario))
+        while not ending.done():
+            gate.set()
+            await asyncio.sleep(0)
+    runs = seal_runs(chronicle.state)
+    assert [run.is_done for run in runs] == [True] * 6
+    assert set(_by_commit(runs).values()) == {3}
+
+
+async def test_a_tree_that_fails_on_the_seal_has_no_score_there_and_the_run_ends(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A refusal is its verdict; what our side loses is tried again, like any experiment."""
+    async with house(calibrated(chronicle), repository, tmp_path, _scenario()) as home:
+        await _lead(home, 1.5)
+        home.executor.lose_next = 1
+        bench = replace(home.institution.bench, score_phase=_Refusing("RATE = 1.5"))
+        open_finals(chronicle, "target", None)
+        await run_finals(chronicle, bench, _scenario())
+    runs = seal_runs(chronicle.state)
+    found = {(r.queued.commit, r.verdict.outcome, r.verdict.reason) for r in runs if r.verdict}
+    assert chronicle.state.opened is not None
+    commit = chronicle.state.frontier[-1][1].commit
+    assert found == {
+        (chronicle.state.opened.baseline_commit, "ok", ""), (commit, "invalid", "probe"),
+    }  # fmt: skip
+    assert chronicle.state.lost_attempts == 1

@@ -38,6 +38,7 @@ def test_json_has_the_keys_that_scripts_read(record: Shown) -> None:
     assert best["gain_percent"] == pytest.approx(100 * 0.6 / 3.3)
     assert said["seal"] == {
         "score": 2.8, "baseline": 3.4, "commit": CHILD, "hypothesis": "p1", "reason": "",
+        "runs": 1,
     }  # fmt: skip
     assert (said["experiments"], said["lost_attempts"]) == (5, 1)
     assert said["pool"]["busy_share"] == pytest.approx(60 / 160)
@@ -59,7 +60,7 @@ def test_the_seal_is_told_with_its_baseline_or_with_what_went_wrong(record: Show
 
     whole = f"seal: 2.8000 bits per byte, asked once, of {CHILD[:7]}"
     assert line() == f"{whole}; the baseline has 3.4000"
-    assert line(baseline=None) == f"{whole}; the baseline was not kept"
+    assert line(baseline=None) == f"{whole}; the baseline has no score"
     assert "ddd, which led when the run first ended; " in line(commit="d" * 40)
     assert line(score=None, reason="lost").endswith("and got no score: lost")
     earlier = [row for row in rows() if not isinstance(row.event, ev.SealScored)]

@@ -57,6 +57,10 @@ def lock_again(task: Path) -> None:
     (task / "locked" / MANIFEST).write_text(now.text(loaded.name))
 
 
+SEAL_RUNS = 2
+"""Of each of the last runs, unless a test says otherwise."""
+
+
 def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[str, Any]) -> str:
     """Return a scenario file; `agents` are ``name role mind``, `sections` are its tables."""
     chosen = {
@@ -64,6 +68,7 @@ def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[st
         "budget": {"kind": "steps", "amount": 20},
         "pool": {"slots": 2},
         "noise": {"baseline_runs": 2, "confirm_pairs": 1},
+        "seal": {"runs": SEAL_RUNS},
         **sections,
     }
     lines = [

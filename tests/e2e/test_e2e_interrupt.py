@@ -10,10 +10,18 @@ from pathlib import Path
 import psutil
 import pytest
 from e2e_life import Life, call, recorded, state_of, survivors
-from e2e_scenarios import scenario_text
+from e2e_scenarios import SEAL_RUNS, scenario_text
 
 from community.archive.queries import experiment_limit
-from community.events import AttemptStarted, FrontierMoved, Row, RunStopped, SealScored
+from community.events import (
+    AttemptStarted,
+    FrontierMoved,
+    Row,
+    RunStopped,
+    TurnTaken,
+    VerdictGiven,
+)
+from community.evidence_events import FinalsOpened
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
 
@@ -36,8 +44,14 @@ def _signal(life: Life, number: int) -> float:
     return time.monotonic() - began
 
 
-def _seals(life: Life) -> list[SealScored]:
-    return [row.event for row in recorded(life.folder) if isinstance(row.event, SealScored)]
+def _last_runs(life: Life) -> list[str]:
+    """Return the ids of the last runs that have a verdict, in order."""
+    events = (row.event for row in recorded(life.folder))
+    return [e.experiment_id for e in events if isinstance(e, VerdictGiven) and e.split == "seal"]
+
+
+def _is_last_run(row: Row) -> bool:
+    return isinstance(row.event, AttemptStarted) and row.event.experiment_id.startswith("s")
 
 
 def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
@@ -53,13 +67,13 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert survivors(within_s=0.5) == []
     last = recorded(life.folder)[-1].event
     assert last == RunStopped("interrupted")
-    assert _seals(life) == []
+    assert _last_runs(life) == []
     resumed = Life.begin("--resume", "--experiments", "42", cwd=tmp_path)
     assert resumed.finish(90) == 0, resumed.text[-4000:]
     state = state_of(life.folder)
     assert state.stop_reason == "experiments"
     assert state.experiments_done == state.experiments_admitted == experiment_limit(state) == 42
-    assert len(_seals(life)) == 1
+    assert state.evidence.finals is not None
     again = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
     assert (again.returncode, state_of(life.folder).last_seq) == (0, state.last_seq)
     assert "is finished (experiments)" in again.stdout
@@ -74,24 +88,39 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     assert (state.cut_off_attempts, state.lost_attempts) == (len(interrupted), 0)
 
 
-def test_the_seal_is_asked_when_a_run_first_ends_by_itself_and_never_again(
+def test_the_last_runs_follow_the_first_end_and_a_signal_or_a_kill_in_them_loses_none(
     tmp_path: Path, small: Path
 ) -> None:
-    """SIGTERM once something leads: no seal; the limit: one; another limit later: the same one."""
+    """SIGTERM while something leads: none; the limit: all, in three lives; another limit: the same.
+
+    The lives that end the last runs seat nobody: no turn is taken in them.
+    """
     life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 60}), cwd=tmp_path)
     assert life.await_row(lambda row: isinstance(row.event, FrontierMoved), 90) is not None
     life.process.send_signal(signal.SIGTERM)
     assert life.finish(20) == 143, life.text
-    assert _seals(life) == []
-    made = state_of(life.folder).experiments_admitted
-    ends = []
-    for more in (2, 6):
-        resumed = Life.begin("--resume", "--experiments", str(made + more), cwd=tmp_path)
-        assert resumed.finish(90) == 0, resumed.text[-4000:]
-        ends.append(_seals(life))
-    assert len(ends[0]) == 1
-    assert ends[1] == ends[0]
-    assert len([r for r in recorded(life.folder) if isinstance(r.event, RunStopped)]) == 3
+    assert _last_runs(life) == []
+    limit = state_of(life.folder).experiments_admitted + 2
+    seq = 0
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        life = Life.begin("--resume", "--experiments", str(limit), cwd=tmp_path)
+        row = life.await_row(_is_last_run, 90, after_seq=seq)
+        assert row is not None, life.text[-4000:]
+        seq = recorded(life.folder)[-1].seq
+        life.process.send_signal(number)
+        life.finish(20)
+    life = Life.begin("--resume", cwd=tmp_path)
+    assert life.finish(90) == 0, life.text[-4000:]
+    rows = recorded(life.folder)
+    (opened,) = (row for row in rows if isinstance(row.event, FinalsOpened))
+    assert not any(isinstance(row.event, TurnTaken) for row in rows if row.seq > opened.seq)
+    assert rows[-1].event.kind == "run_stopped"
+    assert state_of(life.folder).stop_reason == "experiments"
+    first = _last_runs(life)
+    assert len(first) == SEAL_RUNS * (1 + len(opened.event.commits))
+    more = Life.begin("--resume", "--experiments", str(limit + 6), cwd=tmp_path)
+    assert more.finish(90) == 0, more.text[-4000:]
+    assert _last_runs(more) == first
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
