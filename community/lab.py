@@ -109,6 +109,7 @@ class AgentLab:
         )
         if key == tree_of(state, parent):
             raise self._refused("the patch changes nothing that runs; change something")
+        changes = await bench.texts.hunks(bench.task.start, files)
         message = f"{proposal.title}\n\n{proposal.note}".strip() + "\n"
         commit = bench.repository.commit(
             files,
@@ -122,7 +123,7 @@ class AgentLab:
             institution.chronicle.record(
                 Proposed(
                     commit, tuple(proposal.parents), key, self._agent, proposal.title,
-                    dict(proposal.knobs),
+                    dict(proposal.knobs), changes,
                 )
             )  # fmt: skip
         patch = await bench.texts.diff(trees[0], files)

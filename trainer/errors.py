@@ -73,6 +73,10 @@ class TextLimitError(TrainerError):
         super().__init__(f"{what} takes too long or too much memory on this text; write it plainer")
 
 
+class HunksInseparableError(TrainerError):
+    """Some of a tree's hunks cannot be taken back without the others."""
+
+
 class RepositoryError(TrainerError):
     """The run's git repository is missing, in the way, or refuses what was asked."""
 

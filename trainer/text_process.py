@@ -17,14 +17,20 @@ import resource
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from trainer.errors import ExecutorError, PatchRefusedError, TextLimitError
+from trainer.errors import (
+    ExecutorError,
+    HunksInseparableError,
+    PatchRefusedError,
+    TextLimitError,
+)
 from trainer.experiment import Budget
+from trainer.hunks import MOST_HUNKS, coarse_ids
 from trainer.patch_policy import PatchPolicy
 from trainer.text_wire import LENGTHS, Trees, WireError, lengths, pack, unpack
 from trainer.texts import Tree
@@ -46,6 +52,7 @@ _LAUNCH: Final = (
 _CPU_CLOCK: Final = 2
 """Of the three clocks of a process the one the scheduler keeps, in nanoseconds."""
 _KEY: Final = re.compile("[0-9a-f]{64}")
+_HUNK: Final = re.compile("[0-9a-f]{16}")
 _RULES: Final = ("text", "syntax", "literals", "novelty")
 _ANSWER_BYTES: Final = 1 << 20
 """Beyond twice what it was asked, the longest answer."""
@@ -161,6 +168,31 @@ class TextProcess:
         if not known.issuperset(files) or not known.issuperset(conflicts):
             raise TextLimitError("merge")
         return MergedTree(files, conflicts)
+
+    async def hunks(self, start: Tree, tree: Tree) -> tuple[str, ...]:
+        """Return the ids of what `tree` changes of `start`; of unreadable texts one for a file."""
+        try:
+            head, _ = await self._ask({"ask": "hunks"}, (start, tree))
+            ids = [str(each) for each in head["hunks"]]
+        except (TextLimitError, KeyError, TypeError):
+            return coarse_ids(start, tree)
+        if len(ids) > MOST_HUNKS or not all(map(_HUNK.fullmatch, ids)):
+            return coarse_ids(start, tree)
+        return tuple(sorted(set(ids)))
+
+    async def without(self, start: Tree, tree: Tree, group: Collection[str]) -> Tree:
+        """Return `tree` with some of its hunks taken back.
+
+        Raises:
+            HunksInseparableError: they cannot be taken back alone, or not within limits.
+        """
+        try:
+            head, trees = await self._ask({"ask": "without", "group": list(group)}, (start, tree))
+        except TextLimitError as error:
+            raise HunksInseparableError("that takes too long or too much memory") from error
+        if len(trees) != 1 or not {*start, *tree}.issuperset(trees[0]):
+            raise HunksInseparableError(str(head.get("inseparable"))[:200])
+        return trees[0]
 
     async def _ask(self, head: Mapping[str, Any], trees: Trees) -> _Answer:
         """Return the child's answer.

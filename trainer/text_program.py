@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from trainer.errors import PatchRefusedError
+from trainer.errors import HunksInseparableError, PatchRefusedError
 from trainer.experiment import Budget
+from trainer.hunk_removal import without
+from trainer.hunks import hunk_ids
 from trainer.patch_policy import PatchPolicy
 from trainer.sandbox import kernel, landlock, seccomp
 from trainer.text_wire import LENGTHS, Trees, WireError, lengths, pack, unpack
@@ -93,11 +95,26 @@ def _merge(head: Mapping[str, Any], trees: list[dict[str, bytes]]) -> _Answer:
     return {"conflicts": merged.conflicts}, (merged.files,)
 
 
+def _hunks(head: Mapping[str, Any], trees: list[dict[str, bytes]]) -> _Answer:
+    return {"hunks": hunk_ids(*trees)}, ()
+
+
+def _without(head: Mapping[str, Any], trees: list[dict[str, bytes]]) -> _Answer:
+    start, tree = trees
+    try:
+        files = without(start, tree, head["group"])
+    except HunksInseparableError as error:
+        return {"inseparable": str(error)}, ()
+    return {}, (files,)
+
+
 _ANSWERS: Final[Mapping[str, Callable[..., _Answer]]] = {
     "check": _check,
     "key": _key,
     "diff": _diff,
     "merge": _merge,
+    "hunks": _hunks,
+    "without": _without,
 }
 
 

@@ -7,10 +7,12 @@ what built-in minds write, tests).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from trainer.experiment import Budget
+from trainer.hunk_removal import without
+from trainer.hunks import hunk_ids
 from trainer.patch_policy import PatchPolicy
 from trainer.tree_key import tree_key
 from trainer.tree_text import DIFF_BYTES, MergedTree, diff_trees, merge_trees
@@ -50,6 +52,21 @@ class Texts(Protocol):
         """
         ...
 
+    async def hunks(self, start: Tree, tree: Tree) -> tuple[str, ...]:
+        """Return the ids of what `tree` changes of `start`; see `trainer.hunks.hunk_ids`.
+
+        Where the texts cannot be read there is one for each file.
+        """
+        ...
+
+    async def without(self, start: Tree, tree: Tree, group: Collection[str]) -> Tree:
+        """Return `tree` with some of its hunks taken back; see `trainer.hunk_removal.without`.
+
+        Raises:
+            HunksInseparableError: they cannot be taken back alone, or not within limits.
+        """
+        ...
+
 
 class TrustedTexts:
     """Answers at once and without limits."""
@@ -73,3 +90,11 @@ class TrustedTexts:
     async def merge(self, base: Tree, ours: Tree, theirs: Tree) -> MergedTree:
         """Merge two trees three ways."""
         return merge_trees(base, ours, theirs)
+
+    async def hunks(self, start: Tree, tree: Tree) -> tuple[str, ...]:
+        """Return the ids of what `tree` changes of `start`."""
+        return hunk_ids(start, tree)
+
+    async def without(self, start: Tree, tree: Tree, group: Collection[str]) -> Tree:
+        """Return `tree` with some of its hunks taken back."""
+        return without(start, tree, group)
