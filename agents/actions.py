@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from forum.messages import KnobValue, Prediction
+from forum.messages import Forecast, KnobValue, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Reproduce:
 
 @dataclass(frozen=True, slots=True)
 class PostReview:
-    """Judge a hypothesis (post id) before its experiment is known."""
+    """Judge a hypothesis (post id) before its experiment begins; only if asked to."""
 
     hypothesis: str
     opinion: str
     """support, doubt or reject."""
-    prediction: Prediction
+    forecast: Forecast
     text: str
 
 

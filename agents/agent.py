@@ -238,7 +238,7 @@ class Agent:
             knobs=self._knobs,
             known=known,
             trees=trees,
-            open_hypotheses=memory.open_hypotheses(),
+            open_hypotheses=memory.open_hypotheses(await self._lab.assignments()),
             open_claims=memory.open_claims(),
             notebook=self._notebook.text,
             remaining_experiments=await self._lab.remaining_experiments(),

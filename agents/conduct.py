@@ -194,7 +194,7 @@ class Conduct:
             review = Review(
                 hypothesis=action.hypothesis,
                 opinion=action.opinion,  # pydantic refuses other words
-                prediction=action.prediction,
+                forecast=action.forecast,
                 text=action.text[:TEXT_CHARACTERS],
             )
             await self._post(review, f"{key}r", action.hypothesis)

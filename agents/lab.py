@@ -150,6 +150,10 @@ class Lab(LabReader, Protocol):
         """Return the posts that reached the asker after ledger number `after_seq`, in order."""
         ...
 
+    async def assignments(self) -> frozenset[str]:
+        """Return the hypotheses (post ids) that the asker was asked to review and still may."""
+        ...
+
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments the run may still start; None without such a limit."""
         ...

@@ -192,13 +192,14 @@ class Memory:
         heard += [each for commit, each in self._remembered.items() if commit not in commits]
         return tuple(heard)
 
-    def open_hypotheses(self) -> tuple[OpenHypothesis, ...]:
+    def open_hypotheses(self, assigned: frozenset[str] = frozenset()) -> tuple[OpenHypothesis, ...]:
         """Return others' hypotheses whose result is still to be heard, oldest first.
 
         One that its proposer took back, because it was not measured, will never have a result.
+        Those `assigned` are this agent's to review.
         """
         return tuple(
-            OpenHypothesis(thread.post, thread.is_reviewed_by_me)
+            OpenHypothesis(thread.post, thread.is_reviewed_by_me, thread.hypothesis in assigned)
             for thread in self._ordered()
             if thread.post is not None and thread.is_open and thread.author != self._me
         )

@@ -40,6 +40,9 @@ class OpenHypothesis:
 
     post: Post
     is_reviewed_by_me: bool
+    is_mine_to_review: bool = False
+    """Whether the clerk asked the agent for a review, which is still in time; nobody else's counts.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from agents.roles import Right, Role
+from agents.roles import Right
 from community.archive.state import RunState
+from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
 from community.screening import screened_score
@@ -65,7 +66,7 @@ class Clerk:
         topology: Whose posts reach whom.
         repository: Source of the trees whose patches posts show.
         texts: Makes the patches.
-        roles: What each participant may post.
+        assigning: What each participant may do, and who is asked to review what.
     """
 
     def __init__(
@@ -75,9 +76,9 @@ class Clerk:
         topology: Topology,
         repository: Repository,
         texts: Texts,
-        roles: Mapping[str, Role],
+        assigning: Assigning,
     ) -> None:
-        self._roles = roles
+        self._assigning = assigning
         self._chronicle = chronicle
         self._desk = desk
         self._topology = topology
@@ -144,7 +145,10 @@ class Clerk:
         await self._publish(author, established, readers)
 
     async def _publish(self, author: str, draft: Draft, readers: Mapping[str, Carries]) -> None:
-        """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost."""
+        """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost.
+
+        A review is sealed: recorded with its readers, and sent on by `community.sealed_reviews`.
+        """
         state = self._chronicle.state
         post_id = f"p{len(state.posts) + 1}"
         reached = {
@@ -152,23 +156,23 @@ class Clerk:
             for reader, carries in sorted(readers.items())
             if is_carried(draft.body, carries)
         }
-        self._chronicle.record(
-            Posted(
-                post_id=post_id,
-                message_id=draft.message_id,
-                author=author,
-                thread=draft.thread,
-                body=draft.body.model_dump(mode="json"),
-                readers=dict(reached),
-            )
+        posted = Posted(
+            post_id=post_id,
+            message_id=draft.message_id,
+            author=author,
+            thread=draft.thread,
+            body=draft.body.model_dump(mode="json"),
+            readers=dict(reached),
         )
+        self._chronicle.record(posted, *self._assigning.asked(state, posted))
         post = state.posts[post_id].as_post()  # as recorded, which is what catching up gives
+        now = [reader for reader in reached if post_id in state.delivered.get(reader, {})]
         self._refusals[author] = 0
         if author != LAB:
             receipt = Receipt(message_id=post.message_id, post_id=post_id, seq=post.seq)
             await self._desk.acknowledge(AgentName(author), receipt)
-        for reader, carries in reached.items():
-            copy = thin(post, carries)
+        for reader in now:
+            copy = thin(post, reached[reader])
             if copy is not None:
                 await self._desk.deliver(AgentName(reader), copy)
 
@@ -193,7 +197,7 @@ class Clerk:
             )
         body = draft.body
         right = _RIGHTS.get(type(body))
-        if right is not None and right not in self._roles[author].rights:
+        if right is not None and right not in self._assigning.roles[author].rights:
             raise MessageRefusedError(f"the role of {author} has no right to {right}")
         if isinstance(body, Hypothesis):
             return await self._establish_hypothesis(state, author, body)
@@ -205,6 +209,8 @@ class Clerk:
                 raise MessageRefusedError(f"post {target!r} never reached {author}")
             if isinstance(body, Review) and state.posts[target].posted.author == author:
                 raise MessageRefusedError(f"{target!r} is {author}'s own; nobody reviews himself")
+            if isinstance(body, Review) and (late := refuses_review(state, author, target)):
+                raise MessageRefusedError(late)
         return body
 
     async def _establish_hypothesis(

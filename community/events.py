@@ -306,6 +306,8 @@ class ReproductionOpened:
     kind: ClassVar[str] = "reproduction_opened"
     hypothesis: str
     by: str
+    is_drawn: bool = False
+    """Whether nobody would have confirmed it, had it not been drawn (`ConfirmationDrawn`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
 from agents.roles import Right
 from community.archive.queries import results_heard
 from community.archive.state import HypothesisState
+from community.assigning import assignments
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
 from community.screening import screen_of, screened_score, told_verdict, tree_of
@@ -181,16 +182,21 @@ class AgentLab:
         return self._outcome(claim, verdict)
 
     async def catch_up(self, after_seq: int) -> Sequence[Post]:
-        """Return what reached the agent after `after_seq`, thinned as it was then."""
+        """Return what reached the agent after row `after_seq`, thinned as it was then."""
         state = self._institution.chronicle.state
         posts = []
         for post_id, carries in state.delivered.get(self._agent, {}).items():
             record = state.posts[post_id]
-            if record.seq > after_seq:
+            author = record.posted.author
+            if state.reach.arrival(self._agent, post_id, author, record.seq) > after_seq:
                 copy = thin(record.as_post(), cast(Carries, carries))
                 if copy is not None:
                     posts.append(copy)
         return posts
+
+    async def assignments(self) -> frozenset[str]:
+        """Return the hypotheses that the agent was asked to review and still may."""
+        return assignments(self._institution.chronicle.state, self._agent)
 
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments the run may still start."""

@@ -22,6 +22,7 @@ from community.admission import Admission
 from community.archive.export import name_best, write_results_tsv
 from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
+from community.assigning import Assigning
 from community.board_opening import open_board
 from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
@@ -46,6 +47,7 @@ from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
 from community.screening import awaits_status
+from community.sealed_reviews import SealedReviews
 from community.sealing import open_finals
 from community.topology import Topology, build_topology
 from forum.board import Board
@@ -184,7 +186,8 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         )
         queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.regard(name))
         scheduler = Scheduler(chronicle, queue, bench)
-        clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, roles)
+        assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)
+        clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, assigning)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
@@ -194,6 +197,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         _join(chronicle, members, topology)
         tasks = [
             group.create_task(clerk.serve(), name="clerk"),
+            group.create_task(SealedReviews(chronicle, desk).serve(), name="sealed reviews"),
             group.create_task(scheduler.serve(), name="scheduler"),
         ]
         institution.resume()

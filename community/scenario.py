@@ -143,6 +143,16 @@ class LabSection(_Section):
     """Weakest isolation of candidate code the run accepts; with less it refuses to start."""
 
 
+class ReviewsSection(_Section):
+    """Who is asked what he thinks of a hypothesis, and how his word is held against him."""
+
+    reviewers: Annotated[int, Field(ge=0, le=100)] = 1
+    """How many are asked about each hypothesis."""
+    settle_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the hypotheses somebody is asked about that are drawn, unseen, to be confirmed
+    whatever is said of them."""
+
+
 class AgentSection(_Section):
     """One participant, or `count` of them alike."""
 
@@ -178,6 +188,7 @@ class Scenario(_Section):
     noise: NoiseSection = NoiseSection()
     seal: SealSection = SealSection()
     lab: LabSection = LabSection()
+    reviews: ReviewsSection = ReviewsSection()
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 
     def members(self) -> tuple[Member, ...]:

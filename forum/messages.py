@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
@@ -39,6 +39,22 @@ class Prediction(_Body):
     """Expected gain over the parent in the task's unit; positive means better."""
     confidence: Annotated[float, Field(ge=0, le=1)]
     """Probability that the gain is positive."""
+
+
+def _ascending(quantiles: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not quantiles[0] <= quantiles[1] <= quantiles[2]:
+        raise ValueError("give the 10, 50 and 90 % quantiles in this order, none below the last")
+    return quantiles
+
+
+class Forecast(_Body):
+    """What a reviewer expects of a hypothesis, were it confirmed on fresh seeds."""
+
+    reproduced: Annotated[float, Field(ge=0, le=1)]
+    """Probability that the confirmation reproduces it."""
+    gain: Annotated[tuple[float, float, float], AfterValidator(_ascending)]
+    """10, 50 and 90 % quantiles of the gain over the declared parent that it measures, in the
+    task's unit; positive means better."""
 
 
 class Evidence(_Body):
@@ -106,12 +122,15 @@ class Failure(_Body):
 
 
 class Review(_Body):
-    """A judgement of a hypothesis with a prediction of its outcome."""
+    """A judgement of a hypothesis, by whom the clerk asked for one, before its experiment begins.
+
+    Until then nobody but its author reads it.
+    """
 
     kind: Literal["review"] = "review"
     hypothesis: Name
     opinion: Literal["support", "doubt", "reject"]
-    prediction: Prediction
+    forecast: Forecast
     text: LongText = ""
 
 

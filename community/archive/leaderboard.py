@@ -72,7 +72,7 @@ class Researcher:
     prediction_error: float | None
     """Mean distance between predicted and screened gain of own hypotheses, the task's unit."""
     review_error: float | None
-    """The same for the predictions in its reviews."""
+    """The same for the medians in its reviews."""
 
 
 def contributions(state: RunState) -> tuple[Contribution, ...]:
@@ -100,8 +100,9 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
         posts[record.posted.author] += 1
         body = record.posted.body
         if body.get("kind") == "review":
-            review = (str(body["hypothesis"]), float(body["prediction"]["gain"]))
-            reviews.setdefault(record.posted.author, []).append(review)
+            said = body.get("forecast")  # absent in older ledgers
+            median = float(said["gain"][1] if said else body["prediction"]["gain"])
+            reviews.setdefault(record.posted.author, []).append((str(body["hypothesis"]), median))
     table = [_researcher(state, name, posts[name], reviews.get(name, [])) for name in state.agents]
     return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
 

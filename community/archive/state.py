@@ -7,11 +7,12 @@ ledger provably whole. `community.archive.queries` and `leaderboard` compute vie
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
 from community.archive.evidence_state import EvidenceState, fold_evidence
+from community.archive.reach import Reach
 from community.archive.state_records import (
     AgentState,
     AttemptState,
@@ -95,7 +96,9 @@ class RunState:
         self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
         """(tree key, split) -> verdicts that stand, in the ledger's order, invalid ones included.
         """
-        self.delivered: dict[str, dict[str, str]] = {}
+        self.reach = Reach()
+        """What has reached whom, and which reviews are still sealed."""
+        self.delivered = self.reach.delivered
         """Reader -> post id -> what the edge carried."""
         self.frontier: list[tuple[int, FrontierMoved]] = []
         self.seal: SealScored | None = None
@@ -117,7 +120,6 @@ class RunState:
         """The charge of all attempts, those listed apart left out."""
         self.baseline_device_seconds = 0.0
         self.final_device_seconds = 0.0
-        self._readable: defaultdict[str, set[str]] = defaultdict(set)
         self.by_verdict: list[ExperimentState] = []
         """In the order of their verdicts."""
 
@@ -170,7 +172,7 @@ class RunState:
     def readable(self, agent: str) -> frozenset[str]:
         """Return the commits an agent may read: its own, the baseline, and those carried to it."""
         baseline = {self.opened.baseline_commit} if self.opened else set()
-        return frozenset(self._readable.get(agent, set()) | baseline)
+        return frozenset(self.reach.readable.get(agent, set()) | baseline)
 
     def pending(self) -> list[ExperimentState]:
         """Return admitted experiments without a verdict, in order of admission."""
@@ -231,11 +233,7 @@ class RunState:
             )
         self.posts[event.post_id] = PostRecord(row.seq, row.at_us, event)
         self.posts_by_message[message] = event.post_id
-        commit = event.body.get("commit")
-        for reader, carries in event.readers.items():
-            self.delivered.setdefault(reader, {})[event.post_id] = carries
-            if commit and carries in {"diff", "everything"}:
-                self._readable[reader].add(commit)
+        self.reach.post(event)
         if event.body.get("kind") == "hypothesis":
             self._hypothesis(row, event)
 
@@ -251,7 +249,7 @@ class RunState:
 
     def _proposed(self, row: Row, event: Proposed) -> None:
         self.proposals.setdefault(event.commit, event)
-        self._readable[event.author].add(event.commit)
+        self.reach.readable[event.author].add(event.commit)
 
     def _experiment_queued(self, row: Row, event: ExperimentQueued) -> None:
         if event.experiment_id in self.experiments:
@@ -272,6 +270,8 @@ class RunState:
         if event.attempt != experiment.next_attempt:
             raise self._wrong(row, f"attempt {event.attempt} is not {experiment.next_attempt}")
         experiment.attempts.append(AttemptState(event.attempt, event.slot, row.at_us))
+        if experiment.queued.purpose == "screen":
+            self.reach.begin(experiment.queued.hypothesis, row.seq)
 
     def _attempt_ended(self, row: Row, event: AttemptEnded) -> None:
         experiment = self._known_experiment(row, event.experiment_id)
@@ -323,6 +323,7 @@ class RunState:
         if hypothesis.reproduction_by is not None:
             raise self._wrong(row, f"{hypothesis.reproduction_by} reproduces it already")
         hypothesis.reproduction_by = event.by
+        hypothesis.was_drawn |= event.is_drawn
         hypothesis.reproductions_opened += 1
 
     def _frontier_moved(self, row: Row, event: FrontierMoved) -> None:

@@ -79,6 +79,8 @@ class HypothesisState:
     reproduction_by: str | None = None
     """Who has a reproduction open at the moment."""
     reproductions_opened: int = 0
+    was_drawn: bool = False
+    """Whether a reproduction was opened for no other reason than that it was drawn."""
     experiments: list[str] = field(default_factory=list)
     """Ids of the experiments that serve it, in order of admission."""
     taken_back: set[str] = field(default_factory=set)

@@ -75,11 +75,9 @@ def _said_result(body: dict[str, Any], state: RunState) -> str:
 
 
 def _said_review(body: dict[str, Any], state: RunState) -> str:
-    expected = body["prediction"]
-    return (
-        f" on {plain(body['hypothesis'], 12)}: {body['opinion']}, expects {expected['gain']:+.3f} "
-        f"({expected['confidence']:.0%} sure)"
-    )
+    said = body.get("forecast")  # absent in older ledgers
+    expects = f", expects {said['gain'][1]:+.3f} ({said['reproduced']:.0%} to hold)" if said else ""
+    return f" on {plain(body['hypothesis'], 12)}: {body['opinion']}{expects}"
 
 
 def _said_claim(body: dict[str, Any], state: RunState) -> str:

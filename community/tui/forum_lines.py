@@ -106,8 +106,9 @@ def _said_result(body: dict[str, Any]) -> str:
 
 
 def _said_review(body: dict[str, Any]) -> str:
-    words = f"{body['opinion']}, expects {_expected(body)}"
-    return f"on {body['hypothesis']}: {words}{_after(body)}"
+    said = body.get("forecast")  # absent in older ledgers
+    words = f", expects {said['gain'][1]:+.3f}, {said['reproduced']:.0%} to hold" if said else ""
+    return f"on {body['hypothesis']}: {body['opinion']}{words}{_after(body)}"
 
 
 def _said_claim(body: dict[str, Any]) -> str:

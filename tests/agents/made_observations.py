@@ -11,10 +11,11 @@ from modelled_landscape import KNOBS, PATH, START
 from agents.knobs import turn
 from agents.minds.catalogue import make_mind
 from agents.observation import Known, Observation, OpenClaim, OpenHypothesis
-from forum.messages import Hypothesis, Post, Prediction
+from forum.messages import Forecast, Hypothesis, Post, Prediction
 
 PROPOSERS = ("random", "greedy", "social", "merge", "tpe", "cmaes")
 WORLD = World(complete("ada", "eve"))
+HUNCH = Forecast(reproduced=0.5, gain=(0.0, 0.1, 0.2))
 BY_NAME = {knob.name: knob for knob in KNOBS}
 
 
@@ -67,7 +68,7 @@ def decide(mind: str, seen: Observation, lab=None):
     return asyncio.run(make_mind(f"policy:{mind}").decide(seen, lab or ModelLab(WORLD, "ada")))
 
 
-def open_hypothesis(changes, *, parent="", reviewed=False) -> OpenHypothesis:
+def open_hypothesis(changes, *, parent="", reviewed=False, asked=True) -> OpenHypothesis:
     """Return a neighbour's open hypothesis."""
     body = Hypothesis(
         title="t",
@@ -77,7 +78,7 @@ def open_hypothesis(changes, *, parent="", reviewed=False) -> OpenHypothesis:
         commit="open",
     )
     post = Post(post_id="p7", seq=7, at_us=0, author="eve", message_id="m", body=body)
-    return OpenHypothesis(post, reviewed)
+    return OpenHypothesis(post, reviewed, asked)
 
 
 def claim(name: str, score: float, gain: float | None = None, **changed) -> OpenClaim:

@@ -299,13 +299,11 @@ class ModelLab:
         """Run up to three pairs on fresh seeds."""
         world, claim = self.world, self.world.claims[hypothesis]
         remaining = world.remaining()
-        refusal = ""
-        if claim.author == self.agent or claim.is_taken:
-            refusal = "not yours to confirm"
-        elif remaining is not None and remaining < 2 * PAIRS:
-            refusal = "a confirmation needs 6 experiments and fewer remain"
-        if refusal:
-            return Outcome("refused", claim.commit, "", None, "", None, refusal)
+        is_open = claim.author != self.agent and not claim.is_taken
+        if not is_open or (remaining is not None and remaining < 2 * PAIRS):
+            return Outcome(
+                "refused", claim.commit, "", None, "", None, "6 experiments are not open"
+            )
         self._see(claim.commit)
         claim.is_taken = True
         world.reserved += 2 * PAIRS
@@ -339,11 +337,12 @@ class ModelLab:
 
     async def catch_up(self, after_seq: int):
         """Return what reached the agent."""
-        return [
-            post
-            for post in self.world.posts
-            if post.seq > after_seq and self.world.reaches(post, self.agent)
-        ]
+        world = self.world
+        return [p for p in world.posts if p.seq > after_seq and world.reaches(p, self.agent)]
+
+    async def assignments(self) -> frozenset[str]:
+        """Return what is not measured yet: everybody is asked about everything."""
+        return frozenset(name for name, each in self.world.claims.items() if not each.verdict_id)
 
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments may still start."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
 import pytest
 from jump_loop import run_jumping
-from modelled_lab import World, complete, make_agent, until_spent
-from modelled_landscape import START, true_score
+from modelled_lab import PAIRS, World, complete, make_agent, until_spent
+from modelled_landscape import SIGMA, START, true_score
 
 from forum.messages import Claim, Review
 
@@ -47,16 +48,20 @@ def test_six_researchers_reach_a_reproduced_level():
         assert any(len(tree.parents) == 2 for tree in world.trees.values())
 
 
-def test_predictions_of_reviewers_are_better_than_guessing():
-    """Over a run, the judge's chances beat a coin by Brier score."""
+def test_forecasts_of_reviewers_are_better_than_guessing():
+    """Over a run, the judge's chances of a true gain that a confirmation would find beat a coin."""
     world = community(4)
-    errors = [
-        (review.prediction.confidence - (world.claims[review.hypothesis].gain > 0)) ** 2
-        for review in (post.body for post in world.posts)
-        if isinstance(review, Review) and world.claims[review.hypothesis].gain is not None
-    ]
+    errors, within = [], []
+    for review in (post.body for post in world.posts):
+        if isinstance(review, Review):
+            child = world.trees[world.claims[review.hypothesis].commit]
+            gain = true_score(world.trees[child.parents[0]].text) - true_score(child.text)
+            holds = gain > 2.33 * SIGMA * math.sqrt(2 / PAIRS)
+            errors.append((review.forecast.reproduced - holds) ** 2)
+            within.append(review.forecast.gain[0] <= gain <= review.forecast.gain[2])
     assert len(errors) >= 10
     assert sum(errors) / len(errors) < 0.25
+    assert sum(within) / len(within) > 0.5
 
 
 @pytest.mark.parametrize("experiments", [1, 6, 13])

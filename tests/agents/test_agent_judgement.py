@@ -24,20 +24,21 @@ def test_judge_predicts_from_what_it_saw():
     (bad,) = decide("judge", replace(seen, open_hypotheses=(open_hypothesis({"LR": 0.025}),)))
     assert isinstance(good, PostReview)
     assert good.opinion == "support"
-    assert good.prediction.gain > 0.1
+    assert good.forecast.gain[1] > 0.1
     assert bad.opinion in ("doubt", "reject")
-    assert bad.prediction.gain < 0
-    assert bad.prediction.confidence < 0.4 < good.prediction.confidence
+    assert bad.forecast.gain[1] < 0
+    assert bad.forecast.reproduced < 0.2 < good.forecast.reproduced
     assert "visible results" in good.text
 
 
 def test_judge_is_silent_where_it_knows_nothing():
-    """No review of free-form patches, unknown parents, odd knobs, or a second time."""
+    """No review of free-form patches, unknown parents, odd knobs, a second time, or unasked."""
     for each in (
         open_hypothesis({}),
         open_hypothesis({"LR": 0.01}, parent="unknown"),
         open_hypothesis({"LR": 0.01, "SOMETHING": 2}),
         open_hypothesis({"LR": 0.01}, reviewed=True),
+        open_hypothesis({"LR": 0.01}, asked=False),
     ):
         assert isinstance(decide("judge", observation(open_hypotheses=(each,)))[0], Wait)
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from jump_loop import run_jumping
+from made_observations import HUNCH
 from modelled_lab import (
     RUN_S,
     ModelLab,
@@ -157,7 +158,7 @@ def test_refusals_of_lab_and_clerk_do_not_end_the_agent():
         world = World(complete("ada", "eve"))
         mind = Scripted(*misfits(world), [run_of(world, GOOD)])
         reviewer = Scripted(
-            [PostReview("p99", "support", GUESS, "?")], [PostReview("p1", "hooray", GUESS, "")]
+            [PostReview("p99", "support", HUNCH, "?")], [PostReview("p1", "hooray", HUNCH, "")]
         )
         agents = [
             make_agent(world, "ada", "explorer", mind),

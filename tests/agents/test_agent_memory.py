@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from made_observations import HUNCH
 
 from agents.lab import Briefing
 from agents.memory import Memory
@@ -74,7 +75,9 @@ def test_a_hypothesis_is_open_until_its_result_is_heard(memory):
     """What was open becomes known, with the changes and the parents of the hypothesis."""
     assert memory.fold(post(1, "ada", hypothesis()))
     assert [each.post.post_id for each in memory.open_hypotheses()] == ["p1"]
-    memory.fold(post(2, "me", Review(hypothesis="p1", opinion="doubt", prediction=GUESS)))
+    memory.fold(post(2, "me", Review(hypothesis="p1", opinion="doubt", forecast=HUNCH)))
+    assert not memory.open_hypotheses()[0].is_mine_to_review
+    assert memory.open_hypotheses(frozenset({"p1"}))[0].is_mine_to_review
     assert memory.open_hypotheses()[0].is_reviewed_by_me
     memory.fold(post(5, "ada", finding("improved", 2.5, 0.5)))
     assert memory.open_hypotheses() == ()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from agents.roles import Role
 from community import events as ev
 from community import evidence_events as evidence
+from community.assigning import Assigning
+from community.scenario import ReviewsSection
 
 BASE = "b" * 40
 CHILD = "c" * 40
 OTHER = "d" * 40
 CRASH = "e" * 40
+SECRET = bytes(32)
 S = 1_000_000
 """Microseconds per second."""
 
@@ -155,7 +160,7 @@ def story() -> list[tuple[int, ev.Event]]:
         "kind": "review",
         "hypothesis": "p1",
         "opinion": "support",
-        "prediction": {"gain": 0.7, "confidence": 0.6},
+        "forecast": {"reproduced": 0.6, "gain": [0.2, 0.7, 1.1]},
         "text": "",
     }
     return [
@@ -210,3 +215,8 @@ EVIDENCE: tuple[evidence.EvidenceEvent, ...] = (
     evidence.FinalsOpened((CHILD,)),
 )
 """One event of each kind that the story has none of."""
+
+
+def asking(roles: Mapping[str, Role], **reviews: Any) -> Assigning:
+    """Return who may do what and is asked to review what, under a secret that tests know."""
+    return Assigning(ReviewsSection(**reviews), roles, 1, SECRET)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from archive_script import queued, verdict
+from archive_script import asking, queued, verdict
 
 from agents.lab import Prepared, Proposal
 from agents.roles import load_role
@@ -27,6 +27,7 @@ from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
 from community.score_phase import Scored
+from community.sealed_reviews import SealedReviews
 from community.topology import build_topology
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
@@ -215,14 +216,15 @@ async def house(
     async with board.desk() as desk, asyncio.TaskGroup() as group:
         topology = build_topology(names, scenario.topology, 1)
         roles = {member.name: load_role(member.role) for member in members}
-        clerk = Clerk(chronicle, desk, topology, repository, texts, roles)
+        clerk = Clerk(chronicle, desk, topology, repository, texts, asking(roles))
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
         queue = Queue(lambda: 0.0, lambda name: institution.regard(name))
         scheduler = Scheduler(chronicle, queue, bench)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
-        tasks = [group.create_task(clerk.serve())]
+        sealed = SealedReviews(chronicle, desk)
+        tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:

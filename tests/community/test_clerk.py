@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import get_args
 
 import pytest
-from archive_script import ended, queued, verdict
+from archive_script import asking, ended, queued, verdict
 
 from agents.roles import Right, Role
 from community.board_opening import open_board
@@ -27,6 +27,7 @@ from forum.messages import (
     Draft,
     Evidence,
     Finding,
+    Forecast,
     Hypothesis,
     KnobValue,
     Post,
@@ -48,6 +49,7 @@ FAMILIES = [
 COMPLETE = TopologySection(family="complete")
 ALL_RIGHTS = frozenset[Right](get_args(Right))
 ROLES = {name: Role("any", "does anything", ALL_RIGHTS) for name in NAMES}
+HUNCH = Forecast(reproduced=0.5, gain=(-0.1, 0.0, 0.1))
 END = 1_000_000
 """Sequence number of the sentinel after which a reader stops."""
 
@@ -63,7 +65,7 @@ async def served(
         board.desk() as desk,
         asyncio.TaskGroup() as group,
     ):
-        clerk = Clerk(chronicle, desk, topology, repository, TrustedTexts(), ROLES)
+        clerk = Clerk(chronicle, desk, topology, repository, TrustedTexts(), asking(ROLES))
         task = group.create_task(clerk.serve())
         yield board, desk
         task.cancel()
@@ -224,9 +226,7 @@ def record_screen(chronicle: Chronicle, commit: str, post_id: str) -> None:
             "no verdict 'v9'",
         ),
         (
-            Review(
-                hypothesis="p7", opinion="support", prediction=Prediction(gain=0, confidence=0.5)
-            ),
+            Review(hypothesis="p7", opinion="support", forecast=HUNCH),
             "never reached",
         ),
     ],
@@ -273,7 +273,7 @@ async def test_own_work_cannot_be_reviewed(chronicle: Chronicle, repository: Rep
         review = Review(
             hypothesis=receipt.post_id,
             opinion="support",
-            prediction=Prediction(gain=1, confidence=1),
+            forecast=HUNCH,
         )
         with pytest.raises(PostRefusedError, match="own"):
             await seat.submit(draft(review, name="m2"))

@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from test_clerk import COMPLETE, NAMES, ROLES, draft, hypothesis, proposal
+from archive_script import asking
+from test_clerk import COMPLETE, HUNCH, NAMES, ROLES, draft, hypothesis, proposal
 
 from agents.roles import Role
 from community.chronicle import Chronicle
@@ -16,7 +17,7 @@ from forum.board import Submission
 from forum.codec import encode
 from forum.errors import BoardClosedError
 from forum.ids import AgentName
-from forum.messages import Claim, Comment, Lead, Post, Prediction, Receipt, Review
+from forum.messages import Claim, Comment, Lead, Post, Receipt, Review
 from trainer.repository import Repository
 from trainer.texts import TrustedTexts
 
@@ -50,7 +51,9 @@ class ScriptedDesk:
         """Have a clerk take everything in."""
         topology = build_topology(NAMES, COMPLETE, seed=3)
         with pytest.raises(BoardClosedError):
-            await Clerk(chronicle, self, topology, repository, TrustedTexts(), ROLES).serve()  # type: ignore[arg-type]
+            await Clerk(
+                chronicle, self, topology, repository, TrustedTexts(), asking(ROLES)
+            ).serve()  # type: ignore[arg-type]
 
 
 async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
@@ -95,10 +98,9 @@ async def test_the_ledger_says_why_the_board_hands_in_no_more(
 async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: Repository) -> None:
     """Who holds no right but to comment is refused everything else, with the right named."""
     commit = await proposal(chronicle, repository)
-    guess = Prediction(gain=1, confidence=1)
     bodies = {
         "propose": hypothesis(commit),
-        "review": Review(hypothesis="p1", opinion="support", prediction=guess),
+        "review": Review(hypothesis="p1", opinion="support", forecast=HUNCH),
         "reproduce": Claim(target="p1"),
         "lead": Lead(title="look there"),
     }
@@ -108,7 +110,7 @@ async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: 
     desk = ScriptedDesk(*(("ada", payload) for payload in given))
     roles = {"ada": Role("guest", "listens", frozenset({"comment"}))}
     with pytest.raises(BoardClosedError):
-        await Clerk(chronicle, desk, topology, repository, TrustedTexts(), roles).serve()  # type: ignore[arg-type]
+        await Clerk(chronicle, desk, topology, repository, TrustedTexts(), asking(roles)).serve()  # type: ignore[arg-type]
     refused = {receipt.message_id: receipt.reason for _, receipt in desk.receipts if receipt.reason}
     assert refused == {right: f"the role of ada has no right to {right}" for right in bodies}
     assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["comment"]

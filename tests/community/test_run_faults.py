@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from archive_script import ended, opened, queued, rows, run_whole, verdict
+from archive_script import asking, ended, opened, queued, rows, run_whole, verdict
 from bench_script import House, house, scenario_of
 
 from agents.errors import LabError
@@ -231,7 +231,7 @@ async def test_a_clerk_whose_board_ends_says_so(
     topology = build_topology(("ada", "bob"), scenario_of().topology, 1)
     async with board.desk() as desk:
         serving = asyncio.create_task(
-            Clerk(chronicle, desk, topology, repository, TrustedTexts(), {}).serve()
+            Clerk(chronicle, desk, topology, repository, TrustedTexts(), asking({})).serve()
         )
         await asyncio.sleep(0)
     with pytest.raises(BoardClosedError, match="although the run goes on"):

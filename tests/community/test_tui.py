@@ -138,7 +138,9 @@ async def test_the_feed_tells_posts_and_what_came_of_them(ledger: Ledger) -> Non
         await until_shown(pilot, app, ledger)
         lines = [line.plain for line in app.query_one(ForumFeed).lines]
         assert "   0:20  ada      hypothesis p1   turn p1 (expects +0.400, 80% sure)" in lines
-        assert "   0:30  ben      review     p4   on p1: support, expects +0.700, 60% sure" in lines
+        assert (
+            "   0:30  ben      review     p4   on p1: support, expects +0.700, 60% to hold" in lines
+        )
         assert '   0:50  ★ new best 2.7000 (+18.2 %) by ada: "turn p1"' in lines
         assert any("● p1" in line and "is reproduced" in line for line in lines)
         assert not any("e0001" in line for line in lines)

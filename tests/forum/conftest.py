@@ -16,6 +16,7 @@ from forum.messages import (
     Evidence,
     Failure,
     Finding,
+    Forecast,
     Hypothesis,
     Lead,
     Post,
@@ -40,11 +41,12 @@ def _bodies() -> dict[str, Any]:
     evidence = Evidence(verdict_id="v1", score=2.5, status="improved", gain=0.1)
     result = {"hypothesis": "p1", "evidence": evidence, "text": "words", "log_tail": "log"}
     prediction = Prediction(gain=0.1, confidence=0.7)
+    forecast = Forecast(reproduced=0.4, gain=(-0.1, 0.1, 0.2))
     return {
         "hypothesis": Hypothesis(title="t", rationale="r", prediction=prediction, **_patched()),
         "finding": Finding(**result, **_patched()),
         "failure": Failure(**result, **_patched()),
-        "review": Review(hypothesis="p1", opinion="support", prediction=prediction, text="good"),
+        "review": Review(hypothesis="p1", opinion="support", forecast=forecast, text="good"),
         "lead": Lead(title="try", text="this", knobs={"DEPTH": 4}),
         "claim": Claim(target="p1", text="mine"),
         "comment": Comment(text="hello"),

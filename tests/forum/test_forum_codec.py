@@ -112,7 +112,7 @@ HOSTILE = {
         comment(body={"kind": "lead", "title": "t", "knobs": {"A": 10**30}})
     ),
     "long int in a float": wire(
-        comment(body={"kind": "review", "hypothesis": "p1", "prediction": {"gain": 10**400}})
+        comment(body={"kind": "review", "hypothesis": "p1", "forecast": {"gain": [0, 0, 10**400]}})
     ),
     "huge float": b'{"v":1,"type":"draft","message":{"x":1e999}}',
     "endless float": b'{"v":1,"type":"draft","message":{"x":0.' + b"1" * 400_000 + b"}}",

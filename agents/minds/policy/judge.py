@@ -1,4 +1,4 @@
-"""The ``judge`` mind: reviews open hypotheses with a prediction from visible results.
+"""The ``judge`` mind: reviews the hypotheses it is asked to, with a forecast from visible results.
 
 It measures nothing. Where it knows nothing of a change (a free-form patch, a thinned post, an
 unknown parent) it keeps silent rather than guess.
@@ -6,6 +6,7 @@ unknown parent) it keeps silent rather than guess.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from agents.actions import Action, PostReview
@@ -13,27 +14,32 @@ from agents.knobs import unfit
 from agents.lab import LabReader
 from agents.minds.policy.reserve import waiting
 from agents.minds.policy.surrogate import Surrogate, chance_positive
+from agents.minds.policy.verify import NEED_DEVIATIONS
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenHypothesis
-from forum.messages import Hypothesis, Prediction
+from forum.messages import Forecast, Hypothesis
 
 REVIEWS_PER_TURN = 3
 SUPPORT_ABOVE = 0.6
 REJECT_BELOW = 0.1
 """Probability of a gain; in between is doubt."""
+NINE_TENTHS = 1.2816
+"""The 90 % quantile of a standard normal."""
 
 
 class Judge:
     """Predicts what others' experiments will show."""
 
     async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
-        """Answer with reviews of what is open and unreviewed, or wait."""
+        """Answer with the reviews that were asked of it, or wait."""
         view = view_of(observation)
         surrogate: Surrogate | None = None
         reviews: list[Action] = []
         for each in observation.open_hypotheses:
-            if each.is_reviewed_by_me or len(reviews) == REVIEWS_PER_TURN:
+            if not each.is_mine_to_review or each.is_reviewed_by_me:
                 continue
+            if len(reviews) == REVIEWS_PER_TURN:
+                break
             surrogate = surrogate or Surrogate(view)
             review = _review(view, surrogate, each)
             if review is not None:
@@ -73,6 +79,19 @@ def _review(view: View, surrogate: Surrogate, each: OpenHypothesis) -> PostRevie
     return PostReview(
         hypothesis=each.post.post_id,
         opinion=opinion,
-        prediction=Prediction(gain=gain, confidence=chance),
+        forecast=_forecast(view, gain, deviation),
         text=text,
+    )
+
+
+def _forecast(view: View, gain: float, deviation: float) -> Forecast:
+    """Return what a confirmation would show of a true gain that is known to `deviation`.
+
+    It measures a mean over pairs, which adds its own noise, and that mean has to clear its bar.
+    """
+    of_mean = view.sigma * math.sqrt(2 / view.confirmation_pairs)
+    seen = math.hypot(deviation, of_mean)
+    return Forecast(
+        reproduced=chance_positive(gain - NEED_DEVIATIONS * of_mean, seen),
+        gain=(gain - NINE_TENTHS * seen, gain, gain + NINE_TENTHS * seen),
     )
