@@ -21,6 +21,7 @@ CommunityError
 │   ├── LockUnreadableError       its file is damaged
 │   ├── LockDiffersError          something that decides scores is not what it says
 │   └── HeldoutPlaceError         a folder of private text lies where candidate code could see it
+├── RetractionError               a verdict cannot be taken back
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
 └── TopologyError                 a family's parameters do not fit the number of agents
 
@@ -206,6 +207,10 @@ class LockDiffersError(TaskLockError):
 
 class HeldoutPlaceError(TaskLockError):
     """A folder of private text lies where it must not."""
+
+
+class RetractionError(CommunityError):
+    """A verdict, or a claim, cannot be taken back."""
 
 
 class ScorerBrokenError(CommunityError):

@@ -21,10 +21,12 @@ from community.sealing import score_seal
 def is_ending(state: RunState, limit: int | None) -> bool:
     """Whether the run had reached its end under this limit of experiments when it last stopped.
 
-    Then nobody is seated any more: only the last stage is left to do.
+    Then nobody is seated any more: only the last stage is left to do. Unless a verdict was taken
+    back since, so that claims are open again.
     """
     finals = state.evidence.finals
-    return finals is not None and finals.experiments == limit
+    is_over = finals is not None and finals.experiments == limit
+    return is_over and not state.evidence.is_open_again
 
 
 async def run_finals(chronicle: Chronicle, bench: Bench, scenario: Scenario) -> None:

@@ -20,7 +20,7 @@ from community.queueing import Regard
 from community.reproduction import LAB, Reproductions, claim_for_lab
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
-from community.screening import awaits_status, follow_screen, screen_of, told_verdict
+from community.screening import awaits_status, follow_screen, lost_screen, screen_of, told_verdict
 from forum.messages import Finding
 
 LOOK_S = 0.5
@@ -122,12 +122,17 @@ class Institution:
         return refusal
 
     def resume(self) -> None:
-        """Take up what a stopped or killed run left: queued experiments, screens, confirmations."""
+        """Take up what a stopped or killed run left: queued experiments, screens, confirmations.
+
+        A screen that was taken back meanwhile is run again, on its proposer's account.
+        """
         self._scheduler.requeue_unfinished()
         for claim in self.chronicle.state.hypotheses.values():
             experiment_id = screen_of(self.chronicle.state, claim.post_id)
-            if experiment_id is not None and not claim.changes:
+            if experiment_id is not None and claim.awaits_screen:
                 self._follow(claim.post_id, experiment_id)
+            elif lost_screen(self.chronicle.state, claim):
+                self.screen(claim)
             if claim.reproduction_by is not None:
                 self._reproductions.resume(claim.post_id)
                 self._carry_out(claim.post_id)
@@ -238,6 +243,7 @@ class Institution:
         """Tell of the lab's own confirmation in the claim's thread, along its proposer's edges."""
         state = self.chronicle.state
         verdict_id = told_verdict(state, claim, claim.confirmations[-1]).verdict_id
+        times = claim.reproductions_opened  # more than one where a confirmation was taken back
         await self._clerk.post_for_lab(
             Finding(
                 hypothesis=claim.post_id,
@@ -249,7 +255,7 @@ class Institution:
             ),
             thread=claim.post_id,
             along=claim.proposer,
-            message_id=f"lab-{claim.post_id}",
+            message_id=f"lab-{claim.post_id}{'' if times < 2 else f'-{times}'}",
         )
 
     def _is_claimable(self, claim: HypothesisState) -> bool:

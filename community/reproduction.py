@@ -21,6 +21,7 @@ from community.events import (
     ReproductionOpened,
     StatusChanged,
 )
+from community.retraction import raised_again
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree, tree_of
 from community.seed_rule import is_deterministic
@@ -108,9 +109,10 @@ class Reproductions:
             await self._run_pair(claim, by, pair)
             decision = self._decide(claim, pair)
             if decision is not None:
-                admitted = len(confirmations(self._chronicle.state, claim))
-                self._admission.release(2 * self._pairs - admitted)
-                self._chronicle.record(decision, *self._frontier(claim, decision))
+                state = self._chronicle.state
+                self._admission.release(2 * self._pairs - len(confirmations(state, claim)))
+                follows = raised_again(state, decision) or self._frontier(claim, decision)
+                self._chronicle.record(decision, *follows)
                 return
 
     async def _run_pair(self, claim: HypothesisState, by: str, pair: int) -> None:

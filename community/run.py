@@ -46,7 +46,7 @@ from community.queueing import Queue
 from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
-from community.screening import awaits_status
+from community.screening import FOUND, awaits_status
 from community.sealed_reviews import SealedReviews
 from community.sealing import open_finals
 from community.topology import Topology, build_topology
@@ -293,7 +293,7 @@ async def _last_words(chronicle: Chronicle) -> None:
         }
         return all(
             not awaits_status(state, claim)
-            and all((name, change.by) in said for _, change in claim.changes)
+            and all((name, c.by) in said for c in claim.standing_changes if c.status in FOUND)
             for name, claim in state.hypotheses.items()
         )
 

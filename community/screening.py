@@ -13,6 +13,9 @@ from community.scheduler import Scheduler
 from community.seed_rule import is_deterministic
 from scoring.evidence.decision import LOTTERY_Z, Z, gain_over, screen
 
+FOUND = frozenset({"not_improved", "undecided", "improved", "reproduced"})
+"""Statuses that a screen or a confirmation gives, and of which somebody reports; others follow."""
+
 
 def screen_of(state: RunState, hypothesis: str) -> str | None:
     """Return the id of the experiment that screens `hypothesis` (post id), or None.
@@ -24,6 +27,13 @@ def screen_of(state: RunState, hypothesis: str) -> str | None:
         if experiment.queued.purpose == "screen" and not experiment.is_retracted:
             return experiment_id
     return None
+
+
+def lost_screen(state: RunState, claim: HypothesisState) -> bool:
+    """Whether the run that screened `claim` was taken back, and no other has been admitted."""
+    served = (state.experiments[name] for name in claim.experiments)
+    has_lost = any(e.queued.purpose == "screen" and e.is_retracted for e in served)
+    return has_lost and claim.awaits_screen and screen_of(state, claim.post_id) is None
 
 
 def awaits_status(state: RunState, claim: HypothesisState) -> bool:

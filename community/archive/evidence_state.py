@@ -45,6 +45,8 @@ class EvidenceState:
     """By verdict id."""
     retractions: list[tuple[int, VerdictRetracted | ClaimRetracted]] = field(default_factory=list)
     """(run time in microseconds, what was taken back), oldest first."""
+    is_open_again: bool = False
+    """Whether something was taken back since the run last ended: it may go on where it was over."""
     finals: FinalsOpened | None = None
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
@@ -67,14 +69,19 @@ class EvidenceState:
             if event.verdict_id in self.retracted:
                 return f"verdict {event.verdict_id} was taken back before"
             self.retracted[event.verdict_id] = event
-            self.retractions.append((at_us, event))
+            self._take_back(at_us, event)
         elif isinstance(event, ClaimRetracted):
-            self.retractions.append((at_us, event))
+            self._take_back(at_us, event)
         elif isinstance(event, FinalsOpened):
             if self.finals is not None:
                 return "the final runs were opened before, and seal is asked once"
             self.finals = event
+            self.is_open_again = False
         return ""
+
+    def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:
+        self.retractions.append((at_us, event))
+        self.is_open_again = True
 
 
 def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:

@@ -32,7 +32,7 @@ class Contribution:
     """The author's words; data."""
     status: str
     outcome: str
-    """ok, or invalid when none of its runs was valid."""
+    """ok; retracted when its runs were taken back; else invalid when none of them was valid."""
     score: float | None
     """Mean on `split`; None when invalid."""
     split: Split
@@ -146,7 +146,7 @@ def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> C
         author=hypothesis.author,
         title=hypothesis.title,
         status=hypothesis.status,
-        outcome="invalid" if score is None else "ok",
+        outcome=_outcome(state, hypothesis, score),
         score=score,
         split=split,
         runs=len(state.scores(hypothesis.tree_key, split)),
@@ -158,6 +158,14 @@ def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> C
         reproduced_by=hypothesis.reproduced_by,
         isolation=_isolation(state, hypothesis),
     )
+
+
+def _outcome(state: RunState, hypothesis: HypothesisState, score: float | None) -> str:
+    if score is not None:
+        return "ok"
+    served = [state.experiments[name] for name in hypothesis.experiments]
+    is_open = hypothesis.awaits_screen and any(e.is_retracted for e in served)
+    return "retracted" if is_open else "invalid"
 
 
 def _researcher(

@@ -3,7 +3,7 @@
 It stores rows and hands them back; what they mean is `community.archive.state`. Schema and
 migrations go through sqlite-utils, appending through the connection under it (forty times faster
 per row). WAL with synchronous=NORMAL loses nothing when the process dies; transactions with a
-verdict are written with FULL, so that not even a power cut takes back a score.
+verdict, or one that takes it back, are written with FULL, so that no power cut undoes them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ from community.errors import (
     LedgerMissingError,
 )
 from community.events import Event, Row, SealScored, VerdictGiven
+from community.evidence_events import ClaimRetracted, VerdictRetracted
 
 __all__ = ["Ledger", "LedgerReader", "ledger_hash"]
 
+_FOR_GOOD = (VerdictGiven, SealScored, VerdictRetracted, ClaimRetracted)
+"""With one of these a transaction outlives a power cut."""
 _CHUNK = 500
 """Rows fetched at a time, so that a slow reader holds no read transaction open."""
 
@@ -130,7 +133,7 @@ class Ledger:
             values.append((seq, at_us, event.kind, text))
         if not rows:
             return self.last_seq
-        is_score = any(isinstance(event, VerdictGiven | SealScored) for event in events)
+        is_score = any(isinstance(event, _FOR_GOOD) for event in events)
         self._write(values, is_full=is_score)
         self.last_seq, self.last_us = rows[-1].seq, at_us
         self._tell(rows)

@@ -125,6 +125,14 @@ def m004_seal(db: Database) -> None:
     db.create_view("seal", f"SELECT {columns} FROM events WHERE kind = 'seal_scored'")  # noqa: S608
 
 
+@ledger_migrations()
+def m005_retractions(db: Database) -> None:
+    """Show what was taken back: verdicts, and claims that later runs refuted."""
+    columns = _columns("verdict_id", "hypothesis", "by", "why", "reach")
+    kinds = "'verdict_retracted', 'claim_retracted'"
+    db.create_view("retractions", f"SELECT {columns} FROM events WHERE kind IN ({kinds})")  # noqa: S608
+
+
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     """Create the view of attempts, with these fields of their ends."""
     db.create_view(
@@ -142,7 +150,8 @@ def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     )
 
 
-_KNOWN = frozenset(step.__name__ for step in (m001_events, m002_views, m003_charges, m004_seal))
+_STEPS = (m001_events, m002_views, m003_charges, m004_seal, m005_retractions)
+_KNOWN = frozenset(step.__name__ for step in _STEPS)
 
 
 def check_identity(db: Database, name: str) -> None:

@@ -210,6 +210,7 @@ class RunState:
 
     def _run_stopped(self, row: Row, event: RunStopped) -> None:
         self.stopped = event
+        self.evidence.is_open_again = False
 
     def _agent_joined(self, row: Row, event: AgentJoined) -> None:
         agent = self._agent(event.agent)

@@ -191,7 +191,7 @@ def _finished(state: RunState, scenario: Scenario) -> str:
         return ""
     admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
     reason = admission.reason_to_stop(state, state.last_us / 1e6)
-    if not reason and state.stop_reason == DESERTED:
+    if not reason and state.stop_reason == DESERTED and not state.evidence.is_open_again:
         return f"run {state.opened.run_id} is finished ({DESERTED}); start a new run"
     way_on = "start a new run, only the limit of experiments can be raised"
     if reason == "experiments":

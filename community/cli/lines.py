@@ -6,6 +6,7 @@ read as markup or as an escape sequence. `community.cli.progress` prints the lin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
-from community.evidence_events import FinalsOpened
+from community.evidence_events import ClaimRetracted, FinalsOpened, VerdictRetracted
 from community.plain_text import isolation_words, one_line
 
 
@@ -142,6 +143,8 @@ def _status(event: StatusChanged, state: RunState) -> str:
     hypothesis = state.hypotheses.get(event.hypothesis)
     title = f' "{plain(hypothesis.title, 60)}"' if hypothesis else ""
     status = event.status.replace("_", " ")
+    if event.status == "measured":  # no run that judged it stands
+        return f"{event.hypothesis}{title} is open again"
     return f"{event.hypothesis}{title} is {status}{numbers}, by {event.by}"
 
 
@@ -165,6 +168,14 @@ def _seal(event: SealScored, state: RunState) -> str:
 def _finals(event: FinalsOpened, state: RunState) -> str:
     leading = ", ".join(commit[:10] for commit in event.commits)
     return f"nobody proposes any more; last runs on seal: the baseline and {leading}"
+
+
+def _retracted(event: VerdictRetracted | ClaimRetracted, state: RunState) -> str:
+    what = event.verdict_id if isinstance(event, VerdictRetracted) else event.hypothesis
+    counted = Counter(node.partition(":")[0] for node in event.reach)
+    rested = ", ".join(f"{count} {kind}" for kind, count in counted.items()) or "nothing"
+    why, by = plain(event.why), plain(event.by, 32)
+    return f"{what} is taken back by {by}: {why}; on it rested: {rested}"
 
 
 def _attempt(event: AttemptEnded, state: RunState) -> str | None:
@@ -194,6 +205,8 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     FrontierMoved: _frontier,
     SealScored: _seal,
     FinalsOpened: _finals,
+    VerdictRetracted: _retracted,
+    ClaimRetracted: _retracted,
     AttemptEnded: _attempt,
     Posted: _posted,
     Refused: _refused,

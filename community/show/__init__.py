@@ -5,7 +5,8 @@ Pure functions of the folded ledger. Next: `community.cli` prints it, benchmarks
 
 from community.show.folding import shown
 from community.show.records import Shown
+from community.show.retractions import retraction_lines
 from community.show.tables import rendered
 from community.show.text import leaderboard_text, summary_lines
 
-__all__ = ["Shown", "leaderboard_text", "rendered", "shown", "summary_lines"]
+__all__ = ["Shown", "leaderboard_text", "rendered", "retraction_lines", "shown", "summary_lines"]

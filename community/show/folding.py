@@ -17,6 +17,7 @@ from community.show.records import (
     Shown,
     SpendShown,
 )
+from community.show.retractions import retractions
 
 TITLE_CHARACTERS = 120
 """What is shown of a title."""
@@ -72,6 +73,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         ),
         stop=state.stop_reason,
         is_live=is_live,
+        retractions=retractions(state),
         leaderboard=tuple(board),
         agents=researchers(state),
         ledger_hash=ledger_hash,

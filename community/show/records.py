@@ -91,6 +91,22 @@ class SpendShown:
 
 
 @dataclass(frozen=True, slots=True)
+class RetractionShown:
+    """A verdict, or a claim, that was taken back."""
+
+    verdict: str | None
+    """None where later runs refuted a claim."""
+    hypothesis: str | None
+    """Post id of what it was about; None for a run that served no hypothesis."""
+    at_s: float
+    """Run time."""
+    by: str
+    why: str
+    reach: dict[str, tuple[str, ...]]
+    """What rested on it: ids by kind (hypothesis, commit, post, review, frontier, credit, seal)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """All that is said of a run."""
 
@@ -128,6 +144,8 @@ class Shown:
     """Why it ended in order; None while it runs and after a kill."""
     is_live: bool
     """Whether a process writes it at the moment."""
+    retractions: tuple[RetractionShown, ...]
+    """Oldest first."""
     leaderboard: tuple[Contribution, ...]
     agents: tuple[Researcher, ...]
     ledger_hash: str

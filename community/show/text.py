@@ -44,6 +44,11 @@ def summary_lines(record: Shown) -> list[str]:
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
     lines += _seal_lines(record)
+    if record.retractions:
+        lines.append(
+            f"taken back: {len(record.retractions)} (`community show --retractions` tells what "
+            "rested on it)"
+        )
     limit = "" if record.experiment_limit is None else f" (limit {record.experiment_limit})"
     cut_off = record.cut_off_attempts and f", {record.cut_off_attempts} cut off by a stop"
     void = record.void_attempts and f", {record.void_attempts} timed on a slow machine and repeated"
@@ -91,7 +96,7 @@ def leaderboard_text(record: Shown, top: int = 10) -> str:
 
 def status_words(entry: Contribution) -> str:
     """Return the status of a contribution, and how it was isolated where that was not full."""
-    status = entry.status.replace("_", " ") if entry.outcome == "ok" else "invalid"
+    status = entry.status.replace("_", " ") if entry.outcome == "ok" else entry.outcome
     walls = isolation_words(entry.isolation)
     return f"{status} ({walls})" if walls else status
 
