@@ -12,7 +12,7 @@ from community.archive.state import BASELINE, RunState
 from community.chronicle import Chronicle
 from community.errors import BaselineDiffersError, BaselineFailedError
 from community.events import ExperimentQueued, NoiseEstimated, VerdictGiven
-from community.scheduler import Request, Scheduler
+from community.scheduler import Bench, Request, Scheduler
 from scoring.evidence.noise import estimate
 
 _ALIKE = {
@@ -28,28 +28,43 @@ _ALIKE = {
 """What two runs must have in common for one baseline, and how people call it."""
 
 
-async def calibrate(chronicle: Chronicle, scheduler: Scheduler, runs: int) -> None:
-    """Measure the baseline `runs` times and record its noise band, unless that is done.
+async def calibrate(chronicle: Chronicle, scheduler: Scheduler, bench: Bench, runs: int) -> None:
+    """Measure the baseline `runs` times in this device class; record its noise band, once.
+
+    A life of the run on a machine of another speed is another class, and begins with runs of its
+    own. They are dealt to the slots in turn, so that each has its share of references.
+
+    Args:
+        chronicle: The ledger and its fold.
+        scheduler: Runs them.
+        bench: What they are run with: its slots, and the device class of this life.
+        runs: How many.
 
     Raises:
         BaselineFailedError: a baseline run is invalid, so that nothing could be compared with it.
     """
-    state = chronicle.state
-    if state.noise is not None:
+    state, device_class, slots = chronicle.state, bench.life_class, bench.pool.names
+    if state.noise is not None and state.noise.device_class == device_class:
         return
     opened = state.opened
     assert opened is not None
-    ids = [e.queued.experiment_id for e in state.experiments.values() if e.is_baseline]
-    request = Request(
-        commit=opened.baseline_commit,
-        tree_key=opened.baseline_tree_key,
-        hypothesis="",
-        purpose="baseline",
-        split="dev",
-        charged_to=BASELINE,
-        requested_by=BASELINE,
-    )
-    ids += [scheduler.admit(request) for _ in range(len(ids), runs)]
+    ids = [
+        e.queued.experiment_id
+        for e in state.experiments.values()
+        if e.is_baseline and (e.verdict is None or e.verdict.device_class == device_class)
+    ]
+    for number in range(len(ids), runs):
+        request = Request(
+            commit=opened.baseline_commit,
+            tree_key=opened.baseline_tree_key,
+            hypothesis="",
+            purpose="baseline",
+            split="dev",
+            charged_to=BASELINE,
+            requested_by=BASELINE,
+            slot=slots[number % len(slots)],
+        )
+        ids.append(scheduler.admit(request))
     for experiment_id in ids:
         verdict = await scheduler.verdict(experiment_id)
         if verdict.outcome != "ok":
@@ -58,15 +73,24 @@ async def calibrate(chronicle: Chronicle, scheduler: Scheduler, runs: int) -> No
             raise BaselineFailedError(
                 experiment_id, last.attempt, verdict.reason, is_trained=is_trained
             )
-    record_noise(chronicle)
+    record_noise(chronicle, device_class)
 
 
-def record_noise(chronicle: Chronicle) -> None:
-    """Estimate the noise band from the baseline's runs and record it."""
-    opened = chronicle.state.opened
-    assert opened is not None
-    band = estimate(chronicle.state.scores(opened.baseline_tree_key, "dev"))
-    chronicle.record(NoiseEstimated(opened.device_class, band.mean, band.sigma, band.scores))
+def record_noise(chronicle: Chronicle, device_class: str) -> None:
+    """Estimate the noise band from the baseline's runs in a device class and record it."""
+    state = chronicle.state
+    assert state.opened is not None
+    verdicts = (e.verdict for e in state.experiments.values() if e.is_baseline)
+    band = estimate(
+        [
+            verdict.score
+            for verdict in verdicts
+            if verdict is not None
+            and verdict.score is not None
+            and verdict.device_class == device_class
+        ]
+    )
+    chronicle.record(NoiseEstimated(device_class, band.mean, band.sigma, band.scores))
 
 
 def share_baseline(chronicle: Chronicle, other: RunState) -> bool:
@@ -95,8 +119,8 @@ def share_baseline(chronicle: Chronicle, other: RunState) -> bool:
         if experiment.is_baseline and experiment.verdict is not None:
             events.append(replace(experiment.queued, commit=mine.baseline_commit))
             events.append(replace(experiment.verdict, commit=mine.baseline_commit))
-    if not events:
+    if not events or other.noise is None:
         raise BaselineDiffersError(theirs.run_id, ("the numbers of baseline runs (it has none)",))
     chronicle.record(*events)
-    record_noise(chronicle)
+    record_noise(chronicle, other.noise.device_class)
     return True

@@ -46,6 +46,8 @@ class AlarmRaised:
     """Where it was seen; empty for all."""
     detail: str
     """For people."""
+    commit: str = ""
+    """parent: whose runs failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sysconfig import get_paths
 from typing import Literal
 
 import trainer
-from community.archive.ledger import Ledger
+from community.archive.ledger import Ledger, LedgerReader
 from community.clock import RunClock, wall_epoch_s, wall_stamp
 from community.errors import ResumeError
 from community.events import RunOpened
@@ -43,10 +43,14 @@ from trainer.devices import Slot, check_memory, device_class, find_gpus, find_sl
 from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
+from trainer.reference_kernel import kernel_bin, machine_s, settled_s
 from trainer.repository import Repository
 from trainer.task import Task, find_task, load_task
 from trainer.text_process import TextProcess
 from trainer.tree_key import tree_key
+
+KERNEL_S = "kernel_s"
+"""Among the host's facts: how long the reference kernel took when the run was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ async def open_bench(
             if known is not None:
                 _must_match(known, opened)
                 opened = known
+            life_class, opened = await _timed(opened, slots, shared)
             bench = Bench(
                 task=task,
                 budget=budget,
@@ -128,6 +133,7 @@ async def open_bench(
                 lock_hash=opened.lock_hash,
                 corpus_hash=opened.corpus_hash,
                 device_class=opened.device_class,
+                life_class=life_class,
                 epoch_s=int(opened.host.get("epoch_s", "0")),
             )
             yield Opening(bench, opened, secret)
@@ -143,6 +149,31 @@ async def _start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
     source = Path(get_paths()["stdlib"])
     beside = {**watched_files(), "task/task.toml": task.folder / "task.toml"}
     return await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
+
+
+async def _timed(
+    opened: RunOpened, slots: Sequence[Slot], shared: Path | None
+) -> tuple[str, RunOpened]:
+    """Return the device class of this life, and the first row with how fast the machine was.
+
+    A budget in steps has no use for it. A machine that is as fast as at the run's opening, or at
+    that of the run whose baseline is shared, is of the same class.
+    """
+    if opened.budget_kind == "steps":
+        return opened.device_class, opened
+    earlier = opened.host
+    if KERNEL_S not in earlier and shared is not None:
+        earlier = _opening_of(shared)
+    known_s = float(earlier[KERNEL_S]) if KERNEL_S in earlier else None
+    now_s = settled_s(await machine_s(slot.cpus for slot in slots), known_s)
+    opened = replace(opened, host={KERNEL_S: f"{now_s:.6f}", **opened.host})
+    return f"{opened.device_class}, {kernel_bin(now_s)}", opened
+
+
+def _opening_of(ledger: Path) -> dict[str, str]:
+    with LedgerReader(ledger) as reader:
+        first = next(iter(reader.rows()), None)
+    return first.event.host if first is not None and isinstance(first.event, RunOpened) else {}
 
 
 def _conditions(

@@ -131,7 +131,8 @@ async def run_community(
             if is_resumed and chronicle.state.opened is not None:
                 lost = [e.queued.experiment_id for e in chronicle.state.running()]
                 limit = scenario.stop.experiments
-                chronicle.record(RunResumed(tuple(lost), host_facts(), limit))
+                life_class = opening.bench.life_class
+                chronicle.record(RunResumed(tuple(lost), host_facts(), limit, life_class))
             else:
                 chronicle.record(opening.opened)
             _keep_files(chronicle, opening, folder)
@@ -201,7 +202,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(scheduler.serve(), name="scheduler"),
         ]
         institution.resume()
-        await calibrate(chronicle, scheduler, scenario.noise.baseline_runs)
+        await calibrate(chronicle, scheduler, bench, scenario.noise.baseline_runs)
         chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
         await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
         tasks.append(group.create_task(institution.reproduce_unclaimed(), name="lab reproductions"))

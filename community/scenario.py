@@ -118,8 +118,9 @@ class TopologySection(_Section):
 class NoiseSection(_Section):
     """How well the noise between seeds is known before anything counts as an improvement."""
 
-    baseline_runs: Annotated[int, Field(ge=2, le=100)] = 4
-    """Runs of the unmodified start, on fresh seeds, from which sigma is estimated."""
+    baseline_runs: Annotated[int, Field(ge=2, le=100)] = 8
+    """Runs of the unmodified start, on fresh seeds and on the slots in turn: the first that say how
+    much scores spread, and the first references."""
     confirm_pairs: Annotated[int, Field(ge=1, le=100)] = 3
     """Pairs (child, parent) of runs in a reproduction."""
 

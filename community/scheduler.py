@@ -91,6 +91,10 @@ class Bench:
     lock_hash: str
     corpus_hash: str
     device_class: str
+    """Of the machine, which tree keys hold."""
+    life_class: str
+    """The same with how fast the machine is in this life of the run, which verdicts hold: runs of
+    different ones never stand beside each other."""
     epoch_s: int
     """Wall seconds since 1970 at which run time began, for commit dates; 0 in virtual time."""
 
@@ -310,7 +314,7 @@ class Scheduler:
             reason=ended.reason,
             lock_hash=bench.lock_hash,
             corpus_hash=bench.corpus_hash,
-            device_class=bench.device_class,
+            device_class=bench.life_class,
             isolation=attempt.train.isolation,
             measured_by="scorer",
             train_cpu_s=round(attempt.train.cpu_s, 3),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import statistics
 import time
@@ -23,6 +24,10 @@ REPEATS: Final = 5
 """The fastest of so many counts: whatever interrupts the work makes it slower, nothing faster."""
 TOLERANCE: Final = 1.10
 """A machine this much slower than usual voids a timing."""
+BIN: Final = 1.05
+"""Machines whose readings differ by more than this factor are of different device classes."""
+READINGS: Final = 5
+"""So many on each slot say how fast a machine is."""
 
 _USUAL_OF: Final = 32
 """So many readings, the newest ones, say what is usual on a slot."""
@@ -50,6 +55,43 @@ class ReferenceKernel:
         """The median of the newest readings on these processors; None while there are too few."""
         readings = self._readings.get(frozenset(cpus), ())
         return statistics.median(readings) if len(readings) >= _FEWEST else None
+
+
+async def machine_s(places: Iterable[Iterable[int]]) -> float:
+    """Say how fast this machine is: the median reading over all slots, read side by side.
+
+    Args:
+        places: The processors of each slot.
+    """
+    readings: list[float] = []
+
+    async def read(cpus: frozenset[int]) -> None:
+        readings.extend([await asyncio.to_thread(_measure_s, cpus) for _ in range(READINGS)])
+
+    async with asyncio.TaskGroup() as group:
+        for cpus in places:
+            group.create_task(read(frozenset(cpus)))
+    return statistics.median(readings)
+
+
+def settled_s(reading_s: float, known_s: float | None) -> float:
+    """Return an earlier reading that this one differs from by less than 5 %, else this one.
+
+    So a machine at the edge of two bins does not change its class with every start.
+    """
+    if known_s is not None and max(reading_s / known_s, known_s / reading_s) < BIN:
+        return known_s
+    return reading_s
+
+
+def kernel_bin(reading_s: float) -> str:
+    """Name the bin of 5 % that a reading falls in, for people: ``kernel 10.2 ms``, its middle.
+
+    Args:
+        reading_s: CPU seconds, above 0.
+    """
+    middle_s = BIN ** round(math.log(reading_s) / math.log(BIN))
+    return f"kernel {1e3 * middle_s:.3g} ms"
 
 
 def _measure_s(cpus: frozenset[int]) -> float:

@@ -36,7 +36,7 @@ class EvidenceState:
     alarm_log: list[tuple[int, AlarmRaised | AlarmCleared]] = field(default_factory=list)
     """(run time in microseconds, what happened), oldest first."""
     since_us: int = 0
-    """Run time of the last alarm or of its end: runs from before it are no references."""
+    """Run time of the last alarm about drift: runs from before it are no references."""
     assigned: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Hypothesis (post id) -> who was asked to review it."""
     drawn: dict[str, float] = field(default_factory=dict)
@@ -54,7 +54,8 @@ class EvidenceState:
         if isinstance(event, AlarmRaised):
             self.alarms[event.alarm_id] = event
             self.alarms_raised += 1
-            self.since_us = at_us
+            if event.what == "drift":
+                self.since_us = at_us
             self.alarm_log.append((at_us, event))
         elif isinstance(event, AlarmCleared):
             self.alarm_log.append((at_us, event))

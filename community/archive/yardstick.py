@@ -5,7 +5,7 @@ A function of the fold. What an alarm means for a decision is decided elsewhere;
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -63,14 +63,15 @@ def sentinels(state: RunState) -> tuple[Sentinel, ...]:
     """Return the sentinel runs in the order of their verdicts."""
     direction = -1.0 if state.opened is None or state.opened.direction == "lower" else 1.0
     sigma = state.noise.sigma if state.noise else 0.0
-    ends = [at_us for at_us, e in state.evidence.alarm_log if not isinstance(e, AlarmRaised)]
+    log = state.evidence.alarm_log
+    drifts = [at for at, e in log if isinstance(e, AlarmRaised) and e.what == "drift"]
     earlier: defaultdict[tuple[int, str, str], list[float]] = defaultdict(list)
     found = []
     for experiment in state.by_verdict:
         verdict = experiment.verdict
         if verdict is None or verdict.split != "dev":
             continue
-        epoch = bisect_left(ends, experiment.attempts[-1].started_us)
+        epoch = bisect_right(drifts, experiment.attempts[-1].started_us)
         before = earlier[epoch, verdict.tree_key, verdict.device_class]
         if experiment.queued.purpose == "sentinel":
             spread = sigma * (1 + 1 / len(before)) ** 0.5 if len(before) > 1 else 0.0

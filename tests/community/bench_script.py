@@ -132,6 +132,7 @@ class House:
         self.institution = institution
         self.scheduler = scheduler
         self.chronicle = institution.chronicle
+        self.bench = bench
         self.executor: Any = bench.executor
         self.board = board
 
@@ -191,6 +192,7 @@ async def house(
     slots: int = 2,
     is_serving: bool = True,
     texts: Texts | None = None,
+    life_class: str = "cpu",
 ) -> AsyncIterator[House]:
     """Run an institution on the scripted bench until the block ends."""
     opened = chronicle.state.opened
@@ -208,6 +210,7 @@ async def house(
         lock_hash="lock",
         corpus_hash="corpus",
         device_class="cpu",
+        life_class=life_class,
         epoch_s=0,
     )
     members = scenario.members()

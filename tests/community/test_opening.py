@@ -61,7 +61,7 @@ async def failure(
     async with house(chronicle, repository, folder, scenario_of()) as home:
         home.executor.lose_next = lost
         with pytest.raises(BaselineFailedError) as raised:
-            await calibrate(chronicle, home.institution._scheduler, 1)
+            await calibrate(chronicle, home.scheduler, home.bench, 1)
     return str(raised.value)
 
 

@@ -14,7 +14,7 @@ import pytest
 from trainer_trials import HONEST, RunTrial
 
 from trainer.experiment import Budget, Job, TrainResult
-from trainer.reference_kernel import TOLERANCE, ReferenceKernel
+from trainer.reference_kernel import TOLERANCE, ReferenceKernel, kernel_bin, machine_s, settled_s
 from trainer.timed_run import timed
 
 CPUS = frozenset({min(os.sched_getaffinity(0))})
@@ -178,3 +178,25 @@ async def test_a_real_run_tells_its_slowdown(run_trial: RunTrial):
     assert timed_run.result.is_slow == (timed_run.result.slowdown > TOLERANCE)
     in_steps = await run_trial(HONEST, budget=Budget("steps", 2))
     assert in_steps.result.slowdown is None
+
+
+def test_a_bin_of_the_kernel_is_five_per_cent_wide():
+    """A tenth apart is another bin; the same speed has one name, whatever the last digit."""
+    assert kernel_bin(0.0100) == kernel_bin(0.01001) != kernel_bin(0.0110)
+    assert kernel_bin(0.0100).startswith("kernel ")
+    assert len({kernel_bin(0.010 * 1.05**n) for n in range(40)}) == 40
+
+
+def test_a_machine_keeps_its_bin_within_five_per_cent_of_its_opening():
+    """At the edge of two bins a reading a hair off does not change the class."""
+    assert kernel_bin(settled_s(0.01045, 0.0100)) == kernel_bin(0.0100)
+    assert settled_s(0.0096, 0.0100) == 0.0100
+    assert settled_s(0.0106, 0.0100) == 0.0106
+    assert settled_s(0.0106, None) == 0.0106
+
+
+async def test_the_machine_is_read_on_its_slots():
+    """A reading is what the work takes: more than nothing, less than a second."""
+    affinity = os.sched_getaffinity(0)
+    assert 0.0 < await machine_s([CPUS, CPUS]) < 1.0
+    assert os.sched_getaffinity(0) == affinity
