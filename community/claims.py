@@ -6,6 +6,7 @@ renewed. What was reproduced may be challenged, by somebody who had no part in i
 
 from __future__ import annotations
 
+from community.archive.standing import standing_places
 from community.archive.state import HypothesisState, RunState
 
 
@@ -15,12 +16,5 @@ def better(first: float, second: float, direction: str) -> bool:
 
 
 def standing_claims(state: RunState) -> list[HypothesisState]:
-    """Return the reproduced claims, the best first: by their trees' means on vault."""
-    sign = -1.0 if state.opened and state.opened.direction == "higher" else 1.0
-    scored = [
-        (sign * score, claim)
-        for claim in state.hypotheses.values()
-        if claim.status == "reproduced"
-        and (score := state.mean_score(claim.tree_key, "vault")) is not None
-    ]
-    return [claim for _, claim in sorted(scored, key=lambda pair: pair[0])]
+    """Return the reproduced claims, the best first: by the lower bounds of their gains."""
+    return [place.hypothesis for place in standing_places(state)]

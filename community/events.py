@@ -318,7 +318,7 @@ class FrontierMoved:
     commit: str
     hypothesis: str
     score: float
-    """Mean of its runs on vault, which is what the frontier is ordered by."""
+    """Mean of its runs on vault. What it leads by is `scoring.evidence.standing`."""
 
 
 @dataclass(frozen=True, slots=True)

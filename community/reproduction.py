@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from community.admission import Admission, better, leading_claims
-from community.archive.queries import leader
+from community.admission import Admission, leading_claims
+from community.archive.frontier import frontier_move
 from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import (
-    Event,
-    FrontierMoved,
     Purpose,
     Refused,
     ReproductionOpened,
@@ -23,7 +21,7 @@ from community.events import (
 )
 from community.retraction import raised_again
 from community.scheduler import Request, Scheduler
-from community.screening import parent_tree, tree_of
+from community.screening import parent_tree
 from community.seed_rule import is_deterministic
 from scoring.evidence.decision import confirm
 
@@ -111,7 +109,7 @@ class Reproductions:
             if decision is not None:
                 state = self._chronicle.state
                 self._admission.release(2 * self._pairs - len(confirmations(state, claim)))
-                follows = raised_again(state, decision) or self._frontier(claim, decision)
+                follows = raised_again(state, decision) or frontier_move(state, decision)
                 self._chronicle.record(decision, *follows)
                 return
 
@@ -190,23 +188,6 @@ class Reproductions:
             by=claim.reproduction_by or LAB,
             verdicts=tuple(v.verdict_id for v in verdicts),
         )
-
-    def _frontier(self, claim: HypothesisState, decision: StatusChanged) -> list[Event]:
-        """Move the frontier when a reproduced claim's mean on vault beats the leader's.
-
-        Both as they stand now: a leader that was measured again as a parent has another mean than
-        when it took the lead.
-        """
-        state = self._chronicle.state
-        score = state.mean_score(claim.tree_key, "vault")
-        if decision.status != "reproduced" or score is None or state.opened is None:
-            return []
-        lead = None
-        if (leading := leader(state)) is not None:
-            lead = state.mean_score(tree_of(state, leading.commit), "vault")
-        if lead is not None and not better(score, lead, state.opened.direction):
-            return []
-        return [FrontierMoved(claim.commit, claim.post_id, score)]
 
 
 def confirmations(state: RunState, claim: HypothesisState) -> list[ExperimentState]:

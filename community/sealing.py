@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from community.archive.frontier import frontier_move
 from community.archive.state import BASELINE, ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.claims import standing_claims
@@ -46,7 +47,8 @@ def open_finals(chronicle: Chronicle, why: str, limit: int | None) -> None:
     leading = finalists(chronicle.state)
     if leading and chronicle.state.evidence.finals is None:
         commits = tuple(claim.commit for claim in leading)
-        chronicle.record(FinalsOpened(commits, why, limit))
+        move = frontier_move(chronicle.state)
+        chronicle.record(*move, FinalsOpened(commits, why, limit))
 
 
 def seal_runs(state: RunState) -> list[ExperimentState]:

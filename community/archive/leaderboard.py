@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import cast
 
-from community.archive.queries import baseline_mean, isolation_of
+from community.archive.queries import baseline_mean
+from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
-from scoring.evidence import ranking
 from scoring.evidence.decision import gain_over
-from scoring.evidence.ranking import rank
-from scoring.verdict import Direction, Isolation, Status
+from scoring.evidence.multiplicity import q_values
+from scoring.evidence.standing import Basis
+from scoring.verdict import Direction, Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,21 @@ class Contribution:
     reproduced_by: str | None
     isolation: Isolation
     """The weakest among its runs; anything less than full is ranked apart."""
+    estimate: float | None
+    """Gain over the baseline, shrunk, summed along declared parents; None where it is unknown. See
+    `scoring.evidence.standing`."""
+    low: float | None
+    """Lower end of its two-sided 95 % interval, which it is ranked by."""
+    high: float | None
+    basis: Basis | None
+    """Which runs the estimate rests on: after, confirmation (of which nobody claims that it is
+    unbiased) or screen (still less so)."""
+    runs_after: int
+    """Valid runs of its tree on vault since it was accepted."""
+    q_value: float | None
+    """Benjamini and Hochberg's, over all confirmations; None without one."""
+    pairs: int
+    """Pairs that its confirmations took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +93,29 @@ class Researcher:
 def contributions(state: RunState) -> tuple[Contribution, ...]:
     """Return all measured hypotheses in the order of `scoring.evidence.ranking.rank`.
 
-    Reproduced ones by their mean on vault, then all others by their mean on dev, then retracted
-    ones, then those without a valid run; older ones first where that ties.
+    Reproduced ones first, then all others, then retracted ones, then those without a valid run;
+    each by the lower bound of their gain over the baseline, older ones first where that ties.
     """
-    direction: Direction = state.opened.direction if state.opened else "lower"
-    measured = [h for h in state.hypotheses.values() if _is_measured(state, h)]
-    entries = [(_rankable(state, hypothesis), hypothesis) for hypothesis in measured]
-    by_entry = {id(entry): hypothesis for entry, hypothesis in entries}
-    order = rank((entry for entry, _ in entries), direction)
+    known = confirmed_q_values(state)
     return tuple(
-        _contribution(state, place, by_entry[id(entry)])
-        for place, entry in enumerate(order, start=1)
+        _contribution(state, rank, place, known.get(place.hypothesis.post_id))
+        for rank, place in enumerate(placed(state), start=1)
     )
+
+
+def confirmed_q_values(state: RunState) -> dict[str, float]:
+    """Return each confirmed hypothesis' q-value: the share of false ones if it counts as true.
+
+    Benjamini and Hochberg's, over all confirmations of the run that ended with a p-value, by the
+    newest one of each hypothesis.
+    """
+    newest = {
+        hypothesis.post_id: change.p
+        for hypothesis in state.hypotheses.values()
+        for change in hypothesis.confirmations
+        if change.p is not None
+    }
+    return dict(zip(newest, q_values(list(newest.values())), strict=True))
 
 
 def researchers(state: RunState) -> tuple[Researcher, ...]:
@@ -107,40 +133,15 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
     return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
 
 
-def _is_measured(state: RunState, hypothesis: HypothesisState) -> bool:
-    return bool(hypothesis.changes) or any(
-        state.experiments[experiment].is_done for experiment in hypothesis.experiments
-    )
-
-
-def _rankable(state: RunState, hypothesis: HypothesisState) -> ranking.Contribution:
-    dev = state.mean_score(hypothesis.tree_key, "dev")
-    return ranking.Contribution(
-        commit=hypothesis.commit,
-        author=hypothesis.author,
-        status=cast("Status", hypothesis.status),
-        outcome="invalid" if dev is None else "ok",
-        dev_mean=dev,
-        vault_mean=state.mean_score(hypothesis.tree_key, "vault"),
-        isolation=_isolation(state, hypothesis),
-    )
-
-
-def _isolation(state: RunState, hypothesis: HypothesisState) -> Isolation:
-    """Return the weakest isolation among the valid runs of the hypothesis' tree."""
-    splits: tuple[Split, ...] = ("dev", "vault")
-    kept = (state.verdicts_by_tree.get((hypothesis.tree_key, split), ()) for split in splits)
-    return isolation_of(verdict for verdicts in kept for verdict in verdicts)
-
-
-def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> Contribution:
+def _contribution(state: RunState, rank: int, place: Placed, q_value: float | None) -> Contribution:
+    hypothesis, standing = place.hypothesis, place.standing
     split: Split = "vault" if hypothesis.status == "reproduced" else "dev"
     score = state.mean_score(hypothesis.tree_key, split)
     baseline = baseline_mean(state, split)
     direction: Direction = state.opened.direction if state.opened else "lower"
     is_comparable = baseline is not None and score is not None
     return Contribution(
-        rank=place,
+        rank=rank,
         hypothesis=hypothesis.post_id,
         commit=hypothesis.commit,
         author=hypothesis.author,
@@ -156,7 +157,14 @@ def _contribution(state: RunState, place: int, hypothesis: HypothesisState) -> C
         else None,
         predicted_gain=hypothesis.prediction[0],
         reproduced_by=hypothesis.reproduced_by,
-        isolation=_isolation(state, hypothesis),
+        isolation=place.isolation,
+        estimate=standing.estimate if standing else None,
+        low=standing.low if standing else None,
+        high=standing.high if standing else None,
+        basis=standing.basis if standing else None,
+        runs_after=place.runs_after,
+        q_value=q_value,
+        pairs=_pairs(state, hypothesis),
     )
 
 
@@ -166,6 +174,13 @@ def _outcome(state: RunState, hypothesis: HypothesisState, score: float | None) 
     served = [state.experiments[name] for name in hypothesis.experiments]
     is_open = hypothesis.awaits_screen and any(e.is_retracted for e in served)
     return "retracted" if is_open else "invalid"
+
+
+def _pairs(state: RunState, hypothesis: HypothesisState) -> int:
+    served = (state.experiments[name] for name in hypothesis.experiments)
+    return sum(
+        e.queued.purpose == "confirm_child" and e.standing_verdict is not None for e in served
+    )
 
 
 def _researcher(

@@ -9,11 +9,14 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
 from community.events import FrontierMoved, VerdictGiven
 from community.plain_text import isolation_words
 from scoring.evidence.decision import gain_over
-from scoring.verdict import DEGREES, Direction, Isolation
+from scoring.evidence.ranking import weakest
+from scoring.evidence.standing import Standing
+from scoring.verdict import Direction, Isolation
 
 Interval = tuple[int, int]
 """Run times in microseconds: from, until."""
@@ -21,8 +24,7 @@ Interval = tuple[int, int]
 
 def isolation_of(verdicts: Iterable[VerdictGiven]) -> Isolation:
     """Return the weakest isolation among `verdicts`; full where there are none."""
-    degrees = (DEGREES.index(verdict.isolation) for verdict in verdicts)
-    return DEGREES[max(degrees, default=0)]
+    return weakest(verdict.isolation for verdict in verdicts)
 
 
 def isolation_note(state: RunState) -> str:
@@ -151,7 +153,10 @@ class Best:
     reference_split: Split
     """The same split; dev where the baseline is not measured on vault."""
     gain: float | None
-    """Gain over `reference`, positive is better."""
+    """Gain of `score` over `reference`, positive is better; flattered by whatever chose it."""
+    standing: Standing | None
+    """Its gain by the runs that ought to be believed, with an interval; None where that is unknown.
+    """
 
     @property
     def gain_percent(self) -> float | None:
@@ -174,11 +179,7 @@ def comparison(percent: float | None, reference: float | None, split: str | None
     return f"{abs(percent):.1f} % {way} than the baseline ({reference:.4f} on {split})"
 
 
-_STEPS: tuple[tuple[Split, frozenset[str]], ...] = (
-    ("vault", frozenset({"reproduced"})),
-    ("dev", frozenset({"improved"})),
-    ("dev", frozenset({"measured", "undecided", "not_improved"})),
-)
+_STEPS = (frozenset({"improved"}), frozenset({"measured", "undecided", "not_improved"}))
 
 
 def standing_moves(state: RunState) -> list[tuple[int, FrontierMoved]]:
@@ -214,33 +215,28 @@ def leading_commit(state: RunState) -> str | None:
 def best_commit(state: RunState) -> Best | None:
     """Return the frontier, else the best improved hypothesis, else the best measured one.
 
-    None until a hypothesis has a valid score.
+    The best by the order of the leaderboard. None until a hypothesis has a valid score.
     """
+    places = placed(state)
     if (leading := leader(state)) is not None:
-        claim = state.hypotheses[leading.hypothesis]
-        score = state.mean_score(claim.tree_key, "vault")
-        return _best(state, claim, leading.score if score is None else score, "vault")
-    for split, statuses in _STEPS:
-        scored = [
-            (score, hypothesis)
-            for hypothesis in state.hypotheses.values()
-            if hypothesis.status in statuses
-            and (score := state.mean_score(hypothesis.tree_key, split)) is not None
-        ]
-        if scored:
-            sign = -1 if state.opened and state.opened.direction == "higher" else 1
-            score, hypothesis = min(scored, key=lambda pair: sign * pair[0])
-            return _best(state, hypothesis, score, split)
+        first = next(place for place in places if place.hypothesis.post_id == leading.hypothesis)
+        score = state.mean_score(first.hypothesis.tree_key, "vault")
+        return _best(state, first, leading.score if score is None else score, "vault")
+    for statuses in _STEPS:
+        for place in places:
+            score = state.mean_score(place.hypothesis.tree_key, "dev")
+            if place.hypothesis.status in statuses and score is not None:
+                return _best(state, place, score, "dev")
     return None
 
 
-def _best(state: RunState, hypothesis: HypothesisState, score: float, split: Split) -> Best:
+def _best(state: RunState, place: Placed, score: float, split: Split) -> Best:
     reference, reference_split = baseline_mean(state, split), split
     if reference is None:
         reference, reference_split = baseline_mean(state, "dev"), "dev"
     direction: Direction = state.opened.direction if state.opened else "lower"
     gain = None if reference is None else gain_over(score, reference, direction)
-    return Best(hypothesis, score, split, reference, reference_split, gain)
+    return Best(place.hypothesis, score, split, reference, reference_split, gain, place.standing)
 
 
 def experiment_limit(state: RunState) -> int | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from scoring.errors import StatisticsError
 
@@ -57,7 +57,7 @@ class Combined:
 
 def interval(estimate: float, variance: float, df: float) -> tuple[float, float]:
     """Return the two-sided 95 % t interval with `df` degrees of freedom (normal where infinite)."""
-    half = float(stats.t.isf((1 - CONFIDENCE) / 2, df)) * math.sqrt(variance)
+    half = float(special.stdtrit(df, (1 + CONFIDENCE) / 2)) * math.sqrt(variance)
     return estimate - half, estimate + half
 
 
@@ -127,6 +127,6 @@ def _combined(
         tau2=tau2,
         i2=max(0.0, 1 - (classes - 1) / q) if q > 0 else 0.0,
         q=q,
-        p=float(stats.chi2.sf(q, classes - 1)),
+        p=float(special.chdtrc(classes - 1, q)),
         classes=classes,
     )

@@ -1,6 +1,7 @@
 """The order of contributions on a leaderboard: reproduced first, broken last. Pure.
 
-It ranks what it is given; who may see it, and what a contribution is worth, is decided elsewhere.
+It ranks what it is given; who may see it, and what a contribution is worth, is decided elsewhere:
+its gain by `scoring.evidence.standing`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from scoring.verdict import DEGREES, Direction, Isolation, Outcome, Status
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """One measured commit."""
+    """One measured hypothesis."""
 
-    commit: str
-    author: str
+    name: str
     status: Status
     outcome: Outcome
     """Of its first run on dev."""
@@ -27,6 +27,13 @@ class Contribution:
     """Mean of its scores on vault; None unless a confirmation ran."""
     isolation: Isolation = "full"
     """The weakest among its runs."""
+    low: float | None = None
+    """Lower end of the 95 % interval of its gain over the baseline; None where that is unknown."""
+
+
+def weakest(degrees: Iterable[Isolation]) -> Isolation:
+    """Return the weakest of some degrees of isolation; full where there are none."""
+    return DEGREES[max((DEGREES.index(degree) for degree in degrees), default=0)]
 
 
 def rank(contributions: Iterable[Contribution], direction: Direction) -> list[Contribution]:
@@ -34,28 +41,31 @@ def rank(contributions: Iterable[Contribution], direction: Direction) -> list[Co
 
     A number measured behind fewer walls is never ranked beside one measured behind all of them:
     fully isolated contributions come first, partly isolated ones after all of those, then the rest.
-    Groups within each, in this order: reproduced with a finite vault mean (by that mean);
-    everything else that has a finite dev mean (by that); retracted ones; whatever is invalid or has
-    no finite number.
-    Equal scores keep the order given. Means on dev and on vault are never compared with each other.
+    Groups within each, in this order: reproduced with a finite vault mean; everything else that has
+    a finite dev mean; retracted ones; whatever is invalid or has no finite number. Within a group
+    the higher `low` comes first: a gain counts by what it surely is, not by its best guess. After
+    those come contributions whose gain is unknown, by their mean: on vault in the first group, on
+    dev in the others. Equal ones keep the order given.
     """
     sign = 1.0 if direction == "lower" else -1.0
 
-    def place(contribution: Contribution) -> tuple[int, int, float]:
+    def place(contribution: Contribution) -> tuple[int, int, bool, float]:
         group, score = _group(contribution)
-        return DEGREES.index(contribution.isolation), group, sign * score
+        low = contribution.low
+        is_unknown = low is None or not math.isfinite(low)
+        order = sign * score if low is None or is_unknown else -low
+        return DEGREES.index(contribution.isolation), group, is_unknown, order
 
     return sorted(contributions, key=place)
 
 
-def frontier(contributions: Iterable[Contribution], direction: Direction) -> Contribution | None:
-    """Return the best reproduced contribution by its mean on vault, or None without any."""
-    reproduced = [item for item in contributions if _group(item)[0] == 0]
-    return rank(reproduced, direction)[0] if reproduced else None
+def reproduced(contributions: Iterable[Contribution], direction: Direction) -> list[Contribution]:
+    """Return the reproduced contributions in the order of `rank`; the first is the frontier."""
+    return rank((item for item in contributions if _group(item)[0] == 0), direction)
 
 
 def _group(contribution: Contribution) -> tuple[int, float]:
-    """Return the group and the number that orders within it."""
+    """Return the group and the mean that orders within it where no gain is known."""
     dev, vault = contribution.dev_mean, contribution.vault_mean
     if contribution.outcome != "ok":
         return 3, 0.0

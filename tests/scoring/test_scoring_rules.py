@@ -8,7 +8,7 @@ import pytest
 from scoring.errors import LockBrokenError, ScoringError, StatisticsError
 from scoring.evidence.decision import LOTTERY_Z, Z, confirm, gain_over, screen, threshold
 from scoring.evidence.noise import estimate
-from scoring.evidence.ranking import Contribution, frontier, rank
+from scoring.evidence.ranking import Contribution, rank, reproduced
 from scoring.lock import compare, lock_hash, lock_manifest, verify
 
 
@@ -121,9 +121,9 @@ def test_pairs_must_be_pairs():
             confirm(child, parent, 0.1, "lower")
 
 
-def contribution(commit: str, status: str, dev, vault=None, outcome="ok") -> Contribution:
+def contribution(name: str, status: str, dev, vault=None, outcome="ok", low=None) -> Contribution:
     """Return one row."""
-    return Contribution(commit, "ada", status, outcome, dev, vault)
+    return Contribution(name, status, outcome, dev, vault, low=low)
 
 
 ROWS = [
@@ -140,17 +140,33 @@ ROWS = [
 
 def test_reproduced_work_leads_and_broken_work_ends_the_ranking():
     """A lucky screen never stands above a reproduction; a NaN never stands above a number."""
-    order = [row.commit for row in rank(ROWS, "lower")]
+    order = [row.name for row in rank(ROWS, "lower")]
     assert order == ["first", "second", "lucky", "odd", "plain", "retracted", "invalid", "nan"]
-    order = [row.commit for row in rank(ROWS, "higher")]
+    order = [row.name for row in rank(ROWS, "higher")]
     assert order == ["second", "first", "plain", "odd", "lucky", "retracted", "invalid", "nan"]
 
 
 def test_the_frontier_is_the_best_reproduced():
     """None without a reproduction."""
-    assert frontier(ROWS, "lower").commit == "first"
-    assert frontier(ROWS, "higher").commit == "second"
-    assert frontier([row for row in ROWS if row.status != "reproduced"], "lower") is None
+    assert [row.name for row in reproduced(ROWS, "lower")] == ["first", "second"]
+    assert [row.name for row in reproduced(ROWS, "higher")] == ["second", "first"]
+    assert reproduced([row for row in ROWS if row.status != "reproduced"], "lower") == []
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher"])
+def test_a_gain_counts_by_its_lower_bound(direction):
+    """Not by its mean; where no gain is known the mean comes after, and groups still come first."""
+    rows = [
+        contribution("unknown", "reproduced", 1.0, 1.0),
+        contribution("wide", "reproduced", 2.0, 2.0, low=0.1),
+        contribution("sure", "reproduced", 2.5, 2.5, low=0.3),
+        contribution("screened", "improved", 0.5, low=9.0),
+        contribution("nan", "reproduced", 0.1, 0.1, low=math.nan),
+    ]
+    order = [row.name for row in rank(rows, direction)]
+    unknown = ["nan", "unknown"] if direction == "lower" else ["unknown", "nan"]
+    assert order == ["sure", "wide", *unknown, "screened"]
+    assert [row.name for row in reproduced(rows, direction)] == ["sure", "wide", *unknown]
 
 
 def test_the_manifest_names_what_decides_a_score(tmp_path: Path):

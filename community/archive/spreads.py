@@ -1,0 +1,43 @@
+"""How runs of one tree spread in this run: the prior that every judgement draws its spread towards.
+
+A function of the fold; the formulas are `scoring.evidence.variance`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from community.archive.state import RunState
+from community.seed_rule import is_deterministic
+from scoring.evidence.variance import Prior, fit_prior
+
+
+def replicated(state: RunState) -> list[tuple[float, ...]]:
+    """Return the scores of every tree that ran twice or more on one split in one device class.
+
+    Left out: screens, of which the lucky ones are those that are repeated; trees that do not depend
+    on their seed; verdicts that were taken back. A baseline that was calibrated in another run
+    counts with the scores taken over from there.
+    """
+    groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for experiment in state.by_verdict:
+        verdict = experiment.standing_verdict
+        if verdict is None or verdict.score is None or experiment.queued.purpose == "screen":
+            continue
+        key = (verdict.tree_key, verdict.split, verdict.device_class)
+        groups[key].append(verdict.score)
+    kept = {
+        key: tuple(scores)
+        for key, scores in groups.items()
+        if len(scores) > 1 and not is_deterministic(state, key[0])
+    }
+    baseline = state.opened.baseline_tree_key if state.opened else ""
+    has_baseline = any(tree == baseline and split == "dev" for tree, split, _ in kept)
+    taken_over = () if has_baseline or state.noise is None else state.noise.scores
+    return [*([taken_over] if len(taken_over) > 1 else []), *kept.values()]
+
+
+def prior_of(state: RunState) -> Prior | None:
+    """Return the prior of the spread between seeds, or None before any tree ran twice."""
+    groups = replicated(state)
+    return fit_prior(groups) if groups else None

@@ -1,0 +1,180 @@
+"""Each measured commit beside its declared parent: which runs tell its gain, and the gain.
+
+A function of the fold. It picks the runs; `scoring.evidence.gains` turns them into a gain, and
+`community.archive.standing` puts the steps together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from community.archive.spreads import prior_of
+from community.archive.state import ExperimentState, HypothesisState, RunState
+from community.events import VerdictGiven
+from community.seed_rule import is_deterministic
+from scoring.evidence.effects import Combined
+from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.standing import Basis, Step
+from scoring.evidence.variance import Prior
+from scoring.verdict import Direction
+
+Runs = list[ExperimentState]
+ACCEPTED = frozenset({"reproduced", "contested"})
+"""Statuses of a tree whose confirmation stands, if only for now."""
+
+
+class Trials:
+    """The valid runs of a run's trees, and which of them decided about their own tree.
+
+    Args:
+        state: The run.
+        hypotheses: Its hypotheses by post id, as they stand or as a decision will leave them.
+    """
+
+    def __init__(self, state: RunState, hypotheses: Mapping[str, HypothesisState]) -> None:
+        self._state = state
+        self._direction: Direction = state.opened.direction if state.opened else "lower"
+        self._hypotheses = hypotheses
+        self._prior = prior_of(state)
+        self._accepted_us: dict[str, int] = {}
+        self._decided_by: defaultdict[str, set[str]] = defaultdict(set)
+        self._runs: defaultdict[tuple[str, str], Runs] = defaultdict(list)
+        for hypothesis in hypotheses.values():
+            self._take(hypothesis)
+        for experiment in state.by_verdict:
+            verdict = experiment.standing_verdict
+            if verdict is not None and verdict.outcome == "ok" and verdict.score is not None:
+                self._runs[verdict.tree_key, verdict.split].append(experiment)
+
+    def _take(self, hypothesis: HypothesisState) -> None:
+        """Note when its tree was accepted, and the verdicts that decided about it until then."""
+        tree = hypothesis.tree_key
+        for at_us, change in hypothesis.changes:
+            if hypothesis.taken_back.intersection(change.verdicts):
+                continue
+            self._decided_by[tree].update(change.verdicts)
+            if hypothesis.status in ACCEPTED and change.status == "reproduced":
+                self._accepted_us[tree] = min(at_us, self._accepted_us.get(tree, at_us))
+                return
+
+    def after(self, tree: str) -> Runs:
+        """Return the runs on vault since the tree was accepted; none while it is not."""
+        return self._free(tree) if tree in self._accepted_us else []
+
+    def steps(self) -> dict[str, Step]:
+        """Return the step of every hypothesis' commit and of its ancestors, by commit.
+
+        Empty while nothing is known of the spread between seeds.
+        """
+        steps: dict[str, Step] = {}
+        if self._prior is None:
+            return steps
+        accepted = {h.commit for h in self._hypotheses.values() if h.status in ACCEPTED}
+        for hypothesis in self._hypotheses.values():
+            commit = hypothesis.commit
+            while commit not in steps and not self._is_baseline(commit):
+                parent = self._parent(commit)
+                gain, basis = self._gain(self._tree(commit), self._tree(parent), self._prior)
+                steps[commit] = Step(parent, gain, basis, commit in accepted)
+                commit = parent
+        return steps
+
+    def _gain(self, tree: str, parent: str, prior: Prior) -> tuple[Combined | None, Basis]:
+        """Return the gain by the best runs there are; runs on one slot before any runs."""
+        state, own = self._state, self._decided_by[tree]
+        pairs = self._among(own, tree), self._among(own, parent)
+        screens = self._fresh(tree), self._fresh(parent)
+        choices: tuple[tuple[Basis, Runs, Runs, bool], ...] = (
+            ("after", self._free(tree), self._free(parent, judged=tree), True),
+            ("confirmation", pairs[0], pairs[1], True),
+            ("confirmation", self._settled(tree), self._runs[parent, "vault"], False),
+            ("screen", screens[0], screens[1], True),
+            ("screen", screens[0], screens[1], False),
+        )
+        for basis, child_runs, parent_runs, is_blocked in choices:
+            gain = gain_of(
+                _measured(child_runs, is_blocked),
+                _measured(parent_runs, is_blocked),
+                prior,
+                self._direction,
+                is_child_fixed=is_deterministic(state, tree),
+                is_parent_fixed=is_deterministic(state, parent),
+            )
+            if gain is not None:
+                return gain, basis
+        return None, "screen"
+
+    def _free(self, tree: str, judged: str = "") -> Runs:
+        """Return the runs on vault that had no part in a decision on the tree, nor on `judged`."""
+        return [
+            run
+            for run in self._runs[tree, "vault"]
+            if self._is_free(run, tree) and self._is_free(run, judged)
+        ]
+
+    def _is_free(self, run: ExperimentState, judged: str) -> bool:
+        verdict = _verdict(run)
+        if verdict.verdict_id in self._decided_by.get(judged, ()):
+            return False
+        accepted_us = self._accepted_us.get(judged)
+        if accepted_us is not None and (judged == verdict.tree_key or self._serves(run, judged)):
+            return (run.verdict_us or 0) > accepted_us
+        return not self._serves(run, judged)
+
+    def _serves(self, run: ExperimentState, tree: str) -> bool:
+        """Whether it is part of a confirmation of the tree."""
+        claim = self._hypotheses.get(run.queued.hypothesis)
+        is_pair = run.queued.purpose in ("confirm_child", "confirm_parent")
+        return is_pair and claim is not None and claim.tree_key == tree
+
+    def _settled(self, tree: str) -> Runs:
+        """Return the runs on vault, those of a confirmation that is under way left out."""
+        own = self._decided_by[tree]
+        return [
+            run
+            for run in self._runs[tree, "vault"]
+            if _verdict(run).verdict_id in own or self._is_free(run, tree)
+        ]
+
+    def _among(self, verdicts: set[str], tree: str) -> Runs:
+        return [run for run in self._runs[tree, "vault"] if _verdict(run).verdict_id in verdicts]
+
+    def _fresh(self, tree: str) -> Runs:
+        """Return the runs on dev; screens, which are lucky draws, only where there is no other."""
+        runs = self._runs[tree, "dev"]
+        return [run for run in runs if run.queued.purpose != "screen"] or runs
+
+    def _is_baseline(self, commit: str) -> bool:
+        opened = self._state.opened
+        return opened is not None and (
+            commit == opened.baseline_commit or self._tree(commit) == opened.baseline_tree_key
+        )
+
+    def _tree(self, commit: str) -> str:
+        """Return a commit's tree key; empty of a commit that the ledger does not know."""
+        opened, proposal = self._state.opened, self._state.proposals.get(commit)
+        if opened is not None and commit == opened.baseline_commit:
+            return opened.baseline_tree_key
+        return proposal.tree_key if proposal else ""
+
+    def _parent(self, commit: str) -> str:
+        """Return the declared parent, the first one; empty of an unknown commit."""
+        proposal = self._state.proposals.get(commit)
+        return proposal.parents[0] if proposal and proposal.parents else ""
+
+
+def _verdict(run: ExperimentState) -> VerdictGiven:
+    assert run.verdict is not None
+    return run.verdict
+
+
+def _measured(runs: Iterable[ExperimentState], is_blocked: bool) -> list[Measured]:
+    """Return the runs for `gain_of`; all as of one slot unless they are to be blocked by it."""
+    found = []
+    for run in runs:
+        verdict = _verdict(run)
+        assert verdict.score is not None
+        slot = verdict.slot or (run.attempts[-1].slot if run.attempts else "")
+        found.append(Measured(verdict.score, verdict.device_class, slot if is_blocked else ""))
+    return found
