@@ -9,6 +9,7 @@ from community.cli import (
     lock_commands,
     machine_commands,
     result_commands,
+    retract_command,
     run_command,
 )
 from community.cli.failures import ReportingGroup
@@ -53,6 +54,7 @@ def application() -> typer.Typer:
     app.command("report")(result_commands.report)
     app.command("export")(result_commands.export)
     app.command("watch")(result_commands.watch)
+    app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)

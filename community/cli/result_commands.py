@@ -27,6 +27,10 @@ def show(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     top: Annotated[int, typer.Option(min=1, help="How many contributions to list.")] = 10,
+    retractions: Annotated[
+        bool,
+        typer.Option("--retractions", help="Show what was taken back, and its reach."),
+    ] = False,
 ) -> None:
     """Show leaderboard, best and spend.
 
@@ -41,7 +45,12 @@ def show(
         return
     from rich.console import Console
 
-    from community.show import leaderboard_text, rendered
+    from community.show import leaderboard_text, rendered, retraction_lines
+
+    if retractions:
+        for line in retraction_lines(record):
+            typer.echo(line)
+        return
 
     console = Console()
     if console.is_terminal:
@@ -57,7 +66,7 @@ def report(run: RunArgument = "latest") -> None:
     """
     folder = _folder(run)
     _record(folder)
-    typer.echo(_report(folder))
+    typer.echo(write_page(folder))
 
 
 def export(
@@ -102,7 +111,7 @@ def print_summary(folder: RunFolder) -> None:
     """Write the report, then say what came of a run, where everything lies, and what to type."""
     from community.show import summary_lines
 
-    page = _report(folder)
+    page = write_page(folder)
     typer.echo()
     for line in summary_lines(_record(folder)):
         typer.echo(line)
@@ -123,7 +132,7 @@ def _folder(run: str) -> RunFolder:
     return RunFolder.open(run)
 
 
-def _report(folder: RunFolder) -> Path:
+def write_page(folder: RunFolder) -> Path:
     """Write the report and return its page.
 
     Raises:

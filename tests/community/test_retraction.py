@@ -18,6 +18,7 @@ from community.archive.queries import best_commit, leader, leading_commit
 from community.archive.resting import reach_of
 from community.archive.state import RunState
 from community.chronicle import Chronicle
+from community.cli.lines import row_line
 from community.errors import LedgerInconsistentError, RetractionError
 from community.evidence_events import VerdictRetracted
 from community.report.points import leads
@@ -99,6 +100,10 @@ async def test_everything_below_a_struck_root_falls(
     assert f"hypothesis:{it.stranger}" not in told.reach
     assert {"credit:ada", "credit:bob", "credit:cleo", f"frontier:{it.grandchild}"} <= {*told.reach}
     assert len(set(told.reach)) == len(told.reach)
+    first = next(row for row in chronicle.ledger.rows() if isinstance(row.event, VerdictRetracted))
+    line = row_line(first, state) or ""
+    assert line.startswith(f"{struck} is taken back by eve: the machine was on fire")
+    assert "4 hypothesis, 4 commit" in line
     stranger = state.hypotheses[it.stranger]
     assert leading_commit(state) == stranger.commit
     best = best_commit(state)
