@@ -12,17 +12,23 @@ from community.seed_rule import is_deterministic
 from scoring.evidence.variance import Prior, fit_prior
 
 
-def replicated(state: RunState) -> list[tuple[float, ...]]:
+def replicated(state: RunState, device_class: str | None = None) -> list[tuple[float, ...]]:
     """Return the scores of every tree that ran twice or more on one split in one device class.
 
     Left out: screens, of which the lucky ones are those that are repeated; trees that do not depend
     on their seed; verdicts that were taken back. A baseline that was calibrated in another run
     counts with the scores taken over from there.
+
+    Args:
+        state: The run.
+        device_class: Runs of this class alone; None for all, each in groups of its own.
     """
     groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for experiment in state.by_verdict:
         verdict = experiment.standing_verdict
         if verdict is None or verdict.score is None or experiment.queued.purpose == "screen":
+            continue
+        if device_class not in (None, verdict.device_class):
             continue
         key = (verdict.tree_key, verdict.split, verdict.device_class)
         groups[key].append(verdict.score)
@@ -33,11 +39,19 @@ def replicated(state: RunState) -> list[tuple[float, ...]]:
     }
     baseline = state.opened.baseline_tree_key if state.opened else ""
     has_baseline = any(tree == baseline and split == "dev" for tree, split, _ in kept)
-    taken_over = () if has_baseline or state.noise is None else state.noise.scores
+    noise = (
+        state.noise if state.noise and device_class in (None, state.noise.device_class) else None
+    )
+    taken_over = () if has_baseline or noise is None else noise.scores
     return [*([taken_over] if len(taken_over) > 1 else []), *kept.values()]
 
 
-def prior_of(state: RunState) -> Prior | None:
-    """Return the prior of the spread between seeds, or None before any tree ran twice."""
-    groups = replicated(state)
+def prior_of(state: RunState, device_class: str | None = None) -> Prior | None:
+    """Return the prior of the spread between seeds, or None before any tree ran twice.
+
+    Args:
+        state: The run.
+        device_class: As in `replicated`.
+    """
+    groups = replicated(state, device_class)
     return fit_prior(groups) if groups else None

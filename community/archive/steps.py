@@ -6,12 +6,14 @@ A function of the fold. It picks the runs; `scoring.evidence.gains` turns them i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from community.archive.spreads import prior_of
 from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.events import VerdictGiven
+from community.evidence_events import AlarmRaised
 from community.seed_rule import is_deterministic
 from scoring.evidence.effects import Combined
 from scoring.evidence.gains import Measured, gain_of
@@ -37,6 +39,11 @@ class Trials:
         self._direction: Direction = state.opened.direction if state.opened else "lower"
         self._hypotheses = hypotheses
         self._prior = prior_of(state)
+        self._drifts = [
+            at_us
+            for at_us, event in state.evidence.alarm_log
+            if isinstance(event, AlarmRaised) and event.what == "drift"
+        ]
         self._accepted_us: dict[str, int] = {}
         self._decided_by: defaultdict[str, set[str]] = defaultdict(set)
         self._runs: defaultdict[tuple[str, str], Runs] = defaultdict(list)
@@ -81,7 +88,7 @@ class Trials:
         return steps
 
     def _gain(self, tree: str, parent: str, prior: Prior) -> tuple[Combined | None, Basis]:
-        """Return the gain by the best runs there are; runs on one slot before any runs."""
+        """Return the gain by the best runs there are; runs in common blocks before any runs."""
         state, own = self._state, self._decided_by[tree]
         pairs = self._among(own, tree), self._among(own, parent)
         screens = self._fresh(tree), self._fresh(parent)
@@ -94,8 +101,8 @@ class Trials:
         )
         for basis, child_runs, parent_runs, is_blocked in choices:
             gain = gain_of(
-                _measured(child_runs, is_blocked),
-                _measured(parent_runs, is_blocked),
+                [self._measured(run, is_blocked) for run in child_runs],
+                [self._measured(run, is_blocked) for run in parent_runs],
                 prior,
                 self._direction,
                 is_child_fixed=is_deterministic(state, tree),
@@ -145,6 +152,18 @@ class Trials:
         runs = self._runs[tree, "dev"]
         return [run for run in runs if run.queued.purpose != "screen"] or runs
 
+    def _measured(self, run: ExperimentState, is_blocked: bool) -> Measured:
+        """Return the run for `gain_of`, in its block: a slot, as steady as it was between alarms.
+
+        All runs of a device class are in one block where they need not be blocked.
+        """
+        verdict = _verdict(run)
+        assert verdict.score is not None
+        slot = verdict.slot or (run.attempts[-1].slot if run.attempts else "")
+        begun_us = run.attempts[-1].started_us if run.attempts else run.queued_at_us
+        block = f"{slot}/{bisect_right(self._drifts, begun_us)}" if is_blocked else ""
+        return Measured(verdict.score, verdict.device_class, block)
+
     def _is_baseline(self, commit: str) -> bool:
         opened = self._state.opened
         return opened is not None and (
@@ -167,14 +186,3 @@ class Trials:
 def _verdict(run: ExperimentState) -> VerdictGiven:
     assert run.verdict is not None
     return run.verdict
-
-
-def _measured(runs: Iterable[ExperimentState], is_blocked: bool) -> list[Measured]:
-    """Return the runs for `gain_of`; all as of one slot unless they are to be blocked by it."""
-    found = []
-    for run in runs:
-        verdict = _verdict(run)
-        assert verdict.score is not None
-        slot = verdict.slot or (run.attempts[-1].slot if run.attempts else "")
-        found.append(Measured(verdict.score, verdict.device_class, slot if is_blocked else ""))
-    return found

@@ -211,6 +211,20 @@ def test_pairs_on_two_slots_still_make_a_gain(story: Story) -> None:
     assert (found.basis, found.estimate) == ("confirmation", pytest.approx(1.0))
 
 
+def test_runs_from_before_a_drift_are_not_set_against_runs_after_it(story: Story) -> None:
+    """The machine became another one; pairs, which lie on one side of the alarm, still count."""
+    story.propose("z", BASE, 2.9)
+    story.confirm("z", BASE, (2.9, 3.2))
+    story.accept("x", BASE, (2.0, 3.0), (2.0, 3.0))
+    story.run("credit", "x", 2.2)
+    assert standing_of(story.state(), "x").basis == "after"
+    story.events.insert(
+        -4, (story.at - 10, evidence.AlarmRaised("a1", "drift", "cpu", "", "a slow morning"))
+    )
+    found = standing_of(story.state(), "x")
+    assert (found.basis, found.estimate) == ("confirmation", pytest.approx(1.0))
+
+
 def test_device_classes_are_combined(story: Story) -> None:
     """After a restart on a slower morning scores are others, and gains are the same."""
     story.propose("x", BASE, 2.0)
@@ -242,6 +256,7 @@ def test_spreads_leave_screens_and_single_runs_out(story: Story) -> None:
     groups = replicated(story.state())
     assert sorted(groups) == [(2.0, 2.1), (3.0, 3.1), (3.0, 3.2, 3.1, 2.9)]
     assert prior_of(story.state()).s0 == pytest.approx(0.1, rel=0.3)
+    assert replicated(story.state(), "gpu") == []
     empty = RunState.from_rows(rows([(0, opened())]))
     assert prior_of(empty) is None
     taken_over = rows([(0, opened()), (0, ev.NoiseEstimated("cpu", 3.0, 0.1, (2.9, 3.1)))])
