@@ -160,7 +160,7 @@ async def measure_whole(
     """Run `count` whole experiments, and one more that only marks the end of the last."""
     phase = Clocked(bench.score_phase)
     bench = replace(bench, score_phase=phase)
-    scheduler = Scheduler(chronicle, Queue(lambda: 0.0, lambda _: "unreviewed"), bench)
+    scheduler = Scheduler(chronicle, Queue(lambda: 0.0, lambda _: 1.0), bench)
     request = Request(commit, tree_key, "", "baseline", "dev", BASELINE, BASELINE)
     names = [scheduler.admit(request) for _ in range(count + 1)]
     before_s = _own_cpu_s()

@@ -39,7 +39,7 @@ async def run_finals(chronicle: Chronicle, bench: Bench, scenario: Scenario) -> 
     """
     if chronicle.state.evidence.finals is None:
         return
-    queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda _: "unreviewed")
+    queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda _: 1.0)
     scheduler = Scheduler(chronicle, queue, bench)
     scheduler.requeue_unfinished(FINAL)
     async with asyncio.TaskGroup() as group:

@@ -16,8 +16,8 @@ from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
-from community.queueing import Regard
 from community.reproduction import LAB, Reproductions, claim_for_lab
+from community.reviewing import Regards
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
 from community.screening import awaits_status, follow_screen, lost_screen, screen_of, told_verdict
@@ -66,6 +66,7 @@ class Institution:
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone: set[str] = set()
         self._began_us = 0
+        self._regards = Regards()
         self._reproductions = Reproductions(
             chronicle, scheduler, admission, scenario.noise.confirm_pairs
         )
@@ -195,17 +196,9 @@ class Institution:
                 return reason
             await self._look_again()
 
-    def regard(self, hypothesis: str) -> Regard:
-        """What reviewers think of a hypothesis now."""
-        opinions = [
-            record.posted.body["opinion"]
-            for record in self.chronicle.state.posts.values()
-            if record.posted.body["kind"] == "review"
-            and record.posted.body["hypothesis"] == hypothesis
-        ]
-        if "support" in opinions:
-            return "supported"
-        return "rejected" if opinions and set(opinions) == {"reject"} else "unreviewed"
+    def worth(self, hypothesis: str) -> float:
+        """Return what a hypothesis is expected to be worth; 1 is usual (`Regards`)."""
+        return self._regards.worth(self.chronicle.state, hypothesis)
 
     def log_tail(self, experiment_id: str) -> str:
         """Return the end of the log of an experiment's last attempt; text of the candidate's."""

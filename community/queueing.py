@@ -1,9 +1,9 @@
 """The queue discipline: which waiting experiment gets the next free slot.
 
 An experiment may be pinned to one slot; no other ever gets it. Of what may run on a free slot,
-three classes come first: confirmations and what else somebody waits for, then experiments that a
-reviewer supported, then the rest, and last what reviewers only rejected. Within a class the
-researcher who has used least of the pool goes first, where old use counts for less (fair share
+confirmations and what else somebody waits for come first, then screens by what reviewers expect
+their hypotheses to be worth, in classes each worth half as much as the one before. Within a class
+the researcher who has used least of the pool goes first, where old use counts for less (fair share
 after Kay & Lauder, "A fair share scheduler", CACM 31(1), 1988, section 3: exponentially decayed
 usage). Ties fall to the older request.
 
@@ -16,7 +16,6 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from community.events import ExperimentQueued
 
@@ -24,10 +23,10 @@ HALF_LIFE_S = 600.0
 """Use ten minutes ago counts half: long against an experiment, short against a night."""
 
 PATIENCE = 4
-"""Who was passed over so often moves up a class: a rejected hypothesis waits, but is tried."""
+"""Who was passed over so often moves up a class: a hopeless hypothesis waits, but is tried."""
 
-Regard = Literal["supported", "unreviewed", "rejected"]
-_RANK: dict[Regard, int] = {"supported": 1, "unreviewed": 2, "rejected": 3}
+FIRST_CLASS, USUAL_CLASS, LAST_CLASS = 1, 3, 5
+"""Classes of screens; what is worth four times the usual, and more, is in the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +73,13 @@ class Queue:
 
     Args:
         now_s: Run time in seconds.
-        regard: What reviewers think of a hypothesis (post id) at the moment it is asked.
+        worth: What a hypothesis (post id) is expected to be worth at the moment it is asked, in
+            terms of what is usual; 1 where nothing is known.
     """
 
-    def __init__(self, now_s: Callable[[], float], regard: Callable[[str], Regard]) -> None:
+    def __init__(self, now_s: Callable[[], float], worth: Callable[[str], float]) -> None:
         self._now_s = now_s
-        self._regard = regard
+        self._worth = worth
         self._waiting: list[_Place] = []
         self._listeners: set[asyncio.Event] = set()
         self.usage = PoolSpend()
@@ -123,5 +123,11 @@ class Queue:
         experiment = place.waiting.experiment
         if experiment.purpose != "screen" or experiment.slot:
             return 0, 0.0
-        rank = _RANK[self._regard(experiment.hypothesis)] - place.passed // PATIENCE
-        return max(1, rank), self.usage.of(experiment.charged_to, now_s)
+        rank = _class_of(self._worth(experiment.hypothesis)) - place.passed // PATIENCE
+        return max(FIRST_CLASS, rank), self.usage.of(experiment.charged_to, now_s)
+
+
+def _class_of(worth: float) -> int:
+    """Return the class of a screen: the nearest power of two of its worth, within bounds."""
+    halvings = LAST_CLASS if worth <= 0.0 else round(-math.log2(worth))
+    return min(max(USUAL_CLASS + halvings, FIRST_CLASS), LAST_CLASS)

@@ -185,7 +185,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         admission = Admission(
             scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
         )
-        queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.regard(name))
+        queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)
         clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, assigning)

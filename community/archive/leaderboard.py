@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from community.archive.queries import baseline_mean
 from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
+from community.reviewing import Skill, skills
 from scoring.evidence.decision import gain_over
 from scoring.evidence.multiplicity import q_values
 from scoring.evidence.standing import Basis
@@ -88,6 +89,11 @@ class Researcher:
     """Mean distance between predicted and screened gain of own hypotheses, the task's unit."""
     review_error: float | None
     """The same for the medians in its reviews."""
+    review_skill: float | None
+    """What its forecasts were worth beyond the base rate, by `scoring.evidence.reviewing`; None
+    before one is settled."""
+    reviews_settled: int
+    """How many of its reviews that is about."""
 
 
 def contributions(state: RunState) -> tuple[Contribution, ...]:
@@ -129,7 +135,11 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
             said = body.get("forecast")  # absent in older ledgers
             median = float(said["gain"][1] if said else body["prediction"]["gain"])
             reviews.setdefault(record.posted.author, []).append((str(body["hypothesis"]), median))
-    table = [_researcher(state, name, posts[name], reviews.get(name, [])) for name in state.agents]
+    earned = skills(state)
+    table = [
+        _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name))
+        for name in state.agents
+    ]
     return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
 
 
@@ -184,7 +194,7 @@ def _pairs(state: RunState, hypothesis: HypothesisState) -> int:
 
 
 def _researcher(
-    state: RunState, name: str, posts: int, reviews: list[tuple[str, float]]
+    state: RunState, name: str, posts: int, reviews: list[tuple[str, float]], skill: Skill | None
 ) -> Researcher:
     agent = state.agents[name]
     own = [h for h in state.hypotheses.values() if h.author == name]
@@ -204,6 +214,8 @@ def _researcher(
         reviews=len(reviews),
         prediction_error=_mean_error(state, [(h.post_id, h.prediction[0]) for h in own]),
         review_error=_mean_error(state, reviews),
+        review_skill=skill.points if skill else None,
+        reviews_settled=skill.settled if skill else 0,
     )
 
 

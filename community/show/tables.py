@@ -11,7 +11,7 @@ from rich.text import Text
 
 from community.archive.leaderboard import Contribution
 from community.show.records import Shown
-from community.show.text import number, signed, status_words, summary_lines
+from community.show.text import number, signed, skill_words, status_words, summary_lines
 
 Side = Literal["left", "right"]
 
@@ -40,14 +40,24 @@ def rendered(record: Shown, top: int = 10, width: int = 80) -> Group:
         title="Researchers", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
     )
     counted = ("experiments", "posts", "improved", "reproduced", "reproductions", "reviews")
-    headings = ("runs", "posts", "improved", "reproduced", "confirmed", "reviews", "off by")
+    headings = (
+        "runs",
+        "posts",
+        "improved",
+        "reproduced",
+        "confirmed",
+        "reviews",
+        "skill",
+        "off by",
+    )
     people.add_column("agent")
     people.add_column("role")
     for heading in headings:
         people.add_column(heading, justify="right", no_wrap=True)
     for one in record.agents:
         counts = (str(getattr(one, name)) for name in counted)
-        people.add_row(Text(one.agent), Text(one.role), *counts, number(one.prediction_error))
+        measured = (skill_words(one), number(one.prediction_error))
+        people.add_row(Text(one.agent), Text(one.role), *counts, *measured)
     lines = (Text(line) for line in summary_lines(record))
     return Group(*lines, Text(), board, Text(), people)
 

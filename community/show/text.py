@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from community.archive.leaderboard import Contribution
+from community.archive.leaderboard import Contribution, Researcher
 from community.archive.queries import comparison
 from community.plain_text import isolation_words, one_line
 from community.show.records import Shown
@@ -89,7 +89,7 @@ def leaderboard_text(record: Shown, top: int = 10) -> str:
         lines.append(
             f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "
             f"improved, {one.reproduced} reproduced, {one.reproductions} confirmed, "
-            f"{one.reviews} reviews"
+            f"{one.reviews} reviews{f' (skill {skill})' if (skill := skill_words(one)) else ''}"
         )
     return "\n".join(lines)
 
@@ -99,6 +99,13 @@ def status_words(entry: Contribution) -> str:
     status = entry.status.replace("_", " ") if entry.outcome == "ok" else entry.outcome
     walls = isolation_words(entry.isolation)
     return f"{status} ({walls})" if walls else status
+
+
+def skill_words(one: Researcher) -> str:
+    """Return ``+0.35 over 4``: what forecasts were worth, and of how many that is known."""
+    if one.review_skill is None:
+        return ""
+    return f"{one.review_skill:+.2f} over {one.reviews_settled}"
 
 
 def number(value: float | None) -> str:

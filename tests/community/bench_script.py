@@ -221,7 +221,7 @@ async def house(
         roles = {member.name: load_role(member.role) for member in members}
         clerk = Clerk(chronicle, desk, topology, repository, texts, asking(roles))
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
-        queue = Queue(lambda: 0.0, lambda name: institution.regard(name))
+        queue = Queue(lambda: 0.0, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group

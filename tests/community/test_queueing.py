@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 from archive_script import queued
 
-from community.queueing import HALF_LIFE_S, PoolSpend, Queue, Regard, Waiting
+from community.queueing import HALF_LIFE_S, PATIENCE, PoolSpend, Queue, Waiting
 
 
 @pytest.fixture
-def regards() -> dict[str, Regard]:
-    """Give what reviewers think, by hypothesis; filled by the test."""
+def worths() -> dict[str, float]:
+    """Give what hypotheses are expected to be worth; filled by the test."""
     return {}
 
 
 @pytest.fixture
-def queue(regards: dict[str, Regard]) -> Queue:
+def queue(worths: dict[str, float]) -> Queue:
     """Give an empty queue at run time 0."""
-    return Queue(lambda: 0.0, lambda hypothesis: regards.get(hypothesis, "unreviewed"))
+    return Queue(lambda: 0.0, lambda hypothesis: worths.get(hypothesis, 1.0))
 
 
 def put(
@@ -51,14 +51,23 @@ def test_confirmations_go_before_screens(queue: Queue) -> None:
     assert picked(queue) == ["e2", "e1"]
 
 
-def test_supported_goes_before_unreviewed_before_rejected(
-    queue: Queue, regards: dict[str, Regard]
+def test_screens_go_by_expected_worth(queue: Queue, worths: dict[str, float]) -> None:
+    """What is worth more goes first, whoever came first; what is worth nothing goes last."""
+    worths.update({"p3": 4.0, "p4": 2.0, "p5": 0.5, "p1": 0.0})
+    for name in ("e1", "e2", "e3", "e4", "e5"):
+        put(queue, name, "ada", hypothesis=name.replace("e", "p"))
+    assert picked(queue) == ["e3", "e4", "e2", "e5", "e1"]
+
+
+def test_a_little_more_worth_does_not_outweigh_a_fair_share(
+    queue: Queue, worths: dict[str, float]
 ) -> None:
-    """Reviews order screens, whoever came first."""
-    regards.update({"p3": "supported", "p1": "rejected"})
-    for name, hypothesis in (("e1", "p1"), ("e2", "p2"), ("e3", "p3")):
-        put(queue, name, "ada", hypothesis=hypothesis)
-    assert picked(queue) == ["e3", "e2", "e1"]
+    """Within a class, which spans a factor of two, it is the turn of who has used least."""
+    queue.usage.charge("ada", 30.0, 0.0)
+    worths["p1"] = 1.3
+    put(queue, "e1", "ada", hypothesis="p1")
+    put(queue, "e2", "bob", hypothesis="p2")
+    assert picked(queue) == ["e2", "e1"]
 
 
 def test_who_used_least_goes_first(queue: Queue) -> None:
@@ -114,15 +123,16 @@ def test_what_is_pinned_goes_first_and_overtakes_nobody_elsewhere(queue: Queue) 
     assert picked(queue, "cpu1") == ["e3"]
 
 
-def test_whom_everybody_passes_moves_up(queue: Queue, regards: dict[str, Regard]) -> None:
-    """A rejected experiment is not left behind for ever by newer ones."""
-    regards["p9"] = "rejected"
+def test_whom_everybody_passes_moves_up(queue: Queue, worths: dict[str, float]) -> None:
+    """A hopeless experiment is not left behind for ever by newer ones."""
+    worths["p9"] = 0.0
     put(queue, "e1", "ada", hypothesis="p9")
     order = []
-    for number in range(2, 12):
+    for number in range(2, 15):
         put(queue, f"e{number}", f"other{number}")
         order.append(picked_one(queue))
-    assert "e1" in order[1:6]
+    assert "e1" in order[2 * PATIENCE - 1 :]
+    assert "e1" not in order[: 2 * PATIENCE - 1]
 
 
 def picked_one(queue: Queue) -> str:

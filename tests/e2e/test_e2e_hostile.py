@@ -82,7 +82,7 @@ async def _measure_all(where: Path, task: Path) -> dict[str, Measured]:
             asyncio.TaskGroup() as group,
         ):
             chronicle.record(opening.opened)
-            queue = Queue(lambda: 0.0, lambda _: "unreviewed")
+            queue = Queue(lambda: 0.0, lambda _: 1.0)
             scheduler = Scheduler(chronicle, queue, opening.bench)
             serving = group.create_task(scheduler.serve())
             court = Court(chronicle, scheduler, opening.bench)
