@@ -143,17 +143,22 @@ def _usual(settled: Sequence[Settlement]) -> float:
 
 
 def _settlement(state: RunState, claim: HypothesisState, sigma: float) -> Settlement | None:
+    before = ""
     for at_us, change in claim.changes:
-        if any(change is confirmed for confirmed in claim.confirmations):
-            if change.gain is None and change.status == "undecided":
-                return None  # its parent failed: nothing was learnt of the claim
-            share = state.evidence.drawn.get(claim.post_id)
-            return Settlement(
-                at=at_us,
-                is_reproduced=change.status == "reproduced" and claim.status != "retracted",
-                gain=None if change.gain is None else change.gain / sigma,
-                weight=1 / share if claim.was_drawn and share else 1.0,
-            )
+        if not any(change is confirmed for confirmed in claim.confirmations):
+            before = change.status
+            continue
+        if change.gain is None and change.status != "not_improved":
+            continue  # its parent failed: nothing was learnt of the claim
+        share = state.evidence.drawn.get(claim.post_id, 1.0)
+        # unasked, the lab confirms nothing but what a screen found improved
+        is_chosen = not claim.was_drawn and (change.by != "lab" or before == "improved")
+        return Settlement(
+            at=at_us,
+            is_reproduced=change.status == "reproduced" and claim.status != "retracted",
+            gain=None if change.gain is None else change.gain / sigma,
+            weight=1.0 if is_chosen else 1 / share,
+        )
     for name in claim.experiments:
         experiment = state.experiments[name]
         verdict = experiment.verdict

@@ -120,12 +120,15 @@ def test_a_reviewer_who_knew_is_told_from_one_who_guessed(told: Told) -> None:
 
 def test_what_only_the_draw_brought_to_light_weighs_one_over_its_share(told: Told) -> None:
     """Chosen claims weigh 1, drawn ones that somebody chose too; invalid ones settle at once."""
-    names = [told.post(draw=True) for _ in range(4)]
-    for name, is_valid in zip(names, (True, True, False, True), strict=True):
-        told.screen(name, is_valid=is_valid)
+    names = [told.post(draw=True) for _ in range(5)]
+    for name in names[:4]:
+        told.screen(name, is_valid=name != names[2])
+    told.screen(names[4], "undecided")
     told.confirm(names[0], "not_improved", -1.0, draw=True)
     told.confirm(names[1], "reproduced", 3.0)
+    told.confirm(names[4], "not_improved", 0.1)  # the lab chooses what is improved, and only that
     found = settlements(told.state)
+    assert found[names[4]].weight == 10.0
     assert [found[name].weight for name in names[:3]] == [10.0, 1.0, 1.0]
     assert (found[names[1]].is_reproduced, found[names[1]].gain) == (True, pytest.approx(3.0))
     assert (found[names[2]].is_reproduced, found[names[2]].gain) == (False, None)
