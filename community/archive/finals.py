@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from community.archive.queries import baseline_mean
+from community.archive.spreads import prior_of
 from community.archive.state import HypothesisState, RunState, Split
+from community.seed_rule import is_deterministic
 from scoring.evidence.decision import gain_over
+from scoring.evidence.headline import Headline, headline
 from scoring.verdict import Direction
 
 
@@ -40,6 +43,9 @@ class Final:
     vault: SplitMean | None
     """From its confirmations."""
     seal: SplitMean | None
+    headline: Headline | None
+    """Its gain over the baseline on seal with an interval; None of the baseline and before both
+    have run."""
 
     @property
     def flattery(self) -> float | None:
@@ -67,6 +73,7 @@ def finals(state: RunState) -> tuple[Final, ...]:
         dev=calibrated,
         vault=_whole(state, key, "vault"),
         seal=_whole(state, key, "seal"),
+        headline=None,
     )
     return (base, *(_final(state, commit) for commit in last.commits))
 
@@ -83,6 +90,29 @@ def _final(state: RunState, commit: str) -> Final:
         dev=_screened(state, claim) if claim else None,
         vault=_whole(state, key, "vault"),
         seal=_whole(state, key, "seal"),
+        headline=_headline(state, key),
+    )
+
+
+def _headline(state: RunState, tree_key: str) -> Headline | None:
+    """Return the gain on seal within the device class in which the last runs were made."""
+    assert state.opened is not None
+    base = state.verdicts_by_tree.get((state.opened.baseline_tree_key, "seal"), ())
+    own = state.verdicts_by_tree.get((tree_key, "seal"), ())
+    newest = {verdict.device_class for verdict in base[-1:]}
+    scores, reference = (
+        [v.score for v in runs if v.score is not None and v.device_class in newest]
+        for runs in (own, base)
+    )
+    prior = prior_of(state)
+    if not scores or not reference or prior is None:
+        return None
+    return headline(
+        scores,
+        reference,
+        prior,
+        state.opened.direction,
+        is_candidate_fixed=is_deterministic(state, tree_key),
     )
 
 
@@ -98,11 +128,11 @@ def _screened(state: RunState, claim: HypothesisState) -> SplitMean | None:
         state,
         "dev",
         [
-            run.verdict.score
+            verdict.score
             for run in runs
             if run.queued.purpose == "screen"
-            and run.verdict is not None
-            and run.verdict.score is not None
+            and (verdict := run.standing_verdict) is not None
+            and verdict.score is not None
         ],
     )
 

@@ -63,6 +63,17 @@ class Contribution:
     """Benjamini and Hochberg's, over all confirmations; None without one."""
     pairs: int
     """Pairs that its confirmations took."""
+    proposer: str
+    """Who committed the tree; whoever reproduces it is another, or the lab."""
+    gain_low: float | None
+    """Lower end of the two-sided 95 % interval of `gain`; None in older ledgers."""
+    gain_high: float | None
+
+    @property
+    def status_said(self) -> str:
+        """Its status for people; what has no valid run is invalid, or open again."""
+        words = {"ok": self.status.replace("_", " "), "retracted": "open again"}
+        return words.get(self.outcome, "invalid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
 
 def _contribution(state: RunState, rank: int, place: Placed, q_value: float | None) -> Contribution:
     hypothesis, standing = place.hypothesis, place.standing
+    newest = hypothesis.changes[-1][1] if hypothesis.changes else None
     split: Split = "vault" if hypothesis.status == "reproduced" else "dev"
     score = state.mean_score(hypothesis.tree_key, split)
     baseline = baseline_mean(state, split)
@@ -175,6 +187,9 @@ def _contribution(state: RunState, rank: int, place: Placed, q_value: float | No
         runs_after=place.runs_after,
         q_value=q_value,
         pairs=_pairs(state, hypothesis),
+        proposer=hypothesis.proposer,
+        gain_low=newest.low if newest else None,
+        gain_high=newest.high if newest else None,
     )
 
 

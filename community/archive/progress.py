@@ -1,9 +1,15 @@
-"""The series that a progress plot shows: one point per screen. A function of the fold."""
+"""The series that a progress plot shows: a point per screen, a bar per confirmed commit.
+
+Functions of the fold; `community.report.points` adds what only the report draws.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
+from community.archive.leaderboard import contributions
+from community.archive.queries import baseline_mean
 from community.archive.state import RunState
 
 
@@ -23,6 +29,21 @@ class ProgressPoint:
     """Best dev score so far, this one included."""
     hypothesis: str
     """Post id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A commit that went through a confirmation, on the axis of mean scores on vault."""
+
+    number: int
+    """Experiments with a verdict when it ended."""
+    hypothesis: str
+    status: str
+    """At present."""
+    centre: float
+    """The baseline's mean on vault, less the gain over it."""
+    low: float
+    high: float
 
 
 def progress_points(state: RunState) -> list[ProgressPoint]:
@@ -49,3 +70,41 @@ def progress_points(state: RunState) -> list[ProgressPoint]:
             )
         )
     return points
+
+
+def confirmed(state: RunState) -> tuple[Confirmed, ...]:
+    """Return the gains over the baseline of what was confirmed, in the order of confirmations."""
+    baseline, ends = baseline_mean(state, "vault"), verdict_ends(state)
+    sign = score_sign(state)
+    found = []
+    for entry in contributions(state):
+        claim = state.hypotheses[entry.hypothesis]
+        at_us = next((at for at, change in claim.changes if change.pairs), None)
+        if baseline is None or at_us is None:
+            continue
+        if entry.estimate is None or entry.low is None or entry.high is None:
+            continue
+        edges = sorted(baseline + sign * gain for gain in (entry.low, entry.high))
+        found.append(
+            Confirmed(
+                number=bisect_right(ends, at_us),
+                hypothesis=claim.post_id,
+                status=claim.status,
+                centre=baseline + sign * entry.estimate,
+                low=edges[0],
+                high=edges[1],
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.number))
+
+
+def verdict_ends(state: RunState) -> list[int]:
+    """Return the run times at which experiments had their verdicts, in order."""
+    return sorted(
+        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
+    )
+
+
+def score_sign(state: RunState) -> float:
+    """Return by what a gain is multiplied on the axis of scores."""
+    return 1.0 if state.opened is not None and state.opened.direction == "higher" else -1.0

@@ -9,9 +9,14 @@ from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 
+from community.archive.spreads import prior_of
 from community.archive.state import ExperimentState, RunState
 from community.events import Purpose
 from community.evidence_events import AlarmRaised
+from scoring.evidence.drift import Cusum, residuals
+
+_REFERENCES: frozenset[Purpose] = frozenset({"baseline", "parent", "sentinel"})
+"""Runs that nobody chose by their scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,12 @@ class Sentinel:
     score: float | None
     """On dev; None when it failed."""
     residual: float | None
-    """How far it lies above the mean of the tree's earlier runs on dev, those from before an alarm
-    left out, in standard deviations of such a difference; positive is better. None before there
-    are two, or without a sigma."""
+    """How far it lies from the tree's earlier runs on this slot since the last alarm, as a standard
+    normal number; positive is better. None of a tree's first there."""
+    up: float
+    """Sum of what was better than expected, up to this one (`scoring.evidence.drift.Cusum`)."""
+    down: float
+    """Sum of what was worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +68,61 @@ class PurposeSpend:
 
 
 def sentinels(state: RunState) -> tuple[Sentinel, ...]:
-    """Return the sentinel runs in the order of their verdicts."""
-    direction = -1.0 if state.opened is None or state.opened.direction == "lower" else 1.0
-    sigma = state.noise.sigma if state.noise else 0.0
+    """Return the sentinel runs in the order of their verdicts.
+
+    Sums begin anew with every alarm about drift, and in every device class.
+    """
+    sign = 1.0 if state.opened is not None and state.opened.direction == "higher" else -1.0
     log = state.evidence.alarm_log
     drifts = [at for at, e in log if isinstance(e, AlarmRaised) and e.what == "drift"]
-    earlier: defaultdict[tuple[int, str, str], list[float]] = defaultdict(list)
-    found = []
+    found, away = [], _residuals(state, drifts)
+    sums: defaultdict[tuple[int, str], Cusum] = defaultdict(Cusum)
     for experiment in state.by_verdict:
-        verdict = experiment.verdict
-        if verdict is None or verdict.split != "dev":
+        verdict = experiment.standing_verdict
+        if experiment.queued.purpose != "sentinel" or verdict is None:
             continue
-        epoch = bisect_right(drifts, experiment.attempts[-1].started_us)
-        before = earlier[epoch, verdict.tree_key, verdict.device_class]
-        if experiment.queued.purpose == "sentinel":
-            spread = sigma * (1 + 1 / len(before)) ** 0.5 if len(before) > 1 else 0.0
-            residual = None
-            if verdict.score is not None and spread > 0:
-                mean = sum(before) / len(before)
-                residual = direction * (verdict.score - mean) / spread
-            found.append(
-                Sentinel(
-                    at_s=(experiment.verdict_us or 0) / 1e6,
-                    experiment_id=experiment.queued.experiment_id,
-                    commit=verdict.commit,
-                    slot=_slot(experiment),
-                    device_class=verdict.device_class,
-                    score=verdict.score,
-                    residual=residual,
-                )
+        residual = away.get(experiment.queued.experiment_id)
+        cusum = sums[_epoch(experiment, drifts), verdict.device_class]
+        if residual is not None:
+            residual *= sign
+            cusum.add(residual)
+        found.append(
+            Sentinel(
+                at_s=(experiment.verdict_us or 0) / 1e6,
+                experiment_id=experiment.queued.experiment_id,
+                commit=verdict.commit,
+                slot=_slot(experiment),
+                device_class=verdict.device_class,
+                score=verdict.score,
+                residual=residual,
+                up=cusum.high,
+                down=cusum.low,
             )
-        if verdict.score is not None and experiment.queued.purpose != "screen":
-            before.append(verdict.score)
+        )
     return tuple(found)
+
+
+def _residuals(state: RunState, drifts: list[int]) -> dict[str, float]:
+    """Return how far each reference run lies off, by experiment: positive is a higher score."""
+    like: defaultdict[tuple[int, str, str, str], dict[str, float]] = defaultdict(dict)
+    prior = prior_of(state)
+    for run in state.by_verdict:
+        verdict = run.standing_verdict
+        if verdict is None or verdict.score is None or run.queued.purpose not in _REFERENCES:
+            continue
+        key = (_epoch(run, drifts), verdict.tree_key, verdict.device_class, _slot(run))
+        like[key][run.queued.experiment_id] = verdict.score
+    found: dict[str, float] = {}
+    for runs in like.values() if prior is not None else ():
+        assert prior is not None
+        names = list(runs)[1:]
+        found |= zip(names, residuals(list(runs.values()), prior), strict=True)
+    return found
+
+
+def _epoch(experiment: ExperimentState, drifts: list[int]) -> int:
+    """Return how many alarms about drift had been raised when its last attempt began."""
+    return bisect_right(drifts, experiment.attempts[-1].started_us)
 
 
 def alarms(state: RunState) -> tuple[Alarm, ...]:

@@ -128,7 +128,14 @@ def _verdict(event: VerdictGiven, state: RunState) -> str:
     if experiment.purpose in ("baseline", "seal"):
         is_start = state.opened is not None and event.commit == state.opened.baseline_commit
         who = "baseline" if is_start else event.commit[:10]
-    purpose = {"confirm_child": ", reproduction", "confirm_parent": ", reproduction (parent)"}
+    purpose = {
+        "confirm_child": ", reproduction",
+        "confirm_parent": ", reproduction (parent)",
+        "parent": ", reference",
+        "sentinel": ", sentinel",
+        "credit": ", for credit",
+        "seal": ", last run",
+    }
     what = f"{event.score:.4f}" if event.score is not None else f"invalid: {plain(event.reason)}"
     walls = isolation_words(event.isolation)
     done = f"{purpose.get(experiment.purpose, '')}{walls and f' ({walls})'}"
@@ -136,16 +143,19 @@ def _verdict(event: VerdictGiven, state: RunState) -> str:
 
 
 def _status(event: StatusChanged, state: RunState) -> str:
-    numbers = ""
-    if event.gain is not None:
-        needed = f", needed {event.threshold:.4f}" if event.threshold is not None else ""
-        numbers = f" (gain {event.gain:+.4f}{needed})"
+    numbers = "" if event.gain is None else f" (gain {event.gain:+.4f}{_how_sure(event)})"
     hypothesis = state.hypotheses.get(event.hypothesis)
-    title = f' "{plain(hypothesis.title, 60)}"' if hypothesis else ""
-    status = event.status.replace("_", " ")
-    if event.status == "measured":  # no run that judged it stands
-        return f"{event.hypothesis}{title} is open again"
-    return f"{event.hypothesis}{title} is {status}{numbers}, by {event.by}"
+    title = f': "{plain(hypothesis.title, 60)}"' if hypothesis else ""
+    status = "open again" if event.status == "measured" else event.status.replace("_", " ")
+    return f"{event.hypothesis} is {status}{numbers}, by {event.by}{title}"
+
+
+def _how_sure(event: StatusChanged) -> str:
+    """Return half the interval, and the pairs; in older ledgers the gain that was needed."""
+    if event.low is None or event.high is None:
+        return f", needed {event.threshold:.4f}" if event.threshold is not None else ""
+    pairs = f", {event.pairs} pair{'' if event.pairs == 1 else 's'}" if event.pairs else ""
+    return f" ±{(event.high - event.low) / 2:.4f}{pairs}"
 
 
 def _frontier(event: FrontierMoved, state: RunState) -> str:

@@ -12,16 +12,45 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from community.archive.leaderboard import contributions, researchers
 from community.archive.ledger import LedgerReader
 from community.archive.queries import best_commit, isolation_note, pool_use
 from community.archive.state import RunState
+from community.events import Purpose
 from community.plain_text import isolation_words
-from community.report.figures import lineage_svg, pool_svg, progress_svg
+from community.report.drift_figure import drift_svg
+from community.report.figures import lineage_svg, pool_svg
+from community.report.progress_figure import progress_svg
 from community.run_folder import RunFolder
+from community.show import shown
+from community.show.evidence_lines import (
+    against_baseline,
+    against_parent,
+    alarm_line,
+    signed,
+    sure,
+)
 
 ROWS = 40
 """Contributions listed; the ledger holds all of them."""
+
+PURPOSES: dict[Purpose, str] = {
+    "baseline": "calibration of the baseline",
+    "screen": "screens on dev",
+    "parent": "references: a declared parent, beside a screen",
+    "sentinel": "sentinels: what leads, once more",
+    "confirm_child": "confirmations on vault",
+    "confirm_parent": "their declared parents",
+    "credit": "whose change was it",
+    "seal": "last runs, on seal",
+}
+_WORDS = {
+    "isolation_words": isolation_words,
+    "against_baseline": against_baseline,
+    "against_parent": against_parent,
+    "alarm_line": alarm_line,
+    "signed": signed,
+    "sure": sure,
+}
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -37,23 +66,34 @@ def write_report(folder: RunFolder) -> Path:
     with LedgerReader(folder.ledger) as reader:
         state = RunState.from_rows(reader.rows())
     use = pool_use(state)
-    drawn = {"progress": progress_svg(state), "lineage": lineage_svg(state), "pool": pool_svg(use)}
+    drawn = {
+        "progress": progress_svg(state),
+        "lineage": lineage_svg(state),
+        "drift": drift_svg(state),
+        "pool": pool_svg(use),
+    }
     folder.report.mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():
-        _write(folder.report / f"{name}.svg", svg)
+        if svg:
+            _write(folder.report / f"{name}.svg", svg)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(
         files("community.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     )
+    record = shown(state, "")
     page = template.render(
         state=state,
+        headline=record.headline,
+        finals=record.finals,
+        yardstick=record.yardstick,
+        purposes=PURPOSES,
+        **_WORDS,
         isolation=isolation_note(state),
-        isolation_words=isolation_words,
         opened=state.opened,
         best=best_commit(state),
         use=use,
-        contributions=contributions(state)[:ROWS],
-        researchers=researchers(state),
+        contributions=record.leaderboard[:ROWS],
+        researchers=record.agents,
         figures={name: Markup(svg) for name, svg in drawn.items()},  # noqa: S704 - our own drawing
     )
     return _write(folder.report / "index.html", page)

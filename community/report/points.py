@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from community.archive.progress import score_sign, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
-from community.archive.state import RunState
+from community.archive.state import HypothesisState, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,9 @@ class Point:
     status: str
     score: float | None
     """On dev; None when invalid."""
-    vault: float | None
-    """Mean on vault of its own confirmation, or None."""
+    low: float | None
+    """Lower end of the 95 % interval that its screen gave it, on the axis of scores."""
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ def points(state: RunState) -> tuple[Point, ...]:
             verdict = experiment.standing_verdict
             if experiment.queued.purpose != "screen" or verdict is None:
                 continue
-            is_confirmed = claim.status == "reproduced"
+            low, high = _screened(state, claim, verdict.score)
             found.append(
                 Point(
                     number=numbers[name],
@@ -58,21 +62,53 @@ def points(state: RunState) -> tuple[Point, ...]:
                     title=claim.title,
                     status=claim.status,
                     score=verdict.score,
-                    vault=state.mean_score(claim.tree_key, "vault") if is_confirmed else None,
+                    low=low,
+                    high=high,
                 )
             )
     return tuple(sorted(found, key=lambda point: point.number))
 
 
+def frame(
+    state: RunState, scores: Sequence[float], moves: Sequence[Lead] = ()
+) -> tuple[float, float]:
+    """Return the interesting part of the axis of scores, whatever lies far beyond it.
+
+    From a little beyond the best to a little beyond the baseline; (0, 0) without any score.
+    """
+    values = [*scores, *(lead.score for lead in moves)]
+    if state.noise is not None:
+        values.append(state.noise.mean)
+    if not values:
+        return 0.0, 0.0
+    sign = -score_sign(state)
+    baseline = state.noise.mean if state.noise else values[0]
+    sigma = state.noise.sigma if state.noise else 0.0
+    best = sign * min(sign * value for value in values)
+    span = max(abs(baseline - best), 4 * sigma, 1e-9)
+    worst = sign * max(sign * score for score in (baseline, *(m.score for m in moves[:1])))
+    edges = best - sign * 0.12 * span, worst + sign * max(0.25 * span, 3 * sigma)
+    band = (baseline - 3 * sigma, baseline + 3 * sigma)
+    return min(*edges, *band), max(*edges, *band)
+
+
+def _screened(
+    state: RunState, claim: HypothesisState, score: float | None
+) -> tuple[float | None, float | None]:
+    """Return the interval of a screen's gain, set about its score."""
+    change = next((change for change in claim.standing_changes if not change.pairs), None)
+    if change is None or score is None or change.gain is None:
+        return None, None
+    if change.low is None or change.high is None:
+        return None, None
+    edges = [score + score_sign(state) * (gain - change.gain) for gain in (change.low, change.high)]
+    return min(edges), max(edges)
+
+
 def leads(state: RunState) -> tuple[Lead, ...]:
     """Return the standing moves, oldest first, after the baseline where vault has it."""
-    ends = sorted(
-        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
-    )
-    moves = [
-        Lead(sum(end <= at_us for end in ends), moved.score)
-        for at_us, moved in standing_moves(state)
-    ]
+    ends = verdict_ends(state)
+    moves = [Lead(bisect_right(ends, at_us), m.score) for at_us, m in standing_moves(state)]
     start = baseline_mean(state, "vault")
     return (*([] if start is None or not moves else [Lead(0, start)]), *moves)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
-from community.archive.finals import finals
+from community.archive.finals import Final, finals
 from community.archive.leaderboard import contributions, researchers
 from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
 from community.archive.state import RunState
+from community.archive.yardstick import alarms, dev_looks, spend_by_purpose
 from community.plain_text import one_line
 from community.show.records import (
     BaselineShown,
     BestShown,
+    HeadlineShown,
     PoolShown,
     SealShown,
     Shown,
     SpendShown,
+    YardstickShown,
 )
 from community.show.retractions import retractions
 
@@ -38,10 +42,8 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
     if opened is None:
         raise ValueError("the ledger is empty: the run was never opened")
     use = pool_use(state)
-    board = (
-        dataclasses.replace(c, title=one_line(c.title, TITLE_CHARACTERS))
-        for c in contributions(state)
-    )
+    last = tuple(dataclasses.replace(f, title=_title(f.title)) for f in finals(state))
+    board = (dataclasses.replace(c, title=_title(c.title)) for c in contributions(state))
     return Shown(
         run_id=opened.run_id,
         task=opened.task,
@@ -54,6 +56,9 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         baseline=_baseline(state, opened.baseline_commit, opened.baseline_tree_key),
         best=_best(state),
         seal=_seal(state),
+        headline=_headline(last),
+        finals=last,
+        yardstick=_yardstick(state),
         experiments=state.experiments_admitted,
         experiments_done=state.experiments_done,
         experiment_limit=experiment_limit(state),
@@ -100,7 +105,7 @@ def _best(state: RunState) -> BestShown:
         status=best.hypothesis.status,
         commit=best.hypothesis.commit,
         hypothesis=best.hypothesis.post_id,
-        title=one_line(best.hypothesis.title, TITLE_CHARACTERS),
+        title=_title(best.hypothesis.title),
         author=best.hypothesis.author,
         reproduced_by=best.hypothesis.reproduced_by,
         gain_percent=best.gain_percent,
@@ -136,3 +141,43 @@ def _why_none(state: RunState, commit: str) -> str:
     runs = (e for e in state.experiments.values() if e.queued.purpose == "seal")
     verdicts = [e.verdict for e in runs if e.queued.commit == commit and e.verdict]
     return verdicts[-1].reason if verdicts else "not measured yet"
+
+
+def _headline(last: tuple[Final, ...]) -> HeadlineShown:
+    first = next((final for final in last if final.hypothesis), None)
+    if first is None or first.headline is None:
+        return HeadlineShown(*([None] * len(dataclasses.fields(HeadlineShown))))
+    found = first.headline
+    has_percent = math.isfinite(found.percent)
+    return HeadlineShown(
+        gain=found.gain,
+        low=found.low,
+        high=found.high,
+        percent=found.percent if has_percent else None,
+        percent_low=found.percent_low if has_percent else None,
+        percent_high=found.percent_high if has_percent else None,
+        runs=found.runs[0],
+        baseline_runs=found.runs[1],
+        commit=first.commit,
+        hypothesis=first.hypothesis,
+        author=first.author,
+        dev_gain=first.dev.gain if first.dev else None,
+        vault_gain=first.vault.gain if first.vault else None,
+    )
+
+
+def _yardstick(state: RunState) -> YardstickShown:
+    spend = spend_by_purpose(state)
+    runs = {one.purpose: one.runs for one in spend}
+    return YardstickShown(
+        dev_looks=dev_looks(state),
+        references=runs.get("parent", 0),
+        sentinels=runs.get("sentinel", 0),
+        reference_share=sum(o.share for o in spend if o.purpose in ("parent", "sentinel")),
+        spend=spend,
+        alarms=alarms(state),
+    )
+
+
+def _title(words: str) -> str:
+    return one_line(words, TITLE_CHARACTERS)

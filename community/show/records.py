@@ -6,7 +6,9 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from community.archive.finals import Final
 from community.archive.leaderboard import Contribution, Researcher
+from community.archive.yardstick import Alarm, PurposeSpend
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,46 @@ class SealShown:
     """Why there is no score; empty where there is one."""
     runs: int = 0
     """Of the commit; the baseline had as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineShown:
+    """The gain on seal of the commit that led, over the baseline; all None before the last runs."""
+
+    gain: float | None
+    """In the task's unit; positive is better."""
+    low: float | None
+    """Two-sided 95 %, like `high`."""
+    high: float | None
+    percent: float | None
+    """Of the baseline's mean on seal; also None where that mean is 0."""
+    percent_low: float | None
+    percent_high: float | None
+    runs: int | None
+    """Of the commit, on seal."""
+    baseline_runs: int | None
+    commit: str | None
+    hypothesis: str | None
+    author: str | None
+    dev_gain: float | None
+    """Of the run on dev that chose it."""
+    vault_gain: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class YardstickShown:
+    """How steady the machine was, and what it cost to know."""
+
+    dev_looks: int
+    """Trees that had a look at dev."""
+    references: int
+    """Runs of a declared parent, made to judge a screen beside them."""
+    sentinels: int
+    reference_share: float
+    """Of all device-seconds, what references and sentinels took; from 0 to 1."""
+    spend: tuple[PurposeSpend, ...]
+    alarms: tuple[Alarm, ...]
+    """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +165,10 @@ class Shown:
     baseline: BaselineShown
     best: BestShown
     seal: SealShown
+    headline: HeadlineShown
+    finals: tuple[Final, ...]
+    """The baseline and the leading commits on all three splits; empty before the last runs."""
+    yardstick: YardstickShown
     experiments: int
     """Experiments admitted, reproductions included, baseline left out."""
     experiments_done: int

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from community.archive.leaderboard import Contribution
+from community.archive.leaderboard import Contribution, Researcher
+from community.show.evidence_lines import (
+    LEGEND,
+    against_baseline,
+    against_parent,
+    finals_lines,
+    number,
+    skill_words,
+    status_words,
+    sure,
+    who,
+)
 from community.show.records import Shown
-from community.show.text import number, signed, skill_words, status_words, summary_lines
+from community.show.text import summary_lines
 
 Side = Literal["left", "right"]
 
-WIDE = 110
-"""From so many columns on the table has room for every column."""
-_LEFT = {"status", "commit", "by", "reproducer"}
+WIDE = 120
+"""From so many columns on the tables have room for every column."""
+_LEFT = {"status", "commit", "by", "reproducer", "agent", "role"}
 
 
 def rendered(record: Shown, top: int = 10, width: int = 80) -> Group:
@@ -25,54 +37,64 @@ def rendered(record: Shown, top: int = 10, width: int = 80) -> Group:
 
     Numbers and names are never cut; titles are what wraps, and a narrow table has fewer columns.
     """
-    board = Table(
-        title="Contributions", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
+    is_wide = width >= WIDE
+    board = _table(
+        "Contributions",
+        [_cells(entry, record.metric, is_wide=is_wide) for entry in record.leaderboard[:top]],
+        [entry.title for entry in record.leaderboard[:top]],
     )
-    for index, entry in enumerate(record.leaderboard[:top]):
-        cells = _cells(entry, record.metric, is_wide=width >= WIDE)
-        if index == 0:
-            for heading in cells:
-                side: Side = "left" if heading in _LEFT else "right"
-                board.add_column(heading, justify=side, no_wrap=True)
-            board.add_column("title")
-        board.add_row(*(Text(cell) for cell in cells.values()), Text(entry.title))
-    people = Table(
-        title="Researchers", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
-    )
-    counted = ("experiments", "posts", "improved", "reproduced", "reproductions", "reviews")
-    headings = (
-        "runs",
-        "posts",
-        "improved",
-        "reproduced",
-        "confirmed",
-        "reviews",
-        "skill",
-        "off by",
-    )
-    people.add_column("agent")
-    people.add_column("role")
-    for heading in headings:
-        people.add_column(heading, justify="right", no_wrap=True)
-    for one in record.agents:
-        counts = (str(getattr(one, name)) for name in counted)
-        measured = (skill_words(one), number(one.prediction_error))
-        people.add_row(Text(one.agent), Text(one.role), *counts, *measured)
-    lines = (Text(line) for line in summary_lines(record))
-    return Group(*lines, Text(), board, Text(), people)
+    people = _table("Researchers", [_researcher(one, is_wide=is_wide) for one in record.agents])
+    last = finals_lines(record.finals, record.unit)
+    parts: list[RenderableType] = [
+        *(Text(line) for line in summary_lines(record)),
+        *(Text(line) for line in ([""] if last else []) + last),
+        Text(),
+        board,
+        *(Text(line, style="dim") for line in LEGEND),
+        Text(),
+        people,
+    ]
+    return Group(*parts)
+
+
+def _table(title: str, rows: list[dict[str, str]], titles: Sequence[str] = ()) -> Table:
+    """Return `rows` as a table; what is under "title" wraps, nothing else does."""
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False,
+    )  # fmt: skip
+    for heading in rows[0] if rows else ():
+        side: Side = "left" if heading in _LEFT else "right"
+        table.add_column(heading, justify=side, no_wrap=True)
+    if titles:
+        table.add_column("title")
+    for index, cells in enumerate(rows):
+        words = [Text(titles[index])] if titles else []
+        table.add_row(*(Text(cell) for cell in cells.values()), *words)
+    return table
 
 
 def _cells(entry: Contribution, metric: str, *, is_wide: bool) -> dict[str, str]:
     """Return one contribution's cells by heading."""
-    cells = {
-        "#": str(entry.rank),
-        "status": status_words(entry),
-        metric: number(entry.score),
-        "vs baseline": signed(entry.baseline_gain),
+    cells = {"#": str(entry.rank), "status": status_words(entry)}
+    if is_wide:
+        cells[metric] = number(entry.score)
+    cells["vs baseline"] = against_baseline(entry)
+    if is_wide:
+        cells["vs parent"] = against_parent(entry)
+    cells |= {"q": sure(entry.q_value), "pairs": str(entry.pairs or "")}
+    return cells | {"commit": entry.commit[:7], "by": who(entry)}
+
+
+def _researcher(one: Researcher, *, is_wide: bool) -> dict[str, str]:
+    cells = {"agent": one.agent}
+    if is_wide:
+        cells |= {"role": one.role, "posts": str(one.posts)}
+    return cells | {
+        "runs": str(one.experiments),
+        "improved": str(one.improved),
+        "reproduced": str(one.reproduced),
+        "confirmed": str(one.reproductions),
+        "reviews": str(one.reviews),
+        "skill": skill_words(one),
+        "off by": number(one.prediction_error),
     }
-    if is_wide:
-        cells["vs parent"] = signed(entry.gain)
-    cells |= {"commit": entry.commit[:7], "by": entry.author}
-    if is_wide:
-        cells["reproducer"] = entry.reproduced_by or ""
-    return cells

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from community.archive.leaderboard import Contribution, Researcher
 from community.archive.queries import comparison
-from community.plain_text import isolation_words, one_line
+from community.plain_text import one_line
+from community.show.evidence_lines import (
+    LEGEND,
+    against_baseline,
+    against_parent,
+    finals_lines,
+    headline_lines,
+    number,
+    skill_words,
+    status_words,
+    sure,
+    who,
+    yardstick_lines,
+)
 from community.show.records import Shown
 
 
@@ -43,7 +55,7 @@ def summary_lines(record: Shown) -> list[str]:
             f"best: {best.score:.4f} on {best.split}{against and f', {against}'}, {best.status}, "
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
-    lines += _seal_lines(record)
+    lines += headline_lines(record) or _seal_lines(record)
     if record.retractions:
         lines.append(
             f"taken back: {len(record.retractions)} (`community show --retractions` tells what "
@@ -57,6 +69,7 @@ def summary_lines(record: Shown) -> list[str]:
         f"{record.lost_attempts} attempts lost{cut_off or ''}{void or ''}, "
         f"{record.spend.device_seconds:.0f} device-seconds"
     )
+    lines += yardstick_lines(record)
     lines.append(
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"
@@ -76,15 +89,21 @@ def summary_lines(record: Shown) -> list[str]:
 def leaderboard_text(record: Shown, top: int = 10) -> str:
     """Return the summary, the best `top` contributions and the researchers as plain lines."""
     lines = summary_lines(record)
-    lines += ["", f"  # status       {record.metric:>8} vs baseline vs parent commit  by: title"]
+    if last := finals_lines(record.finals, record.unit):
+        lines += ["", *last]
+    lines += [
+        "",
+        f"  # status       {record.metric:>8} {'vs baseline':>15} {'vs parent':>15} {'q':>5} "
+        "pairs commit  by: title",
+    ]
     for entry in record.leaderboard[:top]:
-        who = f"{entry.author}, reproduced by {entry.reproduced_by}"
         lines.append(
             f"{entry.rank:>3} {status_words(entry):<12} {number(entry.score) or '-':>8} "
-            f"{signed(entry.baseline_gain) or '-':>11} {signed(entry.gain) or '-':>9} "
-            f"{entry.commit[:7]} {who if entry.reproduced_by else entry.author}: {entry.title}"
+            f"{against_baseline(entry) or '-':>15} {against_parent(entry) or '-':>15} "
+            f"{sure(entry.q_value) or '-':>5} {entry.pairs:>5} "
+            f"{entry.commit[:7]} {who(entry)}: {entry.title}"
         )
-    lines.append("")
+    lines += [*LEGEND, ""]
     for one in record.agents:
         lines.append(
             f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "
@@ -92,27 +111,3 @@ def leaderboard_text(record: Shown, top: int = 10) -> str:
             f"{one.reviews} reviews{f' (skill {skill})' if (skill := skill_words(one)) else ''}"
         )
     return "\n".join(lines)
-
-
-def status_words(entry: Contribution) -> str:
-    """Return the status of a contribution, and how it was isolated where that was not full."""
-    status = entry.status.replace("_", " ") if entry.outcome == "ok" else entry.outcome
-    walls = isolation_words(entry.isolation)
-    return f"{status} ({walls})" if walls else status
-
-
-def skill_words(one: Researcher) -> str:
-    """Return ``+0.35 over 4``: what forecasts were worth, and of how many that is known."""
-    if one.review_skill is None:
-        return ""
-    return f"{one.review_skill:+.2f} over {one.reviews_settled}"
-
-
-def number(value: float | None) -> str:
-    """Return a score in four digits; nothing for None."""
-    return "" if value is None else f"{value:.4f}"
-
-
-def signed(value: float | None) -> str:
-    """Return a gain in four digits, with its sign; nothing for None."""
-    return "" if value is None else f"{value:+.4f}"

@@ -21,12 +21,14 @@ from community.archive.queries import PoolUse, pool_use
 from community.archive.state import RunState
 from community.errors import LedgerInconsistentError
 from community.run_folder import RunFolder
+from community.show import shown
 from community.tui.colours import AMBER, GREY, RED
 from community.tui.feed import LedgerFeed, LedgerUnread, RowsRead
 from community.tui.forum_lines import forum_line
 from community.tui.plot import plot_of
 from community.tui.summary import board_rows, header_lines, plot_title, slot_lines
 from community.tui.widgets.board_table import BoardTable
+from community.tui.widgets.evidence_screen import EvidenceScreen
 from community.tui.widgets.forum_feed import MAX_LINES, ForumFeed
 from community.tui.widgets.help_screen import HelpScreen
 from community.tui.widgets.progress_plot import ProgressPlot
@@ -53,6 +55,7 @@ class WatchApp(App[None]):
         Binding("p", "pause", "Pause"),
         Binding("f", "focus_pane('feed')", "Forum"),
         Binding("l", "focus_pane('board')", "Leaderboard"),
+        Binding("e", "evidence", "Evidence"),
         Binding("d", "light_or_dark", "Dark/light"),
         Binding("question_mark", "help", "Help", key_display="?"),
     ]
@@ -155,6 +158,12 @@ class WatchApp(App[None]):
         """Change between the dark and the light theme."""
         self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
         self.query_one(ProgressPlot).refresh()
+
+    def action_evidence(self) -> None:
+        """Show what the numbers rest on, as of now."""
+        if self.state.opened is not None:
+            record = shown(self.state, "", is_live=self._is_live)
+            self.push_screen(EvidenceScreen(record))
 
     def action_help(self) -> None:
         """Show keys and signs."""

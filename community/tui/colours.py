@@ -21,8 +21,9 @@ _STATUSES = {
     "reproduced": ("●", f"bold {GREEN}"),
     "improved": ("◆", PALE_GREEN),
     "undecided": ("○", AMBER),
-    "contested": ("×", RED),
-    "retracted": ("×", RED),
+    "contested": ("?", RED),
+    "retracted": ("✗", RED),
+    "open again": ("○", GREY),
     "invalid": ("×", RED),
 }
 

@@ -18,6 +18,7 @@ from community.events import (
     AttemptStarted,
     ExperimentQueued,
     FrontierMoved,
+    Noticed,
     Posted,
     Refused,
     Row,
@@ -25,6 +26,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
+from community.evidence_events import ClaimRetracted, VerdictRetracted
 from community.plain_text import one_line
 from community.tui.colours import AMBER, GREEN, GREY, RED, author_colour, status_look
 
@@ -56,8 +58,10 @@ def forum_line(row: Row, state: RunState) -> Text | None:
         sign, style = "★", f"bold {GREEN}"
     elif isinstance(event, RunStopped):
         sign, style = "■", "bold"
-    elif isinstance(event, Refused):
+    elif isinstance(event, Refused) or (isinstance(event, Noticed) and event.notice == "alarm"):
         sign, style = "!", RED
+    elif isinstance(event, VerdictRetracted | ClaimRetracted):
+        sign, style = status_look("retracted")
     line = _time(row)
     line.append(f"{sign} {one_line(words, LINE_CHARACTERS)}", style=style)
     return line

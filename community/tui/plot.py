@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from rich.text import Text
 
-from community.archive.progress import progress_points
+from community.archive.progress import confirmed, progress_points, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
 from community.tui.colours import GREEN, GREY, status_look
@@ -36,6 +36,9 @@ class Plot:
     """(mean, sigma)."""
     experiments: int
     """How many have a verdict."""
+    bars: tuple[tuple[int, float, float], ...] = ()
+    """(experiments done by then, low, high): the 95 % intervals of what was reproduced, on vault.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,7 @@ def plot_of(state: RunState) -> Plot:
     """Return what is plotted of a run."""
     moves = standing_moves(state)
     start = baseline_mean(state, "vault") if moves else None
-    ends = sorted(
-        e.verdict_us or 0 for e in state.experiments.values() if e.is_done and not e.is_apart
-    )
+    ends = verdict_ends(state)
     return Plot(
         direction=state.opened.direction if state.opened else "lower",
         points=tuple((p.experiments, p.score, p.status) for p in progress_points(state)),
@@ -75,6 +76,7 @@ def plot_of(state: RunState) -> Plot:
         ),
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
         experiments=state.experiments_done,
+        bars=tuple((b.number, b.low, b.high) for b in confirmed(state) if b.status == "reproduced"),
     )
 
 
@@ -135,6 +137,9 @@ def _cells(plot: Plot, frame: Frame, band_style: str) -> list[list[tuple[str, st
         mean, sigma = plot.baseline
         band = set(range(frame.row(mean + 2 * sigma), frame.row(mean - 2 * sigma) + 1))
         signs[frame.row(mean)] = [("╌", GREY)] * frame.width
+    for number, low, high in plot.bars:
+        for row in range(frame.row(high), frame.row(low) + 1):
+            signs[row][frame.column(number)] = ("┊", GREEN)
     for (row, column), sign in _steps(plot, frame).items():
         signs[row][column] = (sign, f"bold {GREEN}")
     for number, score, status in sorted(plot.points, key=lambda point: _importance(point[2])):

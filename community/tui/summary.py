@@ -6,10 +6,14 @@ Next: the widgets show it.
 
 from __future__ import annotations
 
+import math
+
 from rich.text import Text
 
-from community.archive.leaderboard import contributions
+from community.archive.finals import finals
+from community.archive.leaderboard import Contribution, contributions
 from community.archive.queries import (
+    Best,
     PoolUse,
     baseline_mean,
     best_commit,
@@ -22,6 +26,13 @@ from community.plain_text import isolation_words, one_line
 from community.tui.colours import AMBER, GREEN, GREY, RED, status_look
 from community.tui.forum_lines import author_style
 
+_APART = {
+    "baseline": "baseline",
+    "sentinel": "sentinel of the frontier",
+    "credit": "whose change was it",
+    "seal": "last run, on seal",
+}
+"""What is said of runs that serve no hypothesis."""
 BOARD_ROWS = 200
 """The best so many contributions are listed."""
 TITLE_CHARACTERS = 120
@@ -41,6 +52,8 @@ def header_lines(state: RunState, at_us: int, *, is_live: bool) -> tuple[Text, T
         first.append("● live", style=f"bold {GREEN}")
     else:
         first.append("■ not running; `community run --resume` goes on", style=RED)
+    for alarm in state.evidence.alarms.values():
+        first.append(f"  ! {one_line(alarm.what, 20)} alarm", style=f"bold {RED}")
     if note := isolation_note(state):
         first.append(f"  ! {note}", style=f"bold {RED}")
     return first, _numbers(state)
@@ -52,6 +65,8 @@ def _numbers(state: RunState) -> Text:
     line.append("experiments ", style=GREY)
     line.append(f"{state.experiments_done}{f'/{limit}' if limit else ''}")
     best = best_commit(state)
+    if last := _headline(state, best):
+        return line.append_text(last)
     if best is None or best.reference is None:
         line.append("  baseline ", style=GREY)
         noise = state.noise
@@ -69,6 +84,25 @@ def _numbers(state: RunState) -> Text:
     return line
 
 
+def _headline(state: RunState, best: Best | None) -> Text | None:
+    """Return the gain on seal, once the last runs are in; what vault had said beside it."""
+    found = next((final.headline for final in finals(state) if final.headline), None)
+    if found is None:
+        return None
+    words = Text("  on seal ", style=GREY)
+    if math.isfinite(found.percent):
+        half = (found.percent_high - found.percent_low) / 2
+        words.append(f"{found.percent:+.1f} ±{half:.1f} %", style=f"bold {GREEN}")
+    else:
+        words.append(
+            f"{found.gain:+.4f} ±{(found.high - found.low) / 2:.4f}", style=f"bold {GREEN}"
+        )
+    words.append(" over the baseline", style=GREY)
+    if best is not None and best.gain_percent is not None:
+        words.append(f" ({best.split} said {best.gain_percent:+.1f} %)", style=GREY)
+    return words
+
+
 def plot_title(state: RunState) -> Text:
     """Return what the plot shows: metric, unit, direction."""
     if state.opened is None:
@@ -79,30 +113,45 @@ def plot_title(state: RunState) -> Text:
 
 
 def board_rows(state: RunState) -> list[tuple[Text, ...]]:
-    """Return the leaderboard's cells: rank, status, score, gain, author, title.
+    """Return the leaderboard's cells: rank, status, score, gain, who, title.
 
-    The gain is over the baseline's mean on the same split, in percent.
+    The gain is over the baseline, in percent of its mean on the same split, with half its 95 %
+    interval. Who is the proposer and, after a plus, who reproduced it.
     """
     rows: list[tuple[Text, ...]] = []
     for entry in contributions(state)[:BOARD_ROWS]:
-        status = entry.status if entry.outcome == "ok" else "invalid"
-        sign, style = status_look(status)
+        sign, style = status_look(entry.status_said)
         walls = isolation_words(entry.isolation)
-        gain = ""
-        reference = baseline_mean(state, entry.split)
-        if entry.baseline_gain is not None and reference:
-            gain = f"{100 * entry.baseline_gain / abs(reference):+.1f} %"
         rows.append(
             (
                 Text(str(entry.rank), justify="right"),
-                Text(f"{sign} {status.replace('_', ' ')}{walls and f' ({walls})'}", style=style),
-                Text("" if entry.score is None else f"{entry.score:.4f}", justify="right"),
-                Text(gain, justify="right"),
-                _cut(one_line(entry.author, 32), author_style(entry.author, state)),
+                Text(f"{sign} {entry.status_said}{walls and f' ({walls})'}", style=style),
+                Text("" if entry.score is None else f"{entry.score:.4f}"[:7], justify="right"),
+                Text(_gain_words(entry, state), justify="right"),
+                _who(entry, state),
                 _cut(one_line(entry.title, TITLE_CHARACTERS)),
             )
         )
     return rows
+
+
+def _gain_words(entry: Contribution, state: RunState) -> str:
+    reference = baseline_mean(state, entry.split)
+    gain = entry.baseline_gain if entry.estimate is None else entry.estimate
+    if gain is None or not reference:
+        return ""
+    scale = 100 / abs(reference)
+    if entry.estimate is None or entry.low is None or entry.high is None:
+        return f"{scale * gain:+.1f} %"
+    return f"{scale * gain:+.1f} ±{scale * (entry.high - entry.low) / 2:.1f} %"
+
+
+def _who(entry: Contribution, state: RunState) -> Text:
+    who = _cut(one_line(entry.proposer, 32), author_style(entry.proposer, state))
+    if entry.reproduced_by:
+        who.append(" +", style=GREY)
+        who.append(one_line(entry.reproduced_by, 32), author_style(entry.reproduced_by, state))
+    return who
 
 
 def _cut(words: str, style: str = "") -> Text:
@@ -148,8 +197,8 @@ def _append_work(
     queued = experiment.queued
     seconds = max(0, at_us - experiment.attempts[-1].started_us) // 1_000_000
     line.append(f"{one_line(queued.experiment_id, 12)} {seconds:>3} s  ")
-    if queued.purpose == "baseline":
-        line.append("baseline", style=GREY)
+    if queued.purpose in _APART:
+        line.append(_APART[queued.purpose], style=GREY)
         return
     name = one_line(queued.requested_by, 32)
     line.append(name, style=author_style(queued.requested_by, state))
@@ -157,6 +206,7 @@ def _append_work(
         "screen": "tries",
         "confirm_child": "reproduces",
         "confirm_parent": "reproduces (parent)",
+        "parent": "reference for",
     }.get(queued.purpose, queued.purpose)
     hypothesis = state.hypotheses.get(queued.hypothesis)
     title = one_line(hypothesis.title, TITLE_CHARACTERS) if hypothesis else ""

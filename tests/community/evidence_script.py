@@ -38,6 +38,7 @@ class Script:
     gains: dict[str, float] = field(default_factory=lambda: {"": 0.0})
     """True gain over the start, by hypothesis; the start is nameless."""
     draws: random.Random = field(default_factory=lambda: random.Random(4))
+    leader: str = ""
     measured: dict[str, int] = field(default_factory=dict)
 
     def tell(self, *events: ev.Event) -> None:
@@ -93,6 +94,7 @@ class Script:
         said = {
             "kind": "review", "hypothesis": name, "opinion": "support", "text": "",
             "prediction": {"gain": 0.04, "confidence": 0.6},
+            "forecast": {"reproduced": 0.6, "gain": [0.0, 0.04, 0.1]},
         }  # fmt: skip
         self.tell(ev.Posted(f"r-{name}", f"m-r-{name}", reviewer, name, said, {}))
 
@@ -117,11 +119,12 @@ class Script:
         slot = self._slot()
         self.tell(ev.ReproductionOpened(name, by))
         verdicts: list[str] = []
-        gains = []
+        gains, scores = [], []
         for pair in range(1, pairs + 1):
             v, base = self.run("confirm_parent", parent, "vault", slot, of=name, by=by, pair=pair)
             w, own = self.run("confirm_child", name, "vault", slot, of=name, by=by, pair=pair)
             gains.append(base - own)
+            scores.append(own)
             verdicts += [v, w]
         gain, half = fmean(gains), 2.1 * SIGMA * (2 / pairs) ** 0.5
         self.tell(
@@ -130,8 +133,9 @@ class Script:
                 gain / half * 2.1, gain - half, gain + half, p, pairs,
             )
         )  # fmt: skip
-        if status == "reproduced":
-            self.tell(ev.FrontierMoved(commit_of(name), name, START["vault"] - self.gains[name]))
+        if status == "reproduced" and self.gains[name] > self.gains[self.leader]:
+            self.leader = name
+            self.tell(ev.FrontierMoved(commit_of(name), name, fmean(scores)))
 
     def fall(self, name: str, status: str, low: float, high: float, pairs: int) -> None:
         """Take a reproduced hypothesis' status away, by later pairs."""
@@ -172,19 +176,24 @@ def _research(script: Script) -> None:
     script.propose("p7", "cyd", "p4", 0.17, "Muon for the matrices, AdamW for the rest")
     script.screen("p7", "cyd", "improved", "p4")
     script.confirm("p7", "lab", "reproduced", 2, "p4")
-    script.propose("p8", "eve", "p4", 0.05, "drop the softcap")
-    script.screen("p8", "eve", "improved", "p4")
-    script.confirm("p8", "ada", "reproduced", 8, "p4", 4e-3)
+    script.propose("p8", "eve", "p7", 0.05, "drop the softcap")
+    script.screen("p8", "eve", "improved", "p7")
+    script.confirm("p8", "ada", "reproduced", 8, "p7", 4e-3)
     script.fall("p8", "contested", -0.012, 0.041, 10)
     script.propose("p9", "ada", "p4", 0.06, "tie the head to the embedding")
     script.screen("p9", "ada", "improved", "p4")
     script.confirm("p9", "eve", "reproduced", 4, "p4", 2e-3)
     script.fall("p9", "retracted", -0.071, -0.013, 6)
-    last = next(v for v in reversed(script.events) if isinstance(v.event, ev.VerdictGiven)).event
-    assert isinstance(last, ev.VerdictGiven)
-    reach = ("hypothesis:p9", f"commit:{commit_of('p9')}", "credit:ada", "review:r-p9")
-    why = "the baseline of that hour was measured beside a compiler"
-    script.tell(evidence.VerdictRetracted(last.verdict_id, why, "eve", reach))
+    rests = ("commit:" + commit_of("p9"), "credit:ada", "review:r-p9")
+    script.tell(evidence.ClaimRetracted("p9", "two more pairs refuted it", "lab", rests))
+    screened = next(
+        row.event
+        for row in script.events
+        if isinstance(row.event, ev.VerdictGiven) and row.event.commit == commit_of("p3")
+    )
+    why = "measured beside a compiler"
+    script.tell(evidence.VerdictRetracted(screened.verdict_id, why, "eve", ("hypothesis:p3",)))
+    script.tell(ev.StatusChanged("p3", commit_of("p3"), "measured", None, None, "eve", ()))
 
 
 def _drift(script: Script) -> None:
@@ -194,7 +203,7 @@ def _drift(script: Script) -> None:
     for _ in range(4):
         script.run("sentinel", "p7", "dev", "cpu1", drift=3 * SIGMA)
     script.tell(evidence.AlarmRaised("a1", "drift", "cpu", "cpu1", "the CUSUM passed 5 sigma"))
-    script.tell(ev.Noticed("pause", "nothing is decided: fresh references are being run"))
+    script.tell(ev.Noticed("alarm", "a1: the CUSUM passed 5 sigma; nothing is decided for now"))
     for index in range(4):
         script.run("parent", "p7", "dev", f"cpu{index % 2}")
     script.tell(evidence.AlarmCleared("a1", "fresh references on both slots"))
@@ -221,9 +230,9 @@ def _finals(script: Script) -> None:
     for name in leaders:
         for _ in range(2):
             script.run("credit", name, "vault", "cpu0")
-    for _ in range(4):
+    for turn in range(1, 5):
         for name in ("", *leaders):
-            script.run("seal", name, "seal", "cpu1")
+            script.run("seal", name, "seal", "cpu1", pair=turn)
 
 
 def whole(*, until: str = "end") -> list[ev.Row]:

@@ -105,7 +105,7 @@ def test_run_prints_a_line_per_event_and_a_summary(
         "   0:20  baseline: 3.1000 bits per byte, sigma 0.1000 over 2 seeds",
         '   0:20  p1 ada: "turn p1" expects +0.400 (80% sure)',
         "   0:30  e0001 ada: 2.6000 on dev",
-        '   0:30  p1 "turn p1" is improved (gain +0.5000, needed 0.0500), by ada',
+        '   0:30  p1 is improved (gain +0.5000, needed 0.0500), by ada: "turn p1"',
         "   0:30  ben reproduces p1",
         "   0:50  new best: 2.7000 on vault, 18.2 % better than the baseline (3.3000 on vault), "
         "commit cccccccccc (p1)",

@@ -27,8 +27,8 @@ def test_the_page_tells_a_gain_with_its_reference(tmp_path: Path) -> None:
     assert "on vault, 18.2 % better than the baseline (3.3000 on vault).<br>" in page
     assert "Baseline on dev: 3.1000 ± 0.1000, n = 2" in page
     assert "<b>2.8000</b> bits per byte, baseline 3.4000" in page
-    assert "vs baseline</th>" in page
-    assert "vs parent</th>" in page
+    assert "vs baseline, 95 %</th>" in page
+    assert "vs parent, 95 %</th>" in page
 
 
 def test_the_line_of_the_best_begins_at_the_baseline_of_its_own_split() -> None:
@@ -51,7 +51,7 @@ def test_one_outlier_does_not_flatten_the_lineage(monkeypatch: pytest.MonkeyPatc
         ]
         events += run_whole(screen, "cpu0", 2, score)
     drawn: list[Figure] = []
-    monkeypatch.setattr(figures, "_svg", drawn.append)
+    monkeypatch.setattr(figures, "svg", drawn.append)
     figures.lineage_svg(RunState.from_rows(rows(events)))
     (axes,) = drawn[0].axes
     low, high = axes.get_ylim()

@@ -91,9 +91,14 @@ def test_text_names_baseline_best_and_contributions(record: Shown) -> None:
     assert "5 of 5 admitted are done, 1 attempts lost" in text
     assert "stopped: experiments" in text
     lines = text.splitlines()
-    assert "  # status        val_bpb vs baseline vs parent commit  by: title" in lines
-    row = "  1 reproduced     2.7000     +0.6000   +0.6000 ccccccc ada, reproduced by ben: turn p1"
-    assert row in lines
+    heading = (
+        "  # status        val_bpb     vs baseline       vs parent     q pairs commit  by: title"
+    )
+    assert heading in lines
+    row = lines[lines.index(heading) + 1]
+    assert row.startswith("  1 reproduced     2.7000 +0.6000 ±")
+    assert row.endswith("+0.6000     -     1 ccccccc ada +ben: turn p1")
+    assert "looks: 3 on dev" in lines
     assert "ben, reproducer: 3 runs, 2 posts, 0 improved, 0 reproduced, 1 confirmed" in text
     assert len(leaderboard_text(record, top=1).splitlines()) == len(lines) - 2
 

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 from archive_script import rows
-from evidence_script import SIGMA, commit_of, whole
+from evidence_script import commit_of, whole
 
 from community.archive.finals import finals
 from community.archive.state import RunState
@@ -19,19 +19,35 @@ def state() -> RunState:
     return RunState.from_rows(whole())
 
 
-def test_a_sentinel_is_told_against_earlier_runs_of_its_tree(state: RunState) -> None:
-    """In standard deviations of a new run from a mean, better is positive."""
-    first = sentinels(state)[0]
-    runs = [e.verdict for e in state.by_verdict if e.verdict and e.verdict.commit == first.commit]
-    before = [
-        v.score
-        for v in runs[: [v.experiment_id for v in runs].index(first.experiment_id)]
-        if v.split == "dev" and v.score is not None and v.experiment_id != runs[0].experiment_id
+def test_a_sentinel_is_told_against_earlier_runs_of_its_tree_and_slot(state: RunState) -> None:
+    """Nobody else's runs count, nor the screen that chose the tree; better is positive."""
+    shown = sentinels(state)
+    references = [
+        e.verdict
+        for e in state.by_verdict
+        if e.queued.purpose in ("baseline", "parent", "sentinel") and e.verdict
     ]
-    assert first.score is not None
-    expected = (fmean(before) - first.score) / (SIGMA * (1 + 1 / len(before)) ** 0.5)
-    assert first.residual == pytest.approx(expected)
-    assert (first.slot, first.device_class) == ("cpu0", "cpu")
+    for one in shown[:8]:  # those before the alarm
+        like = [v for v in references if (v.commit, v.slot) == (one.commit, one.slot)]
+        before = like[: [v.experiment_id for v in like].index(one.experiment_id)]
+        assert (one.residual is None) == (not before)
+        if one.residual is not None and one.score is not None:
+            is_better = one.score < fmean(v.score for v in before if v.score is not None)
+            assert (one.residual > 0) == is_better
+
+
+def test_the_sums_follow_what_was_better_and_what_was_worse(state: RunState) -> None:
+    """Page's sums over the residuals shown, each device class from its last alarm on."""
+    shown = sentinels(state)
+    (alarm,) = alarms(state)
+    up = down = 0.0
+    for one in (s for s in shown if s.at_s <= alarm.raised_s):
+        if one.residual is not None:
+            away = min(4.0, max(-4.0, one.residual))
+            up, down = max(0.0, up + away - 0.5), max(0.0, down - away - 0.5)
+        assert (one.up, one.down) == pytest.approx((up, down))
+    assert down > 5
+    assert all(s.down < 5 for s in shown if s.at_s > alarm.raised_s)
 
 
 def test_runs_from_before_an_alarm_are_no_references_of_later_sentinels(state: RunState) -> None:

@@ -8,15 +8,15 @@ from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-_COLUMNS = (("#", 3), ("status", 14), ("score", 8), ("vs baseline", 11), ("author", 8))
+_COLUMNS = (("#", 3), ("status", 14), ("score", 7), ("vs baseline", 13), ("by", 10))
 """(heading, cells) of all columns but the title, which gets what is left."""
-_LEAST_TITLE = 20
+_LEAST_TITLE = 15
 _GAPS = 2 * (len(_COLUMNS) + 1) + 1
 """Cells around the columns' contents, the scroll bar's included."""
 
 
 class BoardTable(DataTable[Text]):
-    """Rank, status, score, gain, author, title; cells are `Text`, for strings would be markup."""
+    """Rank, status, score, gain, who, title; cells are `Text`, for strings would be markup."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, cursor_type="row", zebra_stripes=True)

@@ -11,17 +11,26 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from community.tui.colours import GREY, status_look
+from community.tui.colours import GREEN, GREY, status_look
 
 _KEYS = (
     ("q", "quit; the run goes on without the screen"),
     ("p", "hold the picture still, and follow again"),
     ("f", "go to the forum (arrows, PgUp, PgDn; End follows the newest)"),
     ("l", "go to the leaderboard"),
+    ("e", "evidence: intervals, q-values, pairs, who reproduced what, alarms, spend"),
     ("d", "dark or light"),
     ("?", "this page; Esc leaves it"),
 )
-_STATUSES = ("reproduced", "improved", "undecided", "not improved", "invalid")
+_STATUSES = (
+    "reproduced",
+    "improved",
+    "undecided",
+    "not improved",
+    "invalid",
+    "contested",
+    "retracted",
+)
 
 
 def help_text() -> Text:
@@ -37,12 +46,15 @@ def help_text() -> Text:
         page.append(f"{status}\n")
     page.append("  ▴  ", style=GREY)
     page.append("beyond the plot's edge\n")
+    page.append("  ┊  ", style=GREEN)
+    page.append("a reproduced gain over the baseline, 95 % interval\n")
     page.append("  ╌  ", style=GREY)
     page.append("the baseline's mean, in a band of two sigmas\n")
     page.append(
-        "\nScores of reproduced results are means on the vault split, all others on dev;\n"
-        "gains are over the baseline on the same split. Busy shares are taken\n"
-        "between 10 % and 90 % of the run so far. The screen only reads the ledger.",
+        "\nScores of reproduced results are means on the vault split, all others on dev.\n"
+        "Gains are over the baseline, ± half of the 95 % interval. by: who proposed it,\n"
+        "+ who reproduced it. Busy shares are of 10 % to 90 % of the run so far.\n"
+        "The screen only reads the ledger.",
         style=GREY,
     )
     return page
