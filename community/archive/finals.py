@@ -99,12 +99,12 @@ def _headline(state: RunState, tree_key: str) -> Headline | None:
     assert state.opened is not None
     base = state.verdicts_by_tree.get((state.opened.baseline_tree_key, "seal"), ())
     own = state.verdicts_by_tree.get((tree_key, "seal"), ())
-    newest = {verdict.device_class for verdict in base[-1:]}
+    newest = base[-1].device_class if base else ""
     scores, reference = (
-        [v.score for v in runs if v.score is not None and v.device_class in newest]
+        [v.score for v in runs if v.score is not None and v.device_class == newest]
         for runs in (own, base)
     )
-    prior = prior_of(state)
+    prior = prior_of(state, newest)
     if not scores or not reference or prior is None:
         return None
     return headline(

@@ -105,7 +105,6 @@ def sentinels(state: RunState) -> tuple[Sentinel, ...]:
 def _residuals(state: RunState, drifts: list[int]) -> dict[str, float]:
     """Return how far each reference run lies off, by experiment: positive is a higher score."""
     like: defaultdict[tuple[int, str, str, str], dict[str, float]] = defaultdict(dict)
-    prior = prior_of(state)
     for run in state.by_verdict:
         verdict = run.standing_verdict
         if verdict is None or verdict.score is None or run.queued.purpose not in _REFERENCES:
@@ -113,10 +112,9 @@ def _residuals(state: RunState, drifts: list[int]) -> dict[str, float]:
         key = (_epoch(run, drifts), verdict.tree_key, verdict.device_class, _slot(run))
         like[key][run.queued.experiment_id] = verdict.score
     found: dict[str, float] = {}
-    for runs in like.values() if prior is not None else ():
-        assert prior is not None
-        names = list(runs)[1:]
-        found |= zip(names, residuals(list(runs.values()), prior), strict=True)
+    for (_, _, device_class, _), runs in like.items():
+        if (prior := prior_of(state, device_class)) is not None:
+            found |= zip(list(runs)[1:], residuals(list(runs.values()), prior), strict=True)
     return found
 
 

@@ -14,7 +14,7 @@ from community.show.records import HeadlineShown, Shown
 
 LEGEND = (
     "±: half of the two-sided 95 % interval; q: share of false ones among the as sure",
-    "pairs: of runs, child and parent, to confirm it; by: proposer + who reproduced it",
+    "pairs: of runs, child and parent, to confirm it; by: proposer +reproducer",
 )
 _SPENT: tuple[tuple[str, tuple[Purpose, ...]], ...] = (
     ("baseline", ("baseline",)),
