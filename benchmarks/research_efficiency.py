@@ -67,6 +67,7 @@ def scenario(arm: str, seed: int) -> str:
         f"topology = {topology}",
         "noise = { baseline_runs = 4, confirm_pairs = 3 }",
         "lab = { reproduce_after = 30 }",
+        "reviews = { settle_share = 0.03 }",
     ]
     for name, role, mind in agents:
         lines += ["", "[[agents]]", f'name = "{name}"', f'role = "{role}"', f'mind = "{mind}"']

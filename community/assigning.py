@@ -66,11 +66,14 @@ class Assigning:
         )
         able.sort(key=lambda name: (busy[name], self._lot(posted.post_id, name)))
         reviewers = able[: self.section.reviewers]
-        events = [ReviewerAssigned(posted.post_id, name) for name in reviewers]
+        if not reviewers:
+            return ()
         share = self.section.settle_share
-        if reviewers and is_drawn(self.secret, posted.post_id, share):
-            return (*events, ConfirmationDrawn(posted.post_id, share))
-        return tuple(events)
+        lot = is_drawn(self.secret, posted.post_id, share)
+        return (
+            *(ReviewerAssigned(posted.post_id, name) for name in reviewers),
+            ConfirmationDrawn(posted.post_id, share, lot),
+        )
 
     def _lot(self, post_id: str, name: str) -> bytes:
         return hashlib.sha256(f"{self.seed}/review/{post_id}/{name}".encode()).digest()

@@ -21,15 +21,18 @@ class ReviewerAssigned:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationDrawn:
-    """A hypothesis will be confirmed whatever is said of it; drawn before any review, never told.
+    """A lot that says whether a hypothesis will be confirmed whatever is said of it; never told.
 
-    Without such draws a reviewer could bury what would refute him.
+    Without such draws a reviewer could bury what would refute him. Every hypothesis that somebody
+    is asked about gets a lot, before any review: posts carry their row's number, and a row more for
+    those that are drawn would tell who counts.
     """
 
     kind: ClassVar[str] = "confirmation_drawn"
     hypothesis: str
     share: float
-    """Probability with which any hypothesis is drawn, above 0."""
+    """Probability with which any hypothesis is drawn."""
+    is_drawn: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class EvidenceState:
             known = self.assigned.get(event.hypothesis, ())
             self.assigned[event.hypothesis] = (*known, event.reviewer)
         elif isinstance(event, ConfirmationDrawn):
-            self.drawn[event.hypothesis] = event.share
+            if event.is_drawn:
+                self.drawn[event.hypothesis] = event.share
         elif isinstance(event, VerdictRetracted):
             if event.verdict_id in self.retracted:
                 return f"verdict {event.verdict_id} was taken back before"

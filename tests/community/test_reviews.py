@@ -245,6 +245,13 @@ async def test_draws_follow_the_secret_and_are_recorded_with_the_post(
             commit = await proposal(chronicle, repository, comment=str(changes))
             await at.seats["ada"].submit(draft(hypothesis(commit), name=str(changes)))
     assert chronicle.state.evidence.drawn == {"p1": 1.0}
+    kinds = [row.event.kind for row in chronicle.ledger.rows()]
+    assert kinds[-6:-3] == [
+        "proposed",
+        "posted",
+        "reviewer_assigned",
+    ]  # nothing was drawn here, yet
+    assert kinds[-3] == "confirmation_drawn"  # as many rows: post numbers must not tell draws
     secrets = [number.to_bytes(32, "big") for number in range(4_000)]
     assert 300 < sum(is_drawn(secret, "p1", 0.1) for secret in secrets) < 500
     assert len({is_drawn(bytes(32), f"p{n}", 0.5) for n in range(20)}) == 2
