@@ -11,6 +11,7 @@ import asyncio
 
 from community.archive.state import RunState
 from community.chronicle import Chronicle
+from community.crediting import measure_credit
 from community.events import FINAL
 from community.queueing import Queue
 from community.scenario import Scenario
@@ -44,5 +45,6 @@ async def run_finals(chronicle: Chronicle, bench: Bench, scenario: Scenario) -> 
     scheduler.requeue_unfinished(FINAL)
     async with asyncio.TaskGroup() as group:
         serving = group.create_task(scheduler.serve(), name="scheduler of the last runs")
+        await measure_credit(chronicle, scheduler, bench, scenario.credit.share)
         await score_seal(chronicle, scheduler, bench.pool.names, scenario.seal.runs)
         serving.cancel("the last runs are done")

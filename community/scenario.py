@@ -132,6 +132,14 @@ class SealSection(_Section):
     """Runs each, on fresh seeds, of the baseline and of the three leading commits."""
 
 
+class CreditSection(_Section):
+    """Who is owed how much of the gain."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Of the device-seconds of the run's experiments, the most that measuring may take what the
+    leading commit loses without each of its changes; what does not fit is not done."""
+
+
 class LabSection(_Section):
     """Rules of the institution."""
 
@@ -188,6 +196,7 @@ class Scenario(_Section):
     topology: TopologySection = TopologySection()
     noise: NoiseSection = NoiseSection()
     seal: SealSection = SealSection()
+    credit: CreditSection = CreditSection()
     lab: LabSection = LabSection()
     reviews: ReviewsSection = ReviewsSection()
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]

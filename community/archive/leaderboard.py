@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from community.archive.credit import CreditTable, Kind, credit_table
 from community.archive.queries import baseline_mean
 from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
@@ -105,6 +106,12 @@ class Researcher:
     before one is settled."""
     reviews_settled: int
     """How many of its reviews that is about."""
+    credit: float
+    """Its part of the gain that the run confirmed, the task's unit; `credit_table` has the rest."""
+    credit_kind: Kind
+    """path or leave-one-out."""
+    decided: int
+    """Those of `reproductions` that decided something and still stand."""
 
 
 def contributions(state: RunState) -> tuple[Contribution, ...]:
@@ -146,9 +153,9 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
             said = body.get("forecast")  # absent in older ledgers
             median = float(said["gain"][1] if said else body["prediction"]["gain"])
             reviews.setdefault(record.posted.author, []).append((str(body["hypothesis"]), median))
-    earned = skills(state)
+    earned, credit = skills(state), credit_table(state)
     table = [
-        _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name))
+        _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name), credit)
         for name in state.agents
     ]
     return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
@@ -209,7 +216,12 @@ def _pairs(state: RunState, hypothesis: HypothesisState) -> int:
 
 
 def _researcher(
-    state: RunState, name: str, posts: int, reviews: list[tuple[str, float]], skill: Skill | None
+    state: RunState,
+    name: str,
+    posts: int,
+    reviews: list[tuple[str, float]],
+    skill: Skill | None,
+    credit: CreditTable,
 ) -> Researcher:
     agent = state.agents[name]
     own = [h for h in state.hypotheses.values() if h.author == name]
@@ -231,6 +243,9 @@ def _researcher(
         review_error=_mean_error(state, reviews),
         review_skill=skill.points if skill else None,
         reviews_settled=skill.settled if skill else 0,
+        credit=credit.by_author.get(name, 0.0),
+        credit_kind=credit.kind,
+        decided=credit.decided.get(name, 0),
     )
 
 

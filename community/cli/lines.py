@@ -13,6 +13,7 @@ from typing import Any
 from community.archive.queries import best_commit
 from community.archive.state import RunState
 from community.events import (
+    APART,
     AgentJoined,
     AttemptEnded,
     FrontierMoved,
@@ -125,7 +126,7 @@ def _noise(event: NoiseEstimated, state: RunState) -> str:
 def _verdict(event: VerdictGiven, state: RunState) -> str:
     experiment = state.experiments[event.experiment_id].queued
     who = experiment.requested_by
-    if experiment.purpose in ("baseline", "seal"):
+    if experiment.purpose in APART:
         is_start = state.opened is not None and event.commit == state.opened.baseline_commit
         who = "baseline" if is_start else event.commit[:10]
     purpose = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from community.archive.credit import credit_table
 from community.archive.finals import Final, finals
 from community.archive.leaderboard import contributions, researchers
 from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
@@ -14,6 +15,7 @@ from community.plain_text import one_line
 from community.show.records import (
     BaselineShown,
     BestShown,
+    CreditShown,
     HeadlineShown,
     PoolShown,
     SealShown,
@@ -79,10 +81,16 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         stop=state.stop_reason,
         is_live=is_live,
         retractions=retractions(state),
+        credit=_credit(state),
         leaderboard=tuple(board),
         agents=researchers(state),
         ledger_hash=ledger_hash,
     )
+
+
+def _credit(state: RunState) -> CreditShown:
+    table = credit_table(state)
+    return CreditShown(table.kind, table.total, table.unattributed, dict(table.by_commit))
 
 
 def _baseline(state: RunState, commit: str, tree_key: str) -> BaselineShown:

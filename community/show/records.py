@@ -133,6 +133,18 @@ class SpendShown:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditShown:
+    """How much gain there is to share; whose it is stands with the agents."""
+
+    kind: str
+    """path: along the frontier's moves. leave-one-out: measured when the run had ended."""
+    total: float
+    """On vault, in the task's unit: all credit and `unattributed` add up to it."""
+    unattributed: float
+    by_commit: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class RetractionShown:
     """A verdict, or a claim, that was taken back."""
 
@@ -192,6 +204,7 @@ class Shown:
     """Whether a process writes it at the moment."""
     retractions: tuple[RetractionShown, ...]
     """Oldest first."""
+    credit: CreditShown
     leaderboard: tuple[Contribution, ...]
     agents: tuple[Researcher, ...]
     ledger_hash: str

@@ -97,4 +97,5 @@ def _researcher(one: Researcher, *, is_wide: bool) -> dict[str, str]:
         "reviews": str(one.reviews),
         "skill": skill_words(one),
         "off by": number(one.prediction_error),
+        "credit": number(one.credit),
     }

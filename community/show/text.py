@@ -33,6 +33,17 @@ def _seal_lines(record: Shown) -> list[str]:
     return [f"seal: {said}; the baseline {base}"]
 
 
+def _credit_lines(record: Shown) -> list[str]:
+    """How the gain was shared, where there is any."""
+    credit = record.credit
+    if credit.total <= 0:
+        return []
+    return [
+        f"credit: {credit.kind}; {credit.total:.4f} {record.unit} of gain on vault, "
+        f"{credit.unattributed:.4f} of it unattributed"
+    ]
+
+
 def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
@@ -56,6 +67,7 @@ def summary_lines(record: Shown) -> list[str]:
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
     lines += headline_lines(record) or _seal_lines(record)
+    lines += _credit_lines(record)
     if record.retractions:
         lines.append(
             f"taken back: {len(record.retractions)} (`community show --retractions` tells what "
@@ -108,6 +120,7 @@ def leaderboard_text(record: Shown, top: int = 10) -> str:
         lines.append(
             f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "
             f"improved, {one.reproduced} reproduced, {one.reproductions} confirmed, "
-            f"{one.reviews} reviews{f' (skill {skill})' if (skill := skill_words(one)) else ''}"
+            f"{one.reviews} reviews{f' (skill {skill})' if (skill := skill_words(one)) else ''}, "
+            f"credit {one.credit:.4f}"
         )
     return "\n".join(lines)

@@ -193,6 +193,7 @@ async def house(
     is_serving: bool = True,
     texts: Texts | None = None,
     life_class: str = "cpu",
+    score_phase: Any = None,
 ) -> AsyncIterator[House]:
     """Run an institution on the scripted bench until the block ends."""
     opened = chronicle.state.opened
@@ -206,7 +207,7 @@ async def house(
         folder=RunFolder(folder),
         pool=GpuPool(tuple(Slot(f"cpu{n}", "cpu", frozenset({n})) for n in range(slots))),
         executor=ScriptedExecutor(),  # type: ignore[arg-type]
-        score_phase=ScriptedScorePhase(),
+        score_phase=score_phase or ScriptedScorePhase(),
         lock_hash="lock",
         corpus_hash="corpus",
         device_class="cpu",

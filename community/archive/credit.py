@@ -1,0 +1,371 @@
+"""Who is owed how much of what a run confirmed: `scoring.evidence.credit` over the fold.
+
+A function of the ledger, so it can be asked at any time; once the leave-one-out runs of the last
+stage are in (`community.crediting`), it rests on them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from community.archive.queries import baseline_mean
+from community.archive.state import BASELINE, HypothesisState, RunState, Split
+from community.events import Proposed, StatusChanged
+from scoring.evidence.credit import (
+    Credits,
+    Holding,
+    Move,
+    Part,
+    first_holders,
+    leave_one_out,
+    path_credit,
+    quiet,
+    shown_gain,
+)
+from scoring.evidence.decision import gain_over
+from scoring.evidence.variance import Spread, fit_prior
+from scoring.verdict import Direction
+
+Kind = Literal["path", "leave-one-out"]
+_SPLITS: tuple[Split, ...] = ("vault", "dev")
+_CARRIED = ("diff", "everything")
+_SETTLED = {
+    "reproduced": ("reproduced",),
+    "not_improved": ("not_improved",),
+    "contested": ("contested", "retracted"),
+    "retracted": ("retracted",),
+}
+"""What a confirmation decided -> the statuses under which it still does."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreditTable:
+    """A run's gain, shared out."""
+
+    kind: Kind
+    """path: along the frontier's moves. leave-one-out: measured, when the run had ended."""
+    total: float
+    """Of path: the leading commit's gain over the baseline on vault. Of leave-one-out: its lower
+    95 % bound. All credit and `unattributed` add up to it."""
+    unattributed: float
+    by_author: Mapping[str, float] = field(default_factory=dict)
+    by_commit: Mapping[str, float] = field(default_factory=dict)
+    """Only commits with credit."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Agent -> confirmations of others' claims that decided something and still stand. Counted, not
+    shared: a refutation decides as much as a reproduction, and there is no gain in it to share."""
+
+
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """A tree that the lab made of the leading commit by taking changes back."""
+
+    commit: str
+    hunks: frozenset[str]
+    """What was taken back."""
+
+
+def credit_table(state: RunState) -> CreditTable:
+    """Return who is owed what as of now."""
+    ledger = CreditLedger(state)
+    decided = _decided(state)
+    measured = ledger.left_out()
+    kind: Kind = "path" if measured is None else "leave-one-out"
+    found = measured or ledger.path
+    by_author: defaultdict[str, float] = defaultdict(float)
+    for commit, credit in found.by_commit.items():
+        by_author[state.proposals[commit].author] += credit
+    paid = {commit: credit for commit, credit in found.by_commit.items() if credit > 0}
+    return CreditTable(
+        kind, found.total, found.unattributed, dict(sorted(by_author.items())), paid, decided
+    )
+
+
+def omissions(state: RunState, leader: str) -> list[Omission]:
+    """Return the trees that were made of `leader` for leave-one-out runs, in order."""
+    return [
+        Omission(commit, frozenset(proposal.knobs["without"]))
+        for commit, proposal in state.proposals.items()
+        if proposal.author == BASELINE and proposal.parents == (leader,)
+    ]
+
+
+class CreditLedger:
+    """What the fold says about changes: who held them first, and what he may claim.
+
+    Args:
+        state: The folded ledger.
+    """
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._direction: Direction = state.opened.direction if state.opened else "lower"
+        self._known: dict[str, list[str]] = {}
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How much runs of one tree differ, as all replicated trees of the run show it."""
+        groups: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+        for verdicts in self._state.verdicts_by_tree.values():
+            for v in verdicts:
+                if v.score is not None and not v.is_deterministic:
+                    groups[v.tree_key, v.split, v.device_class].append(v.score)
+        prior = fit_prior([scores for scores in groups.values() if len(scores) > 1])
+        return Spread(prior.s0, prior.d0)
+
+    @cached_property
+    def holdings(self) -> list[Holding]:
+        """The commits that count as holders: proposed by an agent, and measured at least once."""
+        return [
+            Holding(commit, proposal.author, _hunks(proposal))
+            for commit, proposal in self._state.proposals.items()
+            if proposal.author != BASELINE and self._scores(proposal.tree_key) is not None
+        ]
+
+    @cached_property
+    def path(self) -> Credits:
+        """Path credit as of now."""
+        return path_credit(list(self._moves()), self.holdings)
+
+    @property
+    def leader(self) -> str | None:
+        """The commit that holds the frontier by now: the last whose move gained something."""
+        best, leader = 0.0, None
+        for commit, gain in self._gains():
+            if gain > best:
+                best, leader = gain, commit
+        return leader
+
+    def groups(self, commit: str) -> dict[str, list[str]]:
+        """Return the hunks of `commit` by the commit that held them first."""
+        return first_holders(_hunks(self._state.proposals[commit]), self.holdings)
+
+    def limit(self, holder: str, move: str, *, is_last_word: bool = False) -> float:
+        """Return the most that `holder` may claim of what `move` gained.
+
+        What `move` gained over the best confirmed commit that the ledger had delivered to the
+        holder's author when he submitted it, and over every delivered commit of somebody else's
+        that it holds whole. That is the gain itself where `move` was confirmed against that, or
+        against what was in turn; else only what is shown. Of a move that the author made himself
+        the same holds from when he submitted that: an old change of his does not open a gain to
+        him that he had from others.
+
+        Args:
+            holder: a commit that held something of `move` first.
+            move: a commit that led.
+            is_last_word: whether the whole gain of `move` is shared, and not only what was new.
+        """
+        state, limits = self._state, [math.inf]
+        own, mine = state.proposals[holder].author, _hunks(state.proposals[holder])
+        submitted = [holder]
+        if state.proposals[move].author == own and not is_last_word:
+            submitted.append(move)
+        for commit in submitted:
+            confirmed = [c for c in self._delivered(commit) if self._was_confirmed(c, commit)]
+            scored = [(gain, one) for one in confirmed if (gain := self._gain(one)) is not None]
+            limits += [self._claimed(move, one) for _, one in sorted(scored)[-1:]]
+        for one in self._delivered(holder):
+            theirs = state.proposals[one]
+            if theirs.author != own and _hunks(theirs) <= mine:
+                limits.append(self._claimed(move, one))
+        return min(limits)
+
+    def left_out(self) -> Credits | None:
+        """Return leave-one-out credit, or None where it was not measured to the end."""
+        leader, state = self.leader, self._state
+        made = [] if leader is None else omissions(state, leader)
+        runs = [e for e in state.experiments.values() if e.queued.purpose == "credit"]
+        if leader is None or not made or not all(run.is_done for run in runs):
+            return None
+        owners, parts = self.parts(leader)
+        silent = {owner for at in quiet(parts, self.spread) for owner in owners[at]}
+        together = [one for one in made if silent and self._holders(leader, one.hunks) == silent]
+        joint = self.losses(together[-1], leader) if together else ()
+        gain = self._least_gain(leader)
+        shares = leave_one_out(parts, joint, gain, self.spread)
+        by_commit: defaultdict[str, float] = defaultdict(float)
+        for who, share in zip(owners, shares, strict=True):
+            for holder in who:
+                by_commit[holder] += share / len(who)
+        return Credits(gain, by_commit, gain - math.fsum(by_commit.values()))
+
+    def parts(self, leader: str) -> tuple[list[list[str]], list[Part]]:
+        """Return the groups of changes of `leader`, by their holders, and what they were measured.
+
+        What could not be taken out stands beside them with nothing but its path credit.
+        """
+        owners: list[list[str]] = []
+        parts: list[Part] = []
+        for one in omissions(self._state, leader):
+            holders = self._holders(leader, one.hunks)
+            if holders.isdisjoint(holder for each in owners for holder in each):
+                owners.append(sorted(holders))
+                parts.append(self._part(leader, holders, self.losses(one, leader)))
+        for holder in self.groups(leader):
+            if not any(holder in each for each in owners):
+                owners.append([holder])
+                parts.append(self._part(leader, [holder], ()))
+        return owners, parts
+
+    def _holders(self, commit: str, hunks: frozenset[str]) -> set[str]:
+        """Return who held first what `commit` has of `hunks`."""
+        return {h for h, mine in self.groups(commit).items() if not hunks.isdisjoint(mine)}
+
+    def losses(self, omission: Omission, leader: str) -> tuple[float, ...]:
+        """Return what `leader` lost without some changes, per block of runs side by side."""
+        scores: dict[tuple[str, str, int], float] = {}
+        for run in self._state.experiments.values():
+            queued, verdict = run.queued, run.verdict
+            if queued.purpose == "credit" and verdict is not None and verdict.score is not None:
+                scores[queued.commit, queued.slot, queued.pair] = verdict.score
+        return tuple(
+            gain_over(scores[leader, slot, pair], score, self._direction)
+            for (commit, slot, pair), score in scores.items()
+            if commit == omission.commit and (leader, slot, pair) in scores
+        )
+
+    def _part(self, leader: str, holders: Collection[str], losses: tuple[float, ...]) -> Part:
+        path = math.fsum(self.path.by_commit.get(holder, 0.0) for holder in holders)
+        limits = [self.limit(holder, leader, is_last_word=True) for holder in holders]
+        return Part(losses, path, math.fsum(limits))
+
+    def _least_gain(self, leader: str) -> float:
+        """The lower bound of the leader's gain over the baseline."""
+        opened = self._state.opened
+        assert opened is not None
+        tree = self._state.proposals[leader].tree_key
+        scores = (
+            self._state.scores(tree, "vault"),
+            self._state.scores(opened.baseline_tree_key, "vault"),
+        )
+        if not all(scores):
+            return self.path.total
+        return shown_gain(*scores, self._direction, self.spread)
+
+    def _moves(self) -> Iterator[Move]:
+        for commit, gain in self._gains():
+            now = _hunks(self._state.proposals[commit])
+            holders = {holding.commit for holding in self.holdings if holding.hunks == now}
+            holders |= set(self.groups(commit))
+            yield Move(commit, gain, {holder: self.limit(holder, commit) for holder in holders})
+
+    def _gains(self) -> Iterator[tuple[str, float]]:
+        """Yield the commits that led and still stand, with their gains over the baseline."""
+        for _, moved in self._state.frontier:
+            claim = self._state.hypotheses.get(moved.hypothesis)
+            if claim is None or claim.status != "reproduced":
+                continue
+            gain = self._gain(claim.commit)
+            if gain is not None and claim.commit in self._state.proposals:
+                yield claim.commit, gain
+
+    def _gain(self, commit: str) -> float | None:
+        """Gain over the baseline on vault, by the means of all runs there."""
+        proposal = self._state.proposals.get(commit)
+        reference = baseline_mean(self._state, "vault")
+        if proposal is None or reference is None:
+            return None
+        score = self._state.mean_score(proposal.tree_key, "vault")
+        if score is None:
+            return None
+        return gain_over(score, reference, self._direction)
+
+    def _claimed(self, move: str, reference: str) -> float:
+        """What the gain of `move` over `reference` comes to: as confirmed, or as far as shown."""
+        state = self._state
+        one, other = (state.proposals[commit].tree_key for commit in (move, reference))
+        for split in _SPLITS:
+            scores, against = state.scores(one, split), state.scores(other, split)
+            if scores and against:
+                if split == "vault" and other in self._chain(move):
+                    mean = math.fsum(scores) / len(scores), math.fsum(against) / len(against)
+                    return max(0.0, gain_over(*mean, self._direction))
+                return shown_gain(scores, against, self._direction, self.spread)
+        return math.inf
+
+    def _chain(self, commit: str) -> set[str]:
+        """Trees that `commit` was confirmed against, directly or through confirmed parents."""
+        state, trees = self._state, set[str]()
+        while (proposal := state.proposals.get(commit)) is not None:
+            if not _standing(state, commit):
+                break
+            commit = proposal.parents[0]
+            parent = state.proposals.get(commit)
+            if parent is None or parent.tree_key in trees:
+                break
+            trees.add(parent.tree_key)
+        return trees
+
+    def _delivered(self, commit: str) -> list[str]:
+        """Return the commits that had reached the author of `commit` when he submitted it.
+
+        With their diffs, or his own; those of which the ledger knows no proposal left out.
+        """
+        if commit in self._known:
+            return self._known[commit]
+        state, author = self._state, self._state.proposals[commit].author
+        claims = (state.posts[claim] for claim in state.hypotheses_by_commit.get(commit, ()))
+        until = min((p.seq for p in claims if p.posted.author == author), default=math.inf)
+        found = {
+            state.posts[post_id].posted.body.get("commit")
+            for post_id, carries in state.delivered.get(author, {}).items()
+            if carries in _CARRIED and state.posts[post_id].seq < until
+        }
+        for other, proposal in state.proposals.items():
+            if other == commit:
+                break
+            if proposal.author == author:
+                found.add(other)
+        self._known[commit] = [c for c in state.proposals if c in found and c != commit]
+        return self._known[commit]
+
+    def _was_confirmed(self, commit: str, at: str) -> bool:
+        """Whether `commit` had been reproduced, and still is, when `at` was submitted."""
+        posted = [
+            self._state.hypotheses[claim].posted_us
+            for claim in self._state.hypotheses_by_commit.get(at, ())
+        ]
+        until_us = min(posted, default=self._state.last_us)
+        return any(
+            at_us <= until_us and change.status == "reproduced"
+            for claim in _standing(self._state, commit)
+            for at_us, change in claim.changes
+        )
+
+    def _scores(self, tree_key: str) -> tuple[float, ...] | None:
+        found = (self._state.scores(tree_key, split) for split in _SPLITS)
+        return next((scores for scores in found if scores), None)
+
+
+def _standing(state: RunState, commit: str) -> list[HypothesisState]:
+    """Return the claims of a commit that are reproduced now."""
+    claims = (state.hypotheses[name] for name in state.hypotheses_by_commit.get(commit, ()))
+    return [claim for claim in claims if claim.status == "reproduced"]
+
+
+def _hunks(proposal: Proposed) -> frozenset[str]:
+    """What a commit changes; of an older ledger only that it is this tree."""
+    return frozenset(proposal.hunks) or frozenset({f"tree {proposal.tree_key}"})
+
+
+def _decided(state: RunState) -> dict[str, int]:
+    """Count the confirmations that decided something and still stand, by who brought them about."""
+    counts: defaultdict[str, int] = defaultdict(int)
+    for claim in state.hypotheses.values():
+        before = "measured"
+        for _, change in claim.changes:
+            if change in claim.confirmations and change.by != BASELINE:
+                counts[change.by] += _decides(change, before, claim.status)
+            before = change.status
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _decides(change: StatusChanged, before: str, now: str) -> bool:
+    """Whether a confirmation changed what is believed, and is believed still."""
+    is_news = before == "improved" if change.status == "not_improved" else change.status != before
+    return is_news and now in _SETTLED.get(change.status, ())

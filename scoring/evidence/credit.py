@@ -1,0 +1,226 @@
+"""Credit: who is owed how much of the gain that a community confirmed. Pure.
+
+Credit follows hunks, not declared parents: a change belongs to whoever's recorded commit held it
+first, so a copy earns nothing for being renamed, and one improvement cut into many claims is one
+improvement. Two measures of it. *Path* credit is known at any time: each move of the frontier is
+shared among the changes that are new in it. *Leave-one-out* credit is measured at the end: what the
+last commit loses without each of its changes. Both leave over what nobody has shown to be his, and
+both add up. `community.archive.credit` supplies the facts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from scoring.evidence.variance import Spread
+from scoring.verdict import Direction
+
+CONFIDENCE = 0.95
+"""Of the lower bounds here, two-sided."""
+NOISE = 0.05
+"""One-sided probability with which a change that is worth nothing seems to be worth something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A recorded commit and the changes that it holds against the start."""
+
+    commit: str
+    author: str
+    hunks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The frontier reached a commit."""
+
+    commit: str
+    gain: float
+    """Of that commit over the baseline, as known now; positive is better."""
+    limits: Mapping[str, float]
+    """Commit -> the most of this move that it may claim, where that is not all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """A gain, shared out."""
+
+    total: float
+    by_commit: Mapping[str, float]
+    """Commit -> its author's credit for what it held first, never negative."""
+    unattributed: float
+    """``total`` less all of that: what nobody may claim."""
+
+
+def first_holders(hunks: Collection[str], holdings: Sequence[Holding]) -> dict[str, list[str]]:
+    """Return which of `hunks` each commit was the first to hold, in the ledger's order.
+
+    Args:
+        hunks: ids.
+        holdings: recorded commits, in the ledger's order.
+    """
+    left = set(hunks)
+    found: dict[str, list[str]] = {}
+    for holding in holdings:
+        mine = left & holding.hunks
+        if mine:
+            found[holding.commit] = sorted(mine)
+            left -= mine
+    return found
+
+
+def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
+    """Share the frontier's gain, move by move, among the first holders of what was new in each.
+
+    The increments ``gain_k - gain_(k-1)`` of the moves add up to the gain of the best commit; a
+    move that, as known now, gained nothing is passed over. Each increment is shared equally over
+    the hunks that its commit has and the one before has not, each hunk's share going to the first
+    recorded commit that holds it. A commit takes no more than its limit; what it may not claim goes
+    to the others on the same terms, and what none of them may, to nobody. A commit that only takes
+    changes back is credited to the first one recorded with exactly its hunks.
+
+    The sum telescopes as credit does along any chain of accepted changes (Sutton 1988's temporal
+    differences are the same identity), so cutting one change into many moves changes no sum.
+
+    Args:
+        moves: the frontier's, in order.
+        holdings: recorded commits, in the ledger's order; those of the moves among them.
+    """
+    held = {holding.commit: holding.hunks for holding in holdings}
+    by_commit: dict[str, float] = {}
+    best, before = 0.0, frozenset[str]()
+    for move in moves:
+        increment = move.gain - best
+        if increment <= 0 or move.commit not in held:
+            continue
+        now = held[move.commit]
+        shares = {
+            commit: float(len(mine))
+            for commit, mine in first_holders(now - before, holdings).items()
+        }
+        if not shares:
+            first = next(h.commit for h in holdings if h.hunks == now)
+            shares = {first: 1.0}
+        for commit, amount in shared_out(increment, shares, move.limits).items():
+            by_commit[commit] = by_commit.get(commit, 0.0) + amount
+        best, before = move.gain, now
+    return Credits(best, by_commit, best - math.fsum(by_commit.values()))
+
+
+def shared_out(
+    amount: float, shares: Mapping[str, float], limits: Mapping[str, float]
+) -> dict[str, float]:
+    """Share `amount` in proportion to `shares`, nobody taking more than his limit.
+
+    What somebody may not take is shared among the rest in the same proportion, until it is gone or
+    everybody is at his limit ("water-filling"; Bertsekas and Gallager 1992, Data Networks, 6.5.2:
+    max-min fair shares).
+    """
+    given = dict.fromkeys(shares, 0.0)
+    open_to = {name for name in shares if limits.get(name, math.inf) > 0}
+    left = amount
+    while open_to and left > 0:
+        total = math.fsum(shares[name] for name in open_to)
+        wanted = {name: left * shares[name] / total for name in open_to}
+        full = {n for n in open_to if wanted[n] >= limits.get(n, math.inf) - given[n]}
+        if not full:
+            for name, more in wanted.items():
+                given[name] += more
+            break
+        for name in full:
+            left -= limits[name] - given[name]
+            given[name] = limits[name]
+        open_to -= full
+    return given
+
+
+def shown_gain(
+    scores: Sequence[float],
+    reference: Sequence[float],
+    direction: Direction,
+    spread: Spread,
+) -> float:
+    """Return the gain over `reference` that is shown: the lower 95 % bound, at least 0.
+
+    ``d - t(0.975, df) s sqrt(1/n + 1/m)``: what a copy leads its original by is chance, and chance
+    earns nothing.
+
+    Args:
+        scores: of the tree, one per run.
+        reference: of what it is held against, on the same split.
+        direction: which scores are better.
+        spread: between seeds of one tree.
+    """
+    gain = _mean(reference) - _mean(scores)
+    if direction == "higher":
+        gain = -gain
+    error = spread.s * math.sqrt(1 / len(scores) + 1 / len(reference))
+    return max(0.0, gain - float(stats.t.isf((1 - CONFIDENCE) / 2, spread.df)) * error)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A group of changes in the last commit, and what it lost without them."""
+
+    losses: tuple[float, ...]
+    """Per seed: the last commit's gain over itself without the group, run beside it. Empty where
+    the group cannot be taken out alone, or nothing runs without it."""
+    path: float
+    """Its path credit, which stands where nothing was measured."""
+    limit: float = math.inf
+    """The most that its authors may claim."""
+
+
+def leave_one_out(
+    parts: Sequence[Part], joint: Sequence[float], gain: float, spread: Spread
+) -> tuple[float, ...]:
+    """Return the credit of each part; ``gain`` less their sum is unattributed.
+
+    ``credit_i = G * max(0, LOO_i) / sum_j max(0, LOO_j)``, at most the part's limit. LOO_i is the
+    mean of the part's losses where that is above noise: ``t = LOO_i / (s sqrt(2/n))`` beyond the
+    one-sided 5 % point. What is not above noise alone may be so together, as of two changes of
+    which either does what both do: then all such parts have equal shares of what taking all of them
+    out costs; else they have none. Values left out of one game are not those of Shapley (1953),
+    which would need a run for every subset; equal shares for what is redundant are his symmetry.
+
+    Args:
+        parts: groups that together are all changes of the last commit.
+        joint: losses, per seed, without all parts that alone are not above noise; empty if that
+            was not measured.
+        gain: G, the lower bound of the last commit's gain over the baseline.
+        spread: between seeds of one tree.
+    """
+    gain = max(0.0, gain)
+    silent = quiet(parts, spread)
+    together = _mean(joint) / len(silent) if silent and is_loss(joint, spread) else 0.0
+    worth = [
+        together if at in silent else max(0.0, _mean(part.losses) if part.losses else part.path)
+        for at, part in enumerate(parts)
+    ]
+    total = math.fsum(worth)
+    if total <= 0:
+        return (0.0,) * len(parts)
+    return tuple(
+        min(gain * each / total, part.limit) for each, part in zip(worth, parts, strict=True)
+    )
+
+
+def quiet(parts: Sequence[Part], spread: Spread) -> list[int]:
+    """Return the places of measured parts whose loss is not above noise."""
+    return [at for at, part in enumerate(parts) if part.losses and not is_loss(part.losses, spread)]
+
+
+def is_loss(losses: Sequence[float], spread: Spread) -> bool:
+    """Whether paired losses are above noise: ``mean / (s sqrt(2/n))`` beyond t(0.95, df)."""
+    if not losses:
+        return False
+    error = spread.s * math.sqrt(2 / len(losses))
+    return _mean(losses) > float(stats.t.isf(NOISE, spread.df)) * error
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
