@@ -81,8 +81,12 @@ class Trials:
         for hypothesis in self._hypotheses.values():
             commit = hypothesis.commit
             while commit not in steps and not self._is_baseline(commit):
-                parent = self._parent(commit)
-                gain, basis = self._gain(self._tree(commit), self._tree(parent), self._prior)
+                proposal = self._state.proposals.get(commit)
+                if proposal is None or not proposal.parents:  # of which the ledger knows no more
+                    steps[commit] = Step("", None, "screen", is_accepted=False)
+                    break
+                parent = proposal.parents[0]
+                gain, basis = self._gain(proposal.tree_key, self._tree(parent), self._prior)
                 steps[commit] = Step(parent, gain, basis, commit in accepted)
                 commit = parent
         return steps
@@ -176,11 +180,6 @@ class Trials:
         if opened is not None and commit == opened.baseline_commit:
             return opened.baseline_tree_key
         return proposal.tree_key if proposal else ""
-
-    def _parent(self, commit: str) -> str:
-        """Return the declared parent, the first one; empty of an unknown commit."""
-        proposal = self._state.proposals.get(commit)
-        return proposal.parents[0] if proposal and proposal.parents else ""
 
 
 def _verdict(run: ExperimentState) -> VerdictGiven:

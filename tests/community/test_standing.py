@@ -238,6 +238,20 @@ def test_device_classes_are_combined(story: Story) -> None:
     assert found.estimate == pytest.approx(1.0)
 
 
+def test_a_commit_that_nobody_proposed_has_no_standing(story: Story) -> None:
+    """Nor has what was built on it; both are listed, by their means."""
+    story.propose("x", "elsewhere", 2.0)
+    story.propose("y", "x", 1.9)
+    story.events = [
+        (at, event)
+        for at, event in story.events
+        if not (isinstance(event, ev.Proposed) and event.commit == "y")
+    ]
+    board = contributions(story.state())
+    assert [(c.hypothesis, c.estimate, c.basis) for c in board][:1] == [("x", None, None)]
+    assert {c.hypothesis for c in board} == {"x", "y"}
+
+
 def test_q_values_are_over_all_confirmations(story: Story) -> None:
     """Benjamini and Hochberg's; a hypothesis that was only screened has none."""
     story.accept("x", BASE, (2.0, 3.0), p=0.001)
