@@ -98,6 +98,7 @@ class Trials:
         screens = self._fresh(tree), self._fresh(parent)
         choices: tuple[tuple[Basis, Runs, Runs, bool], ...] = (
             ("after", self._free(tree), self._free(parent, judged=tree), True),
+            ("mixed", self._free(tree), self._free(parent), True),
             ("confirmation", pairs[0], pairs[1], True),
             ("confirmation", self._settled(tree), self._runs[parent, "vault"], False),
             ("screen", screens[0], screens[1], True),
@@ -116,13 +117,10 @@ class Trials:
                 return gain, basis
         return None, "screen"
 
-    def _free(self, tree: str, judged: str = "") -> Runs:
+    def _free(self, tree: str, judged: str | None = None) -> Runs:
         """Return the runs on vault that had no part in a decision on the tree, nor on `judged`."""
-        return [
-            run
-            for run in self._runs[tree, "vault"]
-            if self._is_free(run, tree) and self._is_free(run, judged)
-        ]
+        runs = [run for run in self._runs[tree, "vault"] if self._is_free(run, tree)]
+        return runs if judged is None else [run for run in runs if self._is_free(run, judged)]
 
     def _is_free(self, run: ExperimentState, judged: str) -> bool:
         verdict = _verdict(run)

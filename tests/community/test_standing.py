@@ -108,13 +108,14 @@ def standing_of(state: RunState, name: str):
 
 
 def test_runs_after_acceptance_take_the_place_of_the_pairs(story: Story) -> None:
-    """As soon as both sides have one; until then the record says ``confirmation``."""
+    """As soon as both sides have one; until then the record says ``confirmation``, then ``mixed``."""
     story.accept("x", BASE, (2.0, 3.0), (2.0, 3.0))
     before = standing_of(story.state(), "x")
     assert (before.basis, before.estimate) == ("confirmation", pytest.approx(1.0))
     story.propose("y", "x", 1.9)
     story.confirm("y", "x", (1.8, 2.4))
-    assert standing_of(story.state(), "x").basis == "confirmation", "the baseline has no fresh run"
+    halfway = standing_of(story.state(), "x")
+    assert (halfway.basis, halfway.estimate) == ("mixed", pytest.approx(3.0 - 2.4))
     story.propose("z", BASE, 2.9)
     story.confirm("z", BASE, (2.9, 3.2))
     after = contributions(story.state())[0]
