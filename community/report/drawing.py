@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from community.archive.state import RunState
+from community.plain_text import one_line
 
 GREEN, SKY, BLUE, AMBER, RED = "#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00"
 GREY, DARK = "#b6bcc4", "#555555"
@@ -56,8 +57,8 @@ LOOKS = (
 
 
 def cut(title: str) -> str:
-    """Return a title at the length that a figure has room for."""
-    return title if len(title) <= LABEL_CHARACTERS else title[: LABEL_CHARACTERS - 1] + "…"
+    """Return a title as one line of the length that a figure has room for."""
+    return one_line(title, LABEL_CHARACTERS)
 
 
 def metric_label(state: RunState) -> str:

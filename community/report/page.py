@@ -84,7 +84,9 @@ def write_report(folder: RunFolder) -> Path:
     page = template.render(
         state=state,
         headline=record.headline,
+        best_title=record.best.title,
         finals=record.finals,
+        retractions=record.retractions,
         yardstick=record.yardstick,
         purposes=PURPOSES,
         **_WORDS,

@@ -1,0 +1,99 @@
+"""The watch screen on a run with evidence: what 80 x 24 has room for, and the evidence screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evidence_script import whole
+from test_tui import feed_text, screen_text, until_shown
+from textual.pilot import Pilot
+
+from community.archive.ledger import Ledger
+from community.tui.app import WatchApp
+from community.tui.widgets.board_table import BoardTable
+from community.tui.widgets.evidence_screen import EvidenceScreen
+
+SIZES = [(80, 24), (160, 48)]
+
+
+@asynccontextmanager
+async def watching(
+    folder: Path, size: tuple[int, int], until: str = "end"
+) -> AsyncIterator[tuple[WatchApp, Pilot[Any]]]:
+    """Show the scripted run at a size of the terminal."""
+    with Ledger.create(folder / "ledger.db") as ledger:
+        for row in whole(until=until):
+            ledger.append(row.at_us, row.event)
+        app = WatchApp(ledger.path)
+        async with app.run_test(size=size) as pilot:
+            await until_shown(pilot, app, ledger)
+            yield app, pilot
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_board_has_interval_proposer_and_reproducer(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    """In sight without scrolling sideways, the title's beginning too; what fell has its sign."""
+    async with watching(tmp_path, size) as (app, _):
+        seen = screen_text(app)
+        rows = [[cell.plain for cell in row] for row in app.query_one(BoardTable).cells]
+        first = rows[0]
+        assert first[1] == "● reproduced"
+        assert "±" in first[3]
+        assert first[4] == "ben +eve"
+        line = next(line for line in seen.splitlines() if "ben +eve" in line)
+        assert first[3] in line
+        assert "embedding" in line.split("ben +eve")[1]
+        signs = {row[1].split(" ", 1)[1]: row[1][0] for row in rows}
+        assert (signs["contested"], signs["retracted"], signs["open again"]) == ("?", "✗", "○")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_header_ends_with_the_gain_on_seal(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Once the last runs are in, the number that counts is that of seal, with its interval."""
+    async with watching(tmp_path, size) as (app, _):
+        assert "on seal +21.5 ±1.2 % over the baseline" in screen_text(app).splitlines()[1]
+
+
+async def test_an_alarm_is_in_the_header_while_it_lasts(tmp_path: Path) -> None:
+    """And in the forum, where it was raised."""
+    async with watching(tmp_path, (80, 24), until="alarm") as (app, _):
+        assert "! drift alarm" in screen_text(app).splitlines()[0]
+        assert "! a1: the CUSUM passed 5 sigma" in feed_text(app)
+
+
+async def test_the_forum_tells_what_was_taken_back_and_how_sure_a_status_is(
+    tmp_path: Path,
+) -> None:
+    """Numbers come before the title, which may be cut."""
+    async with watching(tmp_path, (80, 24)) as (app, _):
+        feed = feed_text(app)
+        assert "● p4 is reproduced (gain +0.1342 ±0.0445, 4 pairs), by cyd" in feed
+        assert "p3 is open again" in feed
+        assert "two more pairs refuted it" in feed
+        assert "last runs on seal" in feed
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_evidence_screen_fits_and_scrolls(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Everything that `community show` says, no line cut, from the first to the last."""
+    async with watching(tmp_path, size) as (app, pilot):
+        await pilot.press("e")
+        await pilot.pause()
+        assert isinstance(app.screen, EvidenceScreen)
+        seen = screen_text(app)
+        assert "headline: 21.5 % better" in seen
+        for _ in range(20):
+            await pilot.press("pagedown")
+        await pilot.pause()
+        seen += screen_text(app)
+        assert "Researchers" in seen
+        assert "skill" in seen
+        assert "…" not in seen
+        await pilot.press("escape")
+        assert not isinstance(app.screen, EvidenceScreen)
