@@ -56,8 +56,8 @@ class Contribution:
     """Lower end of its two-sided 95 % interval, which it is ranked by."""
     high: float | None
     basis: Basis | None
-    """Which runs the estimate rests on: after its acceptance; mixed or confirmation, of which nobody
-    claims that they are unbiased; or screen, still less so."""
+    """Which runs the estimate rests on: after its acceptance; mixed or confirmation, of which
+    nobody claims that they are unbiased; or screen, still less so."""
     runs_after: int
     """Valid runs of its tree on vault since it was accepted."""
     q_value: float | None

@@ -85,6 +85,7 @@ def write_report(folder: RunFolder) -> Path:
         state=state,
         headline=record.headline,
         best_title=record.best.title,
+        credit=record.credit,
         finals=record.finals,
         retractions=record.retractions,
         yardstick=record.yardstick,

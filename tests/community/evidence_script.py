@@ -37,6 +37,7 @@ class Script:
     jobs: int = 0
     gains: dict[str, float] = field(default_factory=lambda: {"": 0.0})
     """True gain over the start, by hypothesis; the start is nameless."""
+    hunks: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"": ()})
     draws: random.Random = field(default_factory=lambda: random.Random(4))
     leader: str = ""
     measured: dict[str, int] = field(default_factory=dict)
@@ -82,7 +83,8 @@ class Script:
         """Post a hypothesis; the clerk asks somebody else for a review."""
         self.gains[name] = self.gains[parent] + gain
         parents = (commit_of(parent),)
-        self.tell(ev.Proposed(commit_of(name), parents, f"t-{name}", author, title, {}))
+        hunks = self.hunks[name] = (*self.hunks[parent], f"h-{name}")
+        self.tell(ev.Proposed(commit_of(name), parents, f"t-{name}", author, title, {}, hunks))
         body = {
             "kind": "hypothesis", "title": title or f"idea {name}", "rationale": "",
             "parents": list(parents), "knobs": {}, "commit": commit_of(name), "patch": "",
@@ -224,12 +226,22 @@ def _late(script: Script) -> None:
 
 
 def _finals(script: Script) -> None:
-    """Leave-one-out runs on vault, then the last runs on seal."""
+    """Runs of the leader without each of its changes, on vault; then the last runs, on seal."""
     leaders = ("p22", "p7", "p4")
     script.tell(evidence.FinalsOpened(tuple(commit_of(name) for name in leaders)))
-    for name in leaders:
-        for _ in range(2):
-            script.run("credit", name, "vault", "cpu0")
+    names = {"p1": 0.30, "p4": 0.14, "p7": 0.17, "p22": 0.09}
+    for name, gain in names.items():
+        made, kept = f"p22-{name}", tuple(h for h in script.hunks["p22"] if h != f"h-{name}")
+        script.gains[made] = script.gains["p22"] - gain
+        without = {"without": [f"h-{name}"]}
+        script.tell(
+            ev.Proposed(
+                commit_of(made), (commit_of("p22"),), f"t-{made}", "lab", made, without, kept
+            )
+        )
+    for turn in range(1, 5):
+        for made in ("p22", *(f"p22-{name}" for name in names)):
+            script.run("credit", made, "vault", "cpu0", pair=turn)
     for turn in range(1, 5):
         for name in ("", *leaders):
             script.run("seal", name, "seal", "cpu1", pair=turn)

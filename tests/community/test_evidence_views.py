@@ -110,6 +110,20 @@ def test_the_json_has_the_evidence(record: Shown) -> None:
     assert set(before["headline"].values()) == {None}
 
 
+def test_credit_adds_up_and_says_how_it_was_found(record: Shown, page: str) -> None:
+    """In the record, in the text and on the page."""
+    credit = record.credit
+    shared = sum(one.credit for one in record.agents)
+    assert shared > 0
+    assert shared + credit.unattributed == pytest.approx(credit.total)
+    assert credit.kind == "leave-one-out"
+    assert "credit: leave-one-out; " in leaderboard_text(record)
+    assert "by leave-one-out: the leader ran again without each change" in page
+    for one in record.agents:
+        assert f'<td class="n">{one.credit:.4f}</td>' in page
+        assert f"credit {one.credit:.4f}" in leaderboard_text(record)
+
+
 def test_an_alarm_is_told_while_it_lasts() -> None:
     """Its line says since when, where, and that nothing is decided; afterwards it is counted."""
     text = leaderboard_text(shown(RunState.from_rows(whole(until="alarm")), ""))

@@ -108,7 +108,7 @@ def standing_of(state: RunState, name: str):
 
 
 def test_runs_after_acceptance_take_the_place_of_the_pairs(story: Story) -> None:
-    """As soon as both sides have one; until then the record says ``confirmation``, then ``mixed``."""
+    """As soon as both sides have one; until then it says ``confirmation``, then ``mixed``."""
     story.accept("x", BASE, (2.0, 3.0), (2.0, 3.0))
     before = standing_of(story.state(), "x")
     assert (before.basis, before.estimate) == ("confirmation", pytest.approx(1.0))
