@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from community.archive.queries import baseline_mean
+from community.archive.queries import standing_moves
+from community.archive.spreads import prior_of
 from community.archive.state import BASELINE, HypothesisState, RunState, Split
+from community.archive.steps import Trials
 from community.events import Proposed, StatusChanged
+from community.seed_rule import is_deterministic
 from scoring.evidence.credit import (
     Credits,
     Holding,
@@ -25,10 +28,11 @@ from scoring.evidence.credit import (
     leave_one_out,
     path_credit,
     quiet,
-    shown_gain,
 )
 from scoring.evidence.decision import gain_over
-from scoring.evidence.variance import Spread, fit_prior
+from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.standing import Standing, standings
+from scoring.evidence.variance import Prior, Spread
 from scoring.verdict import Direction
 
 Kind = Literal["path", "leave-one-out"]
@@ -50,8 +54,8 @@ class CreditTable:
     kind: Kind
     """path: along the frontier's moves. leave-one-out: measured, when the run had ended."""
     total: float
-    """Of path: the leading commit's gain over the baseline on vault. Of leave-one-out: its lower
-    95 % bound. All credit and `unattributed` add up to it."""
+    """Of path: the leading commit's gain over the baseline, as the leaderboard has it. Of
+    leave-one-out: its lower 95 % bound. All credit and `unattributed` add up to it."""
     unattributed: float
     by_author: Mapping[str, float] = field(default_factory=dict)
     by_commit: Mapping[str, float] = field(default_factory=dict)
@@ -109,14 +113,16 @@ class CreditLedger:
 
     @cached_property
     def spread(self) -> Spread:
-        """How much runs of one tree differ, as all replicated trees of the run show it."""
-        groups: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
-        for verdicts in self._state.verdicts_by_tree.values():
-            for v in verdicts:
-                if v.score is not None and not v.is_deterministic:
-                    groups[v.tree_key, v.split, v.device_class].append(v.score)
-        prior = fit_prior([scores for scores in groups.values() if len(scores) > 1])
-        return Spread(prior.s0, prior.d0)
+        """How much runs of one tree differ, as the run's replicated trees show it."""
+        return Spread(self._prior.s0, self._prior.d0)
+
+    @cached_property
+    def _prior(self) -> Prior:
+        return prior_of(self._state) or Prior(0.0, math.inf)
+
+    @cached_property
+    def _standings(self) -> dict[str, Standing]:
+        return standings(Trials(self._state, self._state.hypotheses).steps())
 
     @cached_property
     def holdings(self) -> list[Holding]:
@@ -134,12 +140,9 @@ class CreditLedger:
 
     @property
     def leader(self) -> str | None:
-        """The commit that holds the frontier by now: the last whose move gained something."""
-        best, leader = 0.0, None
-        for commit, gain in self._gains():
-            if gain > best:
-                best, leader = gain, commit
-        return leader
+        """The commit that holds the frontier, if anything is known of its gain."""
+        moves = list(self._gains())
+        return moves[-1][0] if moves else None
 
     def groups(self, commit: str) -> dict[str, list[str]]:
         """Return the hunks of `commit` by the commit that held them first."""
@@ -186,7 +189,7 @@ class CreditLedger:
         silent = {owner for at in quiet(parts, self.spread) for owner in owners[at]}
         together = [one for one in made if silent and self._holders(leader, one.hunks) == silent]
         joint = self.losses(together[-1], leader) if together else ()
-        gain = self._least_gain(leader)
+        gain = max(0.0, self._standings[leader].low)
         shares = leave_one_out(parts, joint, gain, self.spread)
         by_commit: defaultdict[str, float] = defaultdict(float)
         for who, share in zip(owners, shares, strict=True):
@@ -218,34 +221,22 @@ class CreditLedger:
 
     def losses(self, omission: Omission, leader: str) -> tuple[float, ...]:
         """Return what `leader` lost without some changes, per block of runs side by side."""
-        scores: dict[tuple[str, str, int], float] = {}
+        scores: dict[tuple[str, tuple[str, str, int]], float] = {}
         for run in self._state.experiments.values():
-            queued, verdict = run.queued, run.verdict
+            queued, verdict = run.queued, run.standing_verdict
             if queued.purpose == "credit" and verdict is not None and verdict.score is not None:
-                scores[queued.commit, queued.slot, queued.pair] = verdict.score
+                block = verdict.device_class, queued.slot, queued.pair
+                scores[queued.commit, block] = verdict.score
         return tuple(
-            gain_over(scores[leader, slot, pair], score, self._direction)
-            for (commit, slot, pair), score in scores.items()
-            if commit == omission.commit and (leader, slot, pair) in scores
+            gain_over(scores[leader, block], score, self._direction)
+            for (commit, block), score in scores.items()
+            if commit == omission.commit and (leader, block) in scores
         )
 
     def _part(self, leader: str, holders: Collection[str], losses: tuple[float, ...]) -> Part:
         path = math.fsum(self.path.by_commit.get(holder, 0.0) for holder in holders)
         limits = [self.limit(holder, leader, is_last_word=True) for holder in holders]
         return Part(losses, path, math.fsum(limits))
-
-    def _least_gain(self, leader: str) -> float:
-        """The lower bound of the leader's gain over the baseline."""
-        opened = self._state.opened
-        assert opened is not None
-        tree = self._state.proposals[leader].tree_key
-        scores = (
-            self._state.scores(tree, "vault"),
-            self._state.scores(opened.baseline_tree_key, "vault"),
-        )
-        if not all(scores):
-            return self.path.total
-        return shown_gain(*scores, self._direction, self.spread)
 
     def _moves(self) -> Iterator[Move]:
         for commit, gain in self._gains():
@@ -256,37 +247,40 @@ class CreditLedger:
 
     def _gains(self) -> Iterator[tuple[str, float]]:
         """Yield the commits that led and still stand, with their gains over the baseline."""
-        for _, moved in self._state.frontier:
-            claim = self._state.hypotheses.get(moved.hypothesis)
-            if claim is None or claim.status != "reproduced":
-                continue
-            gain = self._gain(claim.commit)
-            if gain is not None and claim.commit in self._state.proposals:
-                yield claim.commit, gain
+        for _, moved in standing_moves(self._state):
+            gain = self._gain(moved.commit)
+            if gain is not None and moved.commit in self._state.proposals:
+                yield moved.commit, gain
 
     def _gain(self, commit: str) -> float | None:
-        """Gain over the baseline on vault, by the means of all runs there."""
-        proposal = self._state.proposals.get(commit)
-        reference = baseline_mean(self._state, "vault")
-        if proposal is None or reference is None:
-            return None
-        score = self._state.mean_score(proposal.tree_key, "vault")
-        if score is None:
-            return None
-        return gain_over(score, reference, self._direction)
+        """Gain over the baseline, shrunk, along the declared parents."""
+        standing = self._standings.get(commit)
+        return None if standing is None else standing.estimate
 
     def _claimed(self, move: str, reference: str) -> float:
         """What the gain of `move` over `reference` comes to: as confirmed, or as far as shown."""
         state = self._state
         one, other = (state.proposals[commit].tree_key for commit in (move, reference))
+        gains = self._gain(move), self._gain(reference)
+        if other in self._chain(move) and gains[0] is not None and gains[1] is not None:
+            return max(0.0, gains[0] - gains[1])
         for split in _SPLITS:
-            scores, against = state.scores(one, split), state.scores(other, split)
-            if scores and against:
-                if split == "vault" and other in self._chain(move):
-                    mean = math.fsum(scores) / len(scores), math.fsum(against) / len(against)
-                    return max(0.0, gain_over(*mean, self._direction))
-                return shown_gain(scores, against, self._direction, self.spread)
+            shown = gain_of(
+                self._runs(one, split),
+                self._runs(other, split),
+                self._prior,
+                self._direction,
+                is_child_fixed=is_deterministic(state, one),
+                is_parent_fixed=is_deterministic(state, other),
+            )
+            if shown is not None:
+                return max(0.0, shown.low)
         return math.inf
+
+    def _runs(self, tree: str, split: Split) -> list[Measured]:
+        """The valid runs of a tree that stand, in whichever slot they were."""
+        verdicts = self._state.verdicts_by_tree.get((tree, split), ())
+        return [Measured(v.score, v.device_class, "") for v in verdicts if v.score is not None]
 
     def _chain(self, commit: str) -> set[str]:
         """Trees that `commit` was confirmed against, directly or through confirmed parents."""

@@ -139,7 +139,7 @@ class CreditShown:
     kind: str
     """path: along the frontier's moves. leave-one-out: measured when the run had ended."""
     total: float
-    """On vault, in the task's unit: all credit and `unattributed` add up to it."""
+    """In the task's unit: all credit and `unattributed` add up to it."""
     unattributed: float
     by_commit: dict[str, float]
 

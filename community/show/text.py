@@ -39,7 +39,7 @@ def _credit_lines(record: Shown) -> list[str]:
     if credit.total <= 0:
         return []
     return [
-        f"credit: {credit.kind}; {credit.total:.4f} {record.unit} of gain on vault, "
+        f"credit: {credit.kind}; {credit.total:.4f} {record.unit} of gain over the baseline, "
         f"{credit.unattributed:.4f} of it unattributed"
     ]
 

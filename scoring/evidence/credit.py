@@ -17,10 +17,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from scoring.evidence.variance import Spread
-from scoring.verdict import Direction
 
-CONFIDENCE = 0.95
-"""Of the lower bounds here, two-sided."""
 NOISE = 0.05
 """One-sided probability with which a change that is worth nothing seems to be worth something."""
 
@@ -76,27 +73,29 @@ def first_holders(hunks: Collection[str], holdings: Sequence[Holding]) -> dict[s
 def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
     """Share the frontier's gain, move by move, among the first holders of what was new in each.
 
-    The increments ``gain_k - gain_(k-1)`` of the moves add up to the gain of the best commit; a
-    move that, as known now, gained nothing is passed over. Each increment is shared equally over
-    the hunks that its commit has and the one before has not, each hunk's share going to the first
-    recorded commit that holds it. A commit takes no more than its limit; what it may not claim goes
-    to the others on the same terms, and what none of them may, to nobody. A commit that only takes
-    changes back is credited to the first one recorded with exactly its hunks.
+    ``sum_k (p_k - p_(k-1))`` telescopes to the gain of the last move, which leads; p_k is what move
+    k counts for, ``max(0, min(gain_k, gain_(k+1), ...))``: what a former leader seems to be worth
+    beyond those that took its place was chance. Each increment is shared equally over the hunks
+    that its commit has and the one before has not, each hunk's share going to the first recorded
+    commit that holds it. A commit takes no more than its limit; what it may not claim goes to the
+    others on the same terms, and what none of them may, to nobody. A commit that only takes changes
+    back is credited to the first one recorded with exactly its hunks.
 
-    The sum telescopes as credit does along any chain of accepted changes (Sutton 1988's temporal
-    differences are the same identity), so cutting one change into many moves changes no sum.
+    That shares add up to the whole, and that who adds nothing has nothing, are the axioms of
+    Shapley 1953 (Contributions to the Theory of Games II, 307-317): this is the marginal
+    contribution in one order, the one in which it happened. Cutting one change into many moves
+    changes no sum.
 
     Args:
-        moves: the frontier's, in order.
+        moves: the frontier's, in order, the one that leads last.
         holdings: recorded commits, in the ledger's order; those of the moves among them.
     """
     held = {holding.commit: holding.hunks for holding in holdings}
+    known = [move for move in moves if move.commit in held]
     by_commit: dict[str, float] = {}
     best, before = 0.0, frozenset[str]()
-    for move in moves:
-        increment = move.gain - best
-        if increment <= 0 or move.commit not in held:
-            continue
+    for at, move in enumerate(known):
+        counts_for = max(0.0, min(later.gain for later in known[at:]))
         now = held[move.commit]
         shares = {
             commit: float(len(mine))
@@ -105,9 +104,9 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
         if not shares:
             first = next(h.commit for h in holdings if h.hunks == now)
             shares = {first: 1.0}
-        for commit, amount in shared_out(increment, shares, move.limits).items():
+        for commit, amount in shared_out(counts_for - best, shares, move.limits).items():
             by_commit[commit] = by_commit.get(commit, 0.0) + amount
-        best, before = move.gain, now
+        best, before = counts_for, now
     return Credits(best, by_commit, best - math.fsum(by_commit.values()))
 
 
@@ -138,30 +137,6 @@ def shared_out(
     return given
 
 
-def shown_gain(
-    scores: Sequence[float],
-    reference: Sequence[float],
-    direction: Direction,
-    spread: Spread,
-) -> float:
-    """Return the gain over `reference` that is shown: the lower 95 % bound, at least 0.
-
-    ``d - t(0.975, df) s sqrt(1/n + 1/m)``: what a copy leads its original by is chance, and chance
-    earns nothing.
-
-    Args:
-        scores: of the tree, one per run.
-        reference: of what it is held against, on the same split.
-        direction: which scores are better.
-        spread: between seeds of one tree.
-    """
-    gain = _mean(reference) - _mean(scores)
-    if direction == "higher":
-        gain = -gain
-    error = spread.s * math.sqrt(1 / len(scores) + 1 / len(reference))
-    return max(0.0, gain - float(stats.t.isf((1 - CONFIDENCE) / 2, spread.df)) * error)
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """A group of changes in the last commit, and what it lost without them."""
@@ -184,8 +159,8 @@ def leave_one_out(
     mean of the part's losses where that is above noise: ``t = LOO_i / (s sqrt(2/n))`` beyond the
     one-sided 5 % point. What is not above noise alone may be so together, as of two changes of
     which either does what both do: then all such parts have equal shares of what taking all of them
-    out costs; else they have none. Values left out of one game are not those of Shapley (1953),
-    which would need a run for every subset; equal shares for what is redundant are his symmetry.
+    out costs; else they have none. Leaving out one at a time is the contribution to the whole
+    alone; Shapley's value (1953) needs a run of every subset. Equal shares are his symmetry.
 
     Args:
         parts: groups that together are all changes of the last commit.
