@@ -15,7 +15,7 @@ from typing import Literal
 
 from community.archive.queries import standing_moves
 from community.archive.spreads import prior_of
-from community.archive.state import BASELINE, HypothesisState, RunState, Split
+from community.archive.state import BASELINE, RunState, Split
 from community.archive.steps import Trials
 from community.events import Proposed, StatusChanged
 from community.seed_rule import is_deterministic
@@ -110,6 +110,7 @@ class CreditLedger:
         self._state = state
         self._direction: Direction = state.opened.direction if state.opened else "lower"
         self._known: dict[str, list[str]] = {}
+        self._chains: dict[str, set[str]] = {}
 
     @cached_property
     def spread(self) -> Spread:
@@ -239,11 +240,13 @@ class CreditLedger:
         return Part(losses, path, math.fsum(limits))
 
     def _moves(self) -> Iterator[Move]:
+        before = frozenset[str]()
         for commit, gain in self._gains():
             now = _hunks(self._state.proposals[commit])
-            holders = {holding.commit for holding in self.holdings if holding.hunks == now}
-            holders |= set(self.groups(commit))
+            holders = set(first_holders(now - before, self.holdings))
+            holders |= {one.commit for one in self.holdings if not holders and one.hunks == now}
             yield Move(commit, gain, {holder: self.limit(holder, commit) for holder in holders})
+            before = now
 
     def _gains(self) -> Iterator[tuple[str, float]]:
         """Yield the commits that led and still stand, with their gains over the baseline."""
@@ -284,16 +287,16 @@ class CreditLedger:
 
     def _chain(self, commit: str) -> set[str]:
         """Trees that `commit` was confirmed against, directly or through confirmed parents."""
-        state, trees = self._state, set[str]()
-        while (proposal := state.proposals.get(commit)) is not None:
-            if not _standing(state, commit):
-                break
-            commit = proposal.parents[0]
-            parent = state.proposals.get(commit)
-            if parent is None or parent.tree_key in trees:
-                break
-            trees.add(parent.tree_key)
-        return trees
+        if commit not in self._chains:
+            state, trees, child = self._state, set[str](), commit
+            while child in self._confirmed_us:
+                child = state.proposals[child].parents[0]
+                parent = state.proposals.get(child)
+                if parent is None or parent.tree_key in trees:
+                    break
+                trees.add(parent.tree_key)
+            self._chains[commit] = trees
+        return self._chains[commit]
 
     def _delivered(self, commit: str) -> list[str]:
         """Return the commits that had reached the author of `commit` when he submitted it.
@@ -318,28 +321,27 @@ class CreditLedger:
         self._known[commit] = [c for c in state.proposals if c in found and c != commit]
         return self._known[commit]
 
+    @cached_property
+    def _confirmed_us(self) -> dict[str, int]:
+        """Since when each commit that is reproduced now has been so; by commit."""
+        found: dict[str, int] = {}
+        for claim in self._state.hypotheses.values():
+            if claim.status == "reproduced" and claim.commit in self._state.proposals:
+                since = (at_us for at_us, c in claim.changes if c.status == "reproduced")
+                found.setdefault(claim.commit, min(since, default=claim.posted_us))
+        return found
+
     def _was_confirmed(self, commit: str, at: str) -> bool:
         """Whether `commit` had been reproduced, and still is, when `at` was submitted."""
-        posted = [
-            self._state.hypotheses[claim].posted_us
-            for claim in self._state.hypotheses_by_commit.get(at, ())
-        ]
-        until_us = min(posted, default=self._state.last_us)
-        return any(
-            at_us <= until_us and change.status == "reproduced"
-            for claim in _standing(self._state, commit)
-            for at_us, change in claim.changes
-        )
+        if commit not in self._confirmed_us:
+            return False
+        claims = self._state.hypotheses_by_commit.get(at, ())
+        posted = (self._state.hypotheses[claim].posted_us for claim in claims)
+        return self._confirmed_us[commit] <= min(posted, default=self._state.last_us)
 
     def _scores(self, tree_key: str) -> tuple[float, ...] | None:
         found = (self._state.scores(tree_key, split) for split in _SPLITS)
         return next((scores for scores in found if scores), None)
-
-
-def _standing(state: RunState, commit: str) -> list[HypothesisState]:
-    """Return the claims of a commit that are reproduced now."""
-    claims = (state.hypotheses[name] for name in state.hypotheses_by_commit.get(commit, ()))
-    return [claim for claim in claims if claim.status == "reproduced"]
 
 
 def _hunks(proposal: Proposed) -> frozenset[str]:

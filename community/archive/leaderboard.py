@@ -142,8 +142,13 @@ def confirmed_q_values(state: RunState) -> dict[str, float]:
     return dict(zip(newest, q_values(list(newest.values())), strict=True))
 
 
-def researchers(state: RunState) -> tuple[Researcher, ...]:
-    """Return the agents: most reproduced first, then most improved, then by name."""
+def researchers(state: RunState, credit: CreditTable | None = None) -> tuple[Researcher, ...]:
+    """Return the agents: most reproduced first, then most improved, then by name.
+
+    Args:
+        state: The run.
+        credit: Its `credit_table`, if the caller has it.
+    """
     posts: Counter[str] = Counter()
     reviews: dict[str, list[tuple[str, float]]] = {}
     for record in state.posts.values():
@@ -153,7 +158,7 @@ def researchers(state: RunState) -> tuple[Researcher, ...]:
             said = body.get("forecast")  # absent in older ledgers
             median = float(said["gain"][1] if said else body["prediction"]["gain"])
             reviews.setdefault(record.posted.author, []).append((str(body["hypothesis"]), median))
-    earned, credit = skills(state), credit_table(state)
+    earned, credit = skills(state), credit or credit_table(state)
     table = [
         _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name), credit)
         for name in state.agents

@@ -43,7 +43,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
     opened = state.opened
     if opened is None:
         raise ValueError("the ledger is empty: the run was never opened")
-    use = pool_use(state)
+    use, credit = pool_use(state), credit_table(state)
     last = tuple(dataclasses.replace(f, title=_title(f.title)) for f in finals(state))
     board = (dataclasses.replace(c, title=_title(c.title)) for c in contributions(state))
     return Shown(
@@ -81,16 +81,11 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         stop=state.stop_reason,
         is_live=is_live,
         retractions=retractions(state),
-        credit=_credit(state),
+        credit=CreditShown(credit.kind, credit.total, credit.unattributed, dict(credit.by_commit)),
         leaderboard=tuple(board),
-        agents=researchers(state),
+        agents=researchers(state, credit),
         ledger_hash=ledger_hash,
     )
-
-
-def _credit(state: RunState) -> CreditShown:
-    table = credit_table(state)
-    return CreditShown(table.kind, table.total, table.unattributed, dict(table.by_commit))
 
 
 def _baseline(state: RunState, commit: str, tree_key: str) -> BaselineShown:
