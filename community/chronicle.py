@@ -46,6 +46,14 @@ class Chronicle:
             waiter.set()
         return seq
 
+    async def next_row(self) -> None:
+        """Wait until something more is recorded.
+
+        Cancellation: nothing remains.
+        """
+        seen = self.state.last_seq
+        await self.wait_until(lambda state: state.last_seq > seen)
+
     async def wait_until(self, is_true: Callable[[RunState], bool]) -> None:
         """Wait until `is_true(state)`; it is asked once at once and again after each record.
 

@@ -17,7 +17,7 @@ from community.archive.state import RunState
 from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
-from community.screening import screened_score
+from community.screening import told_on_dev
 from community.topology import Topology
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, encode
@@ -275,13 +275,15 @@ class Clerk:
 def evidence_on(state: RunState, hypothesis: str, verdict_id: str) -> Evidence:
     """Return what the ledger lets be said of a hypothesis: its status, and its score on dev.
 
-    Numbers from vault never leave the lab; of a confirmation one learns the status alone.
+    That in steps of sigma/4. Numbers from vault never leave the lab; of a confirmation one learns
+    the status alone.
     """
     claim = state.hypotheses[hypothesis]
+    score, gain = told_on_dev(state, hypothesis)
     return Evidence(
         verdict_id=verdict_id,
         outcome=state.verdicts[verdict_id].outcome,
-        score=screened_score(state, hypothesis),
+        score=score,
         status=claim.status,
-        gain=claim.screened_gain,
+        gain=gain,
     )

@@ -12,15 +12,18 @@ from collections.abc import Coroutine, Mapping
 
 from agents.roles import Right, Role
 from community.admission import Admission, leading_claims
+from community.alarms import decisions_paused
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
+from community.references import References, usual_wall_s
 from community.reproduction import LAB, Reproductions, claim_for_lab
 from community.reviewing import Regards
 from community.scenario import Scenario
-from community.scheduler import Bench, Request, Scheduler
-from community.screening import awaits_status, follow_screen, lost_screen, screen_of, told_verdict
+from community.scheduler import Bench, Scheduler
+from community.screening import Screens, awaits_status, lost_screen, screen_of, told_verdict
+from community.sentinels import Sentinels
 from forum.messages import Finding
 
 LOOK_S = 0.5
@@ -67,6 +70,11 @@ class Institution:
         self._gone: set[str] = set()
         self._began_us = 0
         self._regards = Regards()
+        references = References(chronicle, scheduler, admission, bench.life_class)
+        self._screens = Screens(chronicle, scheduler, admission, references)
+        self.sentinels = Sentinels(
+            chronicle, scheduler, admission, bench.pool.names, bench.life_class
+        )
         self._reproductions = Reproductions(
             chronicle, scheduler, admission, scenario.noise.confirm_pairs
         )
@@ -100,18 +108,8 @@ class Institution:
                 detail = f"{claim.post_id}: {refusal}"
                 self.chronicle.record(Refused(claim.proposer, "request", detail))
             return "the run has no experiment left for a screen"
-        experiment_id = self._scheduler.admit(
-            Request(
-                commit=claim.commit,
-                tree_key=claim.tree_key,
-                hypothesis=claim.post_id,
-                purpose="screen",
-                split="dev",
-                charged_to=claim.proposer,
-                requested_by=claim.proposer,
-            )
-        )
-        self._follow(claim.post_id, experiment_id)
+        self._screens.admit(claim)
+        self._follow(claim.post_id)
         return ""
 
     def reproduce(self, hypothesis: str, by: str) -> str:
@@ -129,9 +127,8 @@ class Institution:
         """
         self._scheduler.requeue_unfinished()
         for claim in self.chronicle.state.hypotheses.values():
-            experiment_id = screen_of(self.chronicle.state, claim.post_id)
-            if experiment_id is not None and claim.awaits_screen:
-                self._follow(claim.post_id, experiment_id)
+            if screen_of(self.chronicle.state, claim.post_id) and claim.awaits_screen:
+                self._follow(claim.post_id)
             elif lost_screen(self.chronicle.state, claim):
                 self.screen(claim)
             if claim.reproduction_by is not None:
@@ -144,6 +141,12 @@ class Institution:
         """Stop following what has no verdict yet; `resume` takes it up again after a restart."""
         for task in self._tasks:
             task.cancel("the run is over")
+
+    async def serve(self) -> None:
+        """Do what goes on whoever asks, until cancelled: sentinels, and the lab's confirmations."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sentinels.watch(), name="sentinels")
+            group.create_task(self.reproduce_unclaimed(), name="lab reproductions")
 
     async def reproduce_unclaimed(self) -> None:
         """Reproduce, one at a time, claims that no researcher can or will; until cancelled."""
@@ -187,12 +190,13 @@ class Institution:
         while True:
             now_s = self.chronicle.clock.now_us() / 1e6
             reason = self.admission.reason_to_stop(self.chronicle.state, now_s)
-            if not reason and self._is_spent():
+            if not reason and (self._is_spent() or self._is_stuck()):
                 reason = "experiments"
             if not reason and self._is_deserted() and self._is_settled():
                 reason = DESERTED
             if reason:
                 self.admission.close()
+                self.sentinels.say_last()
                 return reason
             await self._look_again()
 
@@ -210,11 +214,8 @@ class Institution:
             return ""
         return text[-LOG_TAIL_CHARACTERS:]
 
-    def _follow(self, hypothesis: str, experiment_id: str) -> None:
-        self._own(
-            follow_screen(self.chronicle, self._scheduler, hypothesis, experiment_id),
-            f"follow {experiment_id}",
-        )
+    def _follow(self, hypothesis: str) -> None:
+        self._own(self._screens.follow(hypothesis), f"follow {hypothesis}")
 
     def _carry_out(self, hypothesis: str) -> None:
         self._own(self._confirm(hypothesis), f"confirm {hypothesis}")
@@ -262,12 +263,7 @@ class Institution:
 
     def _run_wall_us(self) -> int:
         """Mean wall time of a baseline run, in microseconds."""
-        walls = [
-            e.verdict.train_wall_s
-            for e in self.chronicle.state.experiments.values()
-            if e.is_baseline and e.verdict is not None
-        ]
-        return round(1e6 * sum(walls) / len(walls)) if walls else 0
+        return round(1e6 * usual_wall_s(self.chronicle.state))
 
     def _patience_us(self) -> int:
         """How long a claim is offered; short once everything else waits for its confirmation."""
@@ -282,6 +278,12 @@ class Institution:
         remaining = self.admission.remaining(state)
         is_too_little = remaining is not None and remaining < self.admission.confirmation_size
         return is_too_little and bool(state.noise) and self._is_quiet()
+
+    def _is_stuck(self) -> bool:
+        """Whether nothing may be decided, and no experiment is left that could change that."""
+        state = self.chronicle.state
+        is_idle = self.admission.remaining(state) == 0 and not state.pending()
+        return is_idle and decisions_paused(state)
 
     def _nobody_asks(self) -> bool:
         """Whether nobody is left to propose, or nobody wants the few experiments that are left."""

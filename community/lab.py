@@ -19,9 +19,10 @@ from community.archive.state import HypothesisState
 from community.assigning import assignments
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
-from community.screening import screen_of, screened_score, told_verdict, tree_of
+from community.screening import told_on_dev, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
+from scoring.evidence.telling import told
 from trainer.errors import PatchRefusedError, TrainerError
 
 MOST_PARENTS = 16
@@ -55,7 +56,7 @@ class AgentLab:
             direction=opened.direction,
             knobs_path=task.knobs_path or "",
             baseline_commit=opened.baseline_commit,
-            baseline_mean=noise.mean,
+            baseline_mean=told(noise.mean, noise.sigma),
             baseline_sigma=noise.sigma,
             budget=f"{opened.budget_amount:g} {opened.budget_kind}",
             confirmation_runs=self._institution.admission.confirmation_size,
@@ -143,11 +144,8 @@ class AgentLab:
         await institution.chronicle.wait_until(
             lambda state: not state.hypotheses[hypothesis].awaits_screen
         )
-        experiment_id = screen_of(institution.chronicle.state, hypothesis)
-        assert experiment_id is not None
-        verdict = institution.chronicle.state.experiments[experiment_id].verdict
-        assert verdict is not None
-        return self._outcome(claim, verdict)
+        screened = next(c for c in claim.standing_changes if c.by == claim.proposer)
+        return self._outcome(claim, told_verdict(institution.chronicle.state, claim, screened))
 
     async def reproduce(self, hypothesis: str) -> Outcome:
         """Confirm a claim that reached the agent with its diff; asking again waits for the same."""
@@ -261,14 +259,15 @@ class AgentLab:
         return None
 
     def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:
-        """Tell a verdict: the status and the screen's score. Vault numbers stay in the lab."""
+        """Tell a verdict: status and the screen's score, roughly. Vault numbers stay in the lab."""
+        score, gain = told_on_dev(self._institution.chronicle.state, claim.post_id)
         return Outcome(
             outcome=verdict.outcome,
             commit=claim.commit,
             verdict_id=verdict.verdict_id,
-            score=screened_score(self._institution.chronicle.state, claim.post_id),
+            score=score,
             status=claim.status,
-            gain=claim.screened_gain,
+            gain=gain,
             reason=verdict.reason,
             log_tail=self._institution.log_tail(verdict.experiment_id),
         )

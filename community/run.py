@@ -205,7 +205,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         await calibrate(chronicle, scheduler, bench, scenario.noise.baseline_runs)
         chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
         await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
-        tasks.append(group.create_task(institution.reproduce_unclaimed(), name="lab reproductions"))
+        tasks.append(group.create_task(institution.serve(), name="institution"))
         living = [
             group.create_task(_live_agent(community, member), name=f"agent {member.name}")
             for member in members

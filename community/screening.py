@@ -1,17 +1,31 @@
-"""Screening: one run on dev, and what it says of a hypothesis.
+"""Screening: one run on dev beside fresh runs of the declared parent, and what they say together.
 
 A screen can only give the right to be confirmed; see `community.reproduction`. The rule itself is
-`scoring.evidence.decision.screen`; here it is applied to ledger rows and its word recorded.
+`scoring.evidence.sequential.judge_screen`; here its runs are brought together on one slot
+(`community.references` has the parent's), further ones are taken where the rule asks, and its word
+is recorded. What was judged in part before a stop or a kill is taken up from the ledger.
 """
 
 from __future__ import annotations
 
-from community.archive.state import HypothesisState, RunState
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from community.admission import Admission
+from community.alarms import FAILURES, decisions_paused, keeps_failing, raise_alarm
+from community.archive.spreads import prior_of
+from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import StatusChanged, VerdictGiven
-from community.scheduler import Scheduler
+from community.references import References
+from community.scheduler import Request, Scheduler
 from community.seed_rule import is_deterministic
-from scoring.evidence.decision import LOTTERY_Z, Z, gain_over, screen
+from scoring.evidence.sequential import SEEDS, Judgement, judge_screen
+from scoring.evidence.telling import told
+
+MOST_RUNS = 2 * SEEDS
+"""Of one claim on dev: what the rule may ask for, and the same once more after an alarm."""
 
 FOUND = frozenset({"not_improved", "undecided", "improved", "reproduced"})
 """Statuses that a screen or a confirmation gives, and of which somebody reports; others follow."""
@@ -54,54 +68,197 @@ def told_verdict(state: RunState, claim: HypothesisState, change: StatusChanged)
 
 
 def screened_score(state: RunState, hypothesis: str) -> float | None:
-    """Return the score of the run that screened `hypothesis`, or None without a valid one.
+    """Return the mean score of the runs by which `hypothesis` was screened; None without any.
 
-    Not the mean of its tree's runs: whoever may know this run may not have heard of others.
+    Not the mean of its tree's runs: whoever may know these runs may not have heard of others.
     """
-    experiment_id = screen_of(state, hypothesis)
-    verdict = None if experiment_id is None else state.experiments[experiment_id].verdict
-    return None if verdict is None else verdict.score
-
-
-async def follow_screen(
-    chronicle: Chronicle, scheduler: Scheduler, hypothesis: str, experiment_id: str
-) -> None:
-    """Wait for the screen's verdict and record the status it gives; once, also after a restart."""
-    verdict = await scheduler.verdict(experiment_id)
-    if chronicle.state.hypotheses[hypothesis].awaits_screen:
-        chronicle.record(judge_screen(chronicle.state, hypothesis, verdict))
-
-
-def judge_screen(state: RunState, hypothesis: str, verdict: VerdictGiven) -> StatusChanged:
-    """Apply the screening rule: the gain is against the declared parent's mean on dev."""
     claim = state.hypotheses[hypothesis]
-    opened, noise = state.opened, state.noise
-    assert opened is not None
-    assert noise is not None
-    parent = parent_tree(state, claim.commit)
-    parent_scores = state.scores(parent, "dev")
-    if verdict.score is None or not parent_scores:
-        return StatusChanged(
-            hypothesis, claim.commit, "not_improved", None, None, claim.proposer,
-            (verdict.verdict_id,),
-        )  # fmt: skip
-    parent_mean = sum(parent_scores) / len(parent_scores)
-    gain = gain_over(verdict.score, parent_mean, opened.direction)
-    decision = screen(
-        gain,
-        noise.sigma,
-        n_parent=1 if is_deterministic(state, parent) else len(parent_scores),
-        z=LOTTERY_Z if is_deterministic(state, verdict.tree_key) else Z,
+    judged = next((c for c in claim.standing_changes if c.by == claim.proposer), None)
+    scores = [
+        score
+        for run in screens_of(state, claim)
+        if (score := _score(run)) is not None
+        and (judged is None or (run.verdict and run.verdict.verdict_id in judged.verdicts))
+    ]
+    return sum(scores) / len(scores) if scores else None
+
+
+def told_on_dev(state: RunState, hypothesis: str) -> tuple[float | None, float | None]:
+    """Return (score, gain) of a screen as researchers are told them, in steps of sigma/4.
+
+    The ledger and people have them in full; of numbers from vault nobody is told any.
+    """
+    claim = state.hypotheses[hypothesis]
+    sigma = state.noise.sigma if state.noise is not None else 0.0
+    score, gain = screened_score(state, hypothesis), claim.screened_gain
+    return (
+        None if score is None else told(score, sigma),
+        None if gain is None else told(gain, sigma),
     )
-    return StatusChanged(
-        hypothesis=hypothesis,
-        commit=claim.commit,
-        status=decision.status,
-        gain=gain,
-        threshold=decision.threshold,
-        by=claim.proposer,
-        verdicts=(verdict.verdict_id,),
-    )
+
+
+class Screens:
+    """Follows each screen from its first run to the status that it gives.
+
+    Args:
+        chronicle: The ledger and its fold.
+        scheduler: Runs experiments.
+        admission: Counts them.
+        references: The parents' runs, by which children are judged.
+    """
+
+    def __init__(
+        self,
+        chronicle: Chronicle,
+        scheduler: Scheduler,
+        admission: Admission,
+        references: References,
+    ) -> None:
+        self._chronicle = chronicle
+        self._scheduler = scheduler
+        self._admission = admission
+        self._references = references
+
+    def admit(self, claim: HypothesisState, slot: str = "") -> str:
+        """Admit a run of the claim's tree on dev; returns its id."""
+        request = Request(
+            commit=claim.commit,
+            tree_key=claim.tree_key,
+            hypothesis=claim.post_id,
+            purpose="screen",
+            split="dev",
+            charged_to=claim.proposer,
+            requested_by=claim.proposer,
+            slot=slot,
+        )
+        return self._scheduler.admit(request)
+
+    async def follow(self, hypothesis: str) -> None:
+        """Wait for what the rule needs and record the status; goes on where a restart left it.
+
+        Cancellation: admitted experiments go on, nothing more is admitted.
+        """
+        claim = self._chronicle.state.hypotheses[hypothesis]
+        awaited = [e.queued.experiment_id for e in screens_of(self._chronicle.state, claim)]
+        while claim.awaits_screen:
+            for experiment_id in awaited:
+                await self._scheduler.verdict(experiment_id)
+            if not self._is_settled(claim):
+                await self._chronicle.wait_until(lambda state: not decisions_paused(state))
+                awaited = self._next(claim)
+
+    def _is_settled(self, claim: HypothesisState) -> bool:
+        """Record the status of a claim that failed, or whose parent did; False for any other."""
+        state = self._chronicle.state
+        runs = screens_of(state, claim)
+        failed = [run for run in runs if run.is_done and _score(run) is None]
+        if failed:
+            self._record(claim, "not_improved", [failed[-1]])
+            return True
+        parent = state.proposals[claim.commit].parents[0]
+        if not keeps_failing(state, tree_of(state, parent)):
+            return False
+        raise_alarm(
+            self._chronicle,
+            "parent",
+            f"{FAILURES} runs in a row of {parent[:10]}, which {claim.post_id} builds on, failed",
+            device_class=self._references.device_class,
+            commit=parent,
+        )
+        self._record(claim, "undecided", runs)
+        return True
+
+    def _next(self, claim: HypothesisState) -> list[str]:
+        """Judge the claim, or return the ids of the experiments to wait for before that.
+
+        Where the run has no experiment left, it is judged by what there is: by fewer references,
+        by one seed instead of two; without any reference it is ``undecided``.
+        """
+        state, runs = self._chronicle.state, screens_of(self._chronicle.state, claim)
+        fresh = [run for run in runs if self._references.is_fresh(run)]
+        if not fresh:  # an alarm came between, or a night, or another machine
+            return self._again(claim, "") or self._record(claim, "undecided", runs)
+        slot = _slot(fresh[-1])
+        child = [run for run in fresh if _slot(run) == slot]
+        parent = state.proposals[claim.commit].parents[0]
+        tree = tree_of(state, parent)
+        if coming := self._references.ask(parent, tree, slot, claim.proposer, seeds=len(child)):
+            return coming
+        found = self._references.fresh(tree, slot)
+        if not found:
+            return self._record(claim, "undecided", child)
+        judgement = self._judgement(claim, child, found, tree)
+        if not judgement.is_final and (more := self._again(claim, slot)):
+            seeds = len(child) + 1
+            return more + self._references.ask(parent, tree, slot, claim.proposer, seeds=seeds)
+        return self._record(claim, judgement.status, child, found, judgement)
+
+    def _judgement(
+        self,
+        claim: HypothesisState,
+        child: list[ExperimentState],
+        parent: list[ExperimentState],
+        tree: str,
+    ) -> Judgement:
+        state = self._chronicle.state
+        prior = prior_of(state, self._references.device_class)
+        assert state.opened is not None
+        assert prior is not None  # calibration came first
+        return judge_screen(
+            [score for run in child if (score := _score(run)) is not None],
+            [score for run in parent if (score := _score(run)) is not None],
+            prior,
+            state.opened.direction,
+            is_child_fixed=is_deterministic(state, claim.tree_key),
+            is_parent_fixed=is_deterministic(state, tree),
+        )
+
+    def _again(self, claim: HypothesisState, slot: str) -> list[str]:
+        """Run the claim's tree once more, as far as that is allowed."""
+        runs = screens_of(self._chronicle.state, claim)
+        if len(runs) >= MOST_RUNS or self._admission.refuses_screen(self._chronicle.state):
+            return []
+        return [self.admit(claim, slot)]
+
+    def _record(
+        self,
+        claim: HypothesisState,
+        status: str,
+        child: list[ExperimentState],
+        parent: Sequence[ExperimentState] = (),
+        judgement: Judgement | None = None,
+    ) -> list[str]:
+        """Record what the runs say; nothing is left to wait for."""
+        verdicts = [run.verdict.verdict_id for run in (*child, *parent) if run.verdict is not None]
+        change = StatusChanged(
+            claim.post_id, claim.commit, status, None, None, claim.proposer, tuple(verdicts)
+        )
+        if judgement is not None:
+            change = replace(
+                change,
+                gain=judgement.gain,
+                threshold=judgement.needed,
+                t=judgement.t if math.isfinite(judgement.t) else None,
+                low=judgement.low,
+                high=judgement.high,
+                p=judgement.p,
+            )
+        self._chronicle.record(change)
+        return []
+
+
+def screens_of(state: RunState, claim: HypothesisState) -> list[ExperimentState]:
+    """Return the runs that screen a claim, in order of admission, but for those taken back."""
+    served = (state.experiments[name] for name in claim.experiments)
+    return [e for e in served if e.queued.purpose == "screen" and not e.is_retracted]
+
+
+def _score(run: ExperimentState) -> float | None:
+    return run.verdict.score if run.verdict is not None else None
+
+
+def _slot(run: ExperimentState) -> str:
+    return run.verdict.slot if run.verdict is not None else ""
 
 
 def parent_tree(state: RunState, commit: str) -> str:

@@ -106,8 +106,13 @@ class HypothesisState:
 
     @property
     def screened_gain(self) -> float | None:
-        """Gain of the first change that has one and stands: what the prediction was about."""
-        return next((c.gain for c in self.standing_changes if c.gain is not None), None)
+        """Gain of the screen that stands, which is what the prediction was about.
+
+        Whatever follows a screen is said by somebody else, and rests on numbers that no researcher
+        is told.
+        """
+        screens = (c.gain for c in self.standing_changes if c.by == self.proposer)
+        return next((gain for gain in screens if gain is not None), None)
 
     @property
     def was_improved(self) -> bool:

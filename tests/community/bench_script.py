@@ -10,16 +10,18 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from archive_script import asking, queued, verdict
+from archive_script import asking, queued, run_whole
 
 from agents.lab import Prepared, Proposal
 from agents.roles import load_role
 from community.admission import Admission
 from community.chronicle import Chronicle
 from community.clerk import Clerk
+from community.events import VerdictGiven
 from community.institution import Institution
 from community.lab import AgentLab
 from community.queueing import Queue
@@ -27,6 +29,7 @@ from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
 from community.score_phase import Scored
+from community.screening import told_verdict
 from community.sealed_reviews import SealedReviews
 from community.topology import build_topology
 from forum.ids import AgentName
@@ -171,7 +174,8 @@ class House:
     async def report(self, author: str, hypothesis: str, verdict_id: str = "") -> None:
         """Post the finding on `hypothesis` in the name of `author`, on its last verdict or this."""
         claim = self.chronicle.state.hypotheses[hypothesis]
-        verdict_id = verdict_id or claim.changes[-1][1].verdicts[-1]
+        last = claim.changes[-1][1]
+        verdict_id = verdict_id or told_verdict(self.chronicle.state, claim, last).verdict_id
         evidence = Evidence(verdict_id=verdict_id, outcome="ok", score=None, status="measured")
         body = Finding(hypothesis=hypothesis, evidence=evidence)
         async with self.board.seat(AgentName(author)) as seat:
@@ -239,15 +243,19 @@ async def house(
 
 
 def calibrated(chronicle: Chronicle) -> Chronicle:
-    """Give the baseline three runs at 3.0."""
+    """Give the baseline eight runs, four on each slot, with the mean 3.0 and a sigma of 0.02."""
     opened = chronicle.state.opened
     assert opened is not None
-    for number in (1, 2, 3):
+    for number in range(1, 9):
+        slot = f"cpu{number % 2}"
         run = queued(
             f"b000{number}", "baseline", opened.baseline_commit, opened.baseline_tree_key,
-            measurement=number,
+            measurement=number, seed=number, slot=slot,
         )  # fmt: skip
-        chronicle.record(run, verdict(run, 3.0))
+        score = 3.02 if number % 4 < 2 else 2.98
+        started, end, told = (event for _, event in run_whole(run, slot, 0, score)[1:])
+        assert isinstance(told, VerdictGiven)
+        chronicle.record(run, started, end, replace(told, slot=slot))
     return chronicle
 
 

@@ -6,8 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from archive_script import queued, verdict
-from bench_script import House, house, scenario_of
+from bench_script import House, calibrated, house, scenario_of
 
 from community.chronicle import Chronicle
 from community.clerk import Clerk
@@ -23,11 +22,8 @@ async def _turns(count: int = 50) -> None:
 
 
 async def _improved(home: House) -> str:
-    """Have ada's gain of 0.5 screened, over a baseline of one run; returns the post id."""
-    opened = home.chronicle.state.opened
-    assert opened is not None
-    baseline = queued("b0001", "baseline", opened.baseline_commit, opened.baseline_tree_key)
-    home.chronicle.record(baseline, verdict(baseline, 3.0))
+    """Have ada's gain of 0.5 screened; returns the post id."""
+    calibrated(home.chronicle)
     post_id = await home.propose("ada", 1.5)
     await home.lab("ada").run(home.commit_of(post_id), post_id)
     return post_id

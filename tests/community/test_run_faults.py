@@ -117,7 +117,7 @@ async def test_only_the_leaders_artefacts_stay(
         assert owners() == runs(first)
         worse = await screened(home, "bob", 1.4)
         await home.lab("cleo").reproduce(worse)
-        best = await screened(home, "bob", 2.5)
+        best = await screened(home, "bob", 3.5)
         assert owners() == runs(first)
         await home.lab("cleo").reproduce(best)
         await screened(home, "ada", 1.1)
@@ -265,15 +265,18 @@ async def test_the_frontier_moves_against_the_leaders_present_mean(
         leader = await screened(home, "ada", 1.5)
         await home.lab("cleo").reproduce(leader)
         tree = chronicle.state.hypotheses[leader].tree_key
+        name = f"e{chronicle.state.experiments_admitted + 1:04d}"
         again = queued(
-            "e0008", "confirm_parent", home.commit_of(leader), tree, measurement=5, hypothesis=""
+            name, "confirm_parent", home.commit_of(leader), tree, measurement=5, hypothesis=""
         )
-        chronicle.record(again, verdict(again, 0.5))  # the mean on vault is 2.0 now, 2.5 before
+        started, end = (event for _, event in run_whole(again, "cpu0", 0, 0.5)[1:3])
+        told = replace(verdict(again, 0.5), slot="cpu0")
+        chronicle.record(again, started, end, told)  # better than when it took the lead
         other = await screened(home, "bob", 1.7)
         await home.lab("cleo").reproduce(other)
         assert chronicle.state.hypotheses[other].status == "reproduced"
         assert [move.hypothesis for _, move in chronicle.state.frontier] == [leader]
-        best = await screened(home, "bob", 2.5)
+        best = await screened(home, "bob", 3.5)
         await home.lab("cleo").reproduce(best)
     assert [move.hypothesis for _, move in chronicle.state.frontier] == [leader, best]
 
