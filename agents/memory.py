@@ -30,6 +30,8 @@ CLAIMABLE = ("improved", "undecided")
 """Statuses of a result that a reproduction would settle."""
 CONFIRMED = ("reproduced", "contested", "retracted")
 """Statuses that only a confirmation, measured on another split, can give."""
+OPEN_AGAIN = "measured"
+"""Status that the lab tells of a result whose run was taken back; results before it are void."""
 WITHDRAWAL = "x"
 """Last letter of the message id of a comment that takes a hypothesis or a claim back."""
 RECENT_RUNS = 64
@@ -79,9 +81,12 @@ class _Thread:
 
     @property
     def screen(self) -> _Result | None:
-        """What its proposer's own run showed."""
-        for result in self.results:
-            if result.author == self.author and result.evidence.status not in CONFIRMED:
+        """What its proposer's own run showed; once that was taken back, what is told of another."""
+        statuses = [result.evidence.status for result in self.results]
+        opened = len(statuses) - statuses[::-1].index(OPEN_AGAIN) if OPEN_AGAIN in statuses else 0
+        for result in self.results[opened:]:
+            is_told = opened > 0 or result.author == self.author
+            if is_told and result.evidence.status not in CONFIRMED:
                 return result
         return None
 

@@ -150,6 +150,19 @@ def raised_again(state: RunState, decision: StatusChanged) -> tuple[Event, ...]:
     return tuple(ahead.events[1:])
 
 
+def follows_retraction(claim: HypothesisState) -> bool:
+    """Whether its newest status follows from a retraction: it fell, or stands or is judged again.
+
+    A status that is taken up again has the numbers and verdicts that it had before.
+    """
+    changes = [change for _, change in claim.changes]
+    if not changes:
+        return False
+    was_open = len(changes) > 1 and changes[-2].status == "measured"
+    is_again = changes[-1] in changes[:-1] or _contested_with_ground(claim) is not None
+    return claim.awaits_screen or was_open or is_again
+
+
 def descendants(state: RunState, names: Iterable[str]) -> list[str]:
     """Return the hypotheses built on those named (post ids), through any parent, in ledger order.
 

@@ -43,6 +43,7 @@ from community.institution import Institution
 from community.lab import AgentLab
 from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.queueing import Queue
+from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
 from community.scenario import Member, Scenario
 from community.scheduler import Scheduler
@@ -200,6 +201,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(clerk.serve(), name="clerk"),
             group.create_task(SealedReviews(chronicle, desk).serve(), name="sealed reviews"),
             group.create_task(scheduler.serve(), name="scheduler"),
+            group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
         ]
         institution.resume()
         await calibrate(chronicle, scheduler, bench, scenario.noise.baseline_runs)

@@ -355,7 +355,8 @@ def _decided(state: RunState) -> dict[str, int]:
     for claim in state.hypotheses.values():
         before = "measured"
         for _, change in claim.changes:
-            if change in claim.confirmations and change.by != BASELINE:
+            is_decision = any(change is confirmed for confirmed in claim.confirmations)
+            if is_decision and change.by != BASELINE:
                 counts[change.by] += _decides(change, before, claim.status)
             before = change.status
     return {name: count for name, count in sorted(counts.items()) if count}

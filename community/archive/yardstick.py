@@ -121,7 +121,8 @@ def _residuals(state: RunState, drifts: list[int]) -> dict[str, float]:
 
 def _epoch(experiment: ExperimentState, drifts: list[int]) -> int:
     """Return how many alarms about drift had been raised when its last attempt began."""
-    return bisect_right(drifts, experiment.attempts[-1].started_us)
+    last = experiment.attempts[-1].started_us if experiment.attempts else experiment.queued_at_us
+    return bisect_right(drifts, last)  # none in this run where its baseline was taken over
 
 
 def alarms(state: RunState) -> tuple[Alarm, ...]:
@@ -171,4 +172,6 @@ def dev_looks(state: RunState) -> int:
 
 def _slot(experiment: ExperimentState) -> str:
     verdict = experiment.verdict
-    return (verdict.slot if verdict else "") or experiment.attempts[-1].slot
+    if verdict is not None and verdict.slot:
+        return verdict.slot
+    return experiment.attempts[-1].slot if experiment.attempts else ""

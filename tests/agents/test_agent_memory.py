@@ -209,3 +209,16 @@ def test_own_runs_are_timed_by_the_ledger(memory):
     assert memory.confirmations() == 0
     memory.fold(post(12, "eve", finding("not_improved", None, -0.1)))
     assert memory.confirmations() == 1
+
+
+def test_a_score_that_was_taken_back_is_forgotten(memory):
+    """From the lab's word on, only a later run tells what a commit scores."""
+    memory.fold(post(1, "ada", hypothesis()))
+    memory.fold(post(2, "ada", finding("improved", 2.5, 0.5)))
+    memory.fold(post(3, "lab", finding("measured", None, None)))
+    (known,) = [each for each in memory.known() if each.hypothesis]
+    assert (known.status, known.score) == ("measured", None)
+    assert memory.open_claims() == ()
+    memory.fold(post(4, "lab", finding("not_improved", 3.1, -0.1)))
+    (known,) = [each for each in memory.known() if each.hypothesis]
+    assert (known.status, known.score, known.gain) == ("not_improved", 3.1, -0.1)

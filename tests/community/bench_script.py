@@ -25,6 +25,7 @@ from community.events import VerdictGiven
 from community.institution import Institution
 from community.lab import AgentLab
 from community.queueing import Queue
+from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
@@ -233,6 +234,7 @@ async def house(
         )
         sealed = SealedReviews(chronicle, desk)
         tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
+        tasks.append(group.create_task(tell_of_retractions(chronicle, clerk)))
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:

@@ -76,6 +76,12 @@ def _vault(state: RunState, name: str) -> str:
     return next(v.verdict_id for v in cited if v.tree_key == claim.tree_key)
 
 
+def _told(state: RunState, name: str) -> list[str]:
+    """Return the statuses that the lab told in a hypothesis' thread."""
+    said = (record.posted for record in state.posts.values())
+    return [p.body["evidence"]["status"] for p in said if (p.author, p.thread) == ("lab", name)]
+
+
 async def test_everything_below_a_struck_root_falls(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
@@ -175,8 +181,12 @@ async def test_a_resumed_run_takes_up_what_is_open_again(
         assert state.experiments_admitted == admitted + 1
         await home.lab("cleo").reproduce(it.root)
         assert home.institution.admission.remaining(state) is None
+        await chronicle.wait_until(lambda s: len(_told(s, it.child)) == 2)
     assert state.experiments_admitted == admitted + 2
     assert {claim.status for claim in state.hypotheses.values()} == {"reproduced", "not_improved"}
+    assert _told(state, it.child) == ["contested", "reproduced"]
+    assert _told(state, it.stranger) == []
+    assert _told(state, lone) == ["measured", "not_improved"]
     assert leading_commit(state) == state.hypotheses[it.grandchild].commit
     assert {state.hypotheses[name].reproduced_by for name in (it.child, it.merge)} == {"cleo"}
 
