@@ -125,7 +125,7 @@ def coauthors(state: RunState, commit: str) -> frozenset[str]:
         if known is not None and known.tree_key not in common:
             writers.add(known.author)
     for other in state.proposals.values():  # in the ledger's order: the first holder wrote it
-        if found := unclear & set(other.hunks):
+        if unclear and (found := unclear.intersection(other.hunks)):
             writers.add(other.author)
             unclear -= found
     return frozenset(writers)
