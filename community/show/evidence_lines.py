@@ -137,10 +137,10 @@ def sure(q_value: float | None) -> str:
 
 
 def skill_words(one: Researcher) -> str:
-    """Return ``+0.35 over 4``: what forecasts were worth, and of how many that is known."""
+    """Return ``+0.35 (4)``: what forecasts were worth, and of how many that is known."""
     if one.review_skill is None:
         return ""
-    return f"{one.review_skill:+.2f} over {one.reviews_settled}"
+    return f"{one.review_skill:+.2f} ({one.reviews_settled})"
 
 
 def number(value: float | None) -> str:

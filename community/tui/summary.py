@@ -99,7 +99,7 @@ def _headline(state: RunState, best: Best | None) -> Text | None:
         )
     words.append(" over the baseline", style=GREY)
     if best is not None and best.gain_percent is not None:
-        words.append(f" ({best.split} said {best.gain_percent:+.1f} %)", style=GREY)
+        words.append(f" ({best.split} {best.gain_percent:+.1f} %)", style=GREY)
     return words
 
 

@@ -203,7 +203,7 @@ def _drift(script: Script) -> None:
     for index in range(4):
         script.run("sentinel", "p7", "dev", f"cpu{index % 2}")
     for _ in range(4):
-        script.run("sentinel", "p7", "dev", "cpu1", drift=3 * SIGMA)
+        script.run("sentinel", "p7", "dev", "cpu1", drift=4 * SIGMA)
     script.tell(evidence.AlarmRaised("a1", "drift", "cpu", "cpu1", "the CUSUM passed 5 sigma"))
     script.tell(ev.Noticed("alarm", "a1: the CUSUM passed 5 sigma; nothing is decided for now"))
     for index in range(4):

@@ -17,8 +17,8 @@ from community.show import Shown, rendered
 
 TOP = 40
 """Contributions listed."""
-_FRAME = 6
-"""Columns that border, padding and scroll bar take."""
+_FRAME = 3
+"""Columns that border and scroll bar take."""
 
 
 class EvidenceScreen(ModalScreen[None]):
