@@ -72,9 +72,10 @@ def retract(
     from community.run_folder import RunFolder
 
     folder = RunFolder.open(run)
-    why, who = _told(why, "why", WHY_CHARACTERS), _who(by)
+    why = _told(why, "why", WHY_CHARACTERS)
     with LedgerReader(folder.ledger) as reader:
         state = RunState.from_rows(reader.rows())
+    who = _who(by, state)
     verdict_id = _find(state, verdict, folder.run_id)
     for line in _preview(state, verdict_id, verdict_retraction(state, verdict_id, who, why)):
         typer.echo(line)
@@ -103,11 +104,11 @@ def _told(text: str, name: str, limit: int) -> str:
     return told
 
 
-def _who(by: str | None) -> str:
+def _who(by: str | None, state: RunState) -> str:
     """Return the name under which the retraction is recorded.
 
     Raises:
-        RetractionError: none is given and this process has none, or it is the lab's own.
+        RetractionError: none is given and this process has none, or a researcher or the lab has it.
     """
     from community.errors import RetractionError
     from community.reproduction import LAB
@@ -118,8 +119,8 @@ def _who(by: str | None) -> str:
         except (KeyError, OSError) as error:
             raise RetractionError("this user has no login name; give one with --by NAME") from error
     name = _told(by, "by", 64)
-    if name == LAB:
-        raise RetractionError(f"'{LAB}' is the institution itself; give your own name with --by")
+    if name == LAB or name in state.agents:
+        raise RetractionError(f"'{name}' takes part in this run; give another name with --by")
     return name
 
 

@@ -20,6 +20,7 @@ from community.archive.ledger import Ledger, LedgerReader
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.cli.application import application
+from community.events import AgentJoined
 from trainer.repository import BEST, Repository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,7 @@ async def ended(chronicle: Chronicle, repository: Repository, tmp_path: Path) ->
             names.append(post_id)
             parent = prepared.commit
         repository.set_best(parent)
+        chronicle.record(AgentJoined("ada", "explorer", "policy:random", ()))
     chronicle.ledger.close()
     return Ended(tmp_path, *names)
 
@@ -138,7 +140,9 @@ async def test_what_is_refused_says_what_to_do(ended: Ended, tmp_path: Path) -> 
     assert "begin with 've'" in told(community("retract", run, "ve", "--why", "x"))
     assert "start a new run" in told(community("retract", run, "b0001", "--why", "x"))
     assert "say it in words" in told(community("retract", run, struck, "--why", " \x07"))
-    assert "your own name" in told(community("retract", run, struck, "--why", "x", "--by", "lab"))
+    for name in ("lab", "ada"):
+        asked = community("retract", run, struck, "--why", "x", "--by", name)
+        assert "give another name" in told(asked)
     assert community("retract", run, struck, "--why", "x", "--by", "eve", "-y").exit_code == 0
     again = told(community("retract", run, struck, "--why", "y", "-y"))
     assert "taken back already, by eve: x" in again
