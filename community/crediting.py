@@ -56,8 +56,12 @@ async def measure_credit(
             why = "has one author's commit to go to" if len(groups) < 2 else "would cost too much"
             _notice(chronicle, f"credit: path; measuring what each change is worth {why}")
             return
-        for group in grouped(stakes, count):
-            await _omit(chronicle, bench, leader, {h for one in group for h in held[one]})
+        await _omit(
+            chronicle,
+            bench,
+            leader,
+            [{hunk for one in group for hunk in held[one]} for group in grouped(stakes, count)],
+        )
         made = omissions(state, leader)
     await _run(chronicle, scheduler, leader, _singles(made), bench.pool.names)
     await _run_together(chronicle, scheduler, bench, leader)
@@ -92,8 +96,8 @@ def affordable(state: RunState, leader: str, share: float, groups: int, slots: i
 
 
 def _slots_used(groups: int, slots: int) -> int:
-    """Each slot has its own runs of the whole: no more slots than have two groups each."""
-    return max(1, min(slots, groups // 2))
+    """Each slot has its own runs of the whole: no more slots than have four groups each."""
+    return max(1, min(slots, groups // 4))
 
 
 def _run_s(state: RunState, leader: str) -> float:
@@ -119,15 +123,27 @@ def _singles(made: Sequence[Omission]) -> list[Omission]:
     return found
 
 
-async def _omit(chronicle: Chronicle, bench: Bench, leader: str, hunks: Collection[str]) -> None:
-    """Commit `leader` without some of its changes; where they cannot be told apart, say so."""
-    state, repository = chronicle.state, bench.repository
+async def _omit(
+    chronicle: Chronicle, bench: Bench, leader: str, groups: Sequence[Collection[str]]
+) -> None:
+    """Commit `leader` without each group of its changes, and record all of that at once."""
+    made = [await _without(chronicle, bench, leader, group) for group in groups]
+    events = {one.commit: one for one in made if one is not None}
+    if events:
+        chronicle.record(*events.values())
+
+
+async def _without(
+    chronicle: Chronicle, bench: Bench, leader: str, hunks: Collection[str]
+) -> Proposed | None:
+    """Commit `leader` without some changes; note it where they cannot be told apart."""
+    repository, start = bench.repository, bench.task.start
     short = f"{leader[:7]} without {len(hunks)} of its changes"
     try:
-        files = await bench.texts.without(bench.task.start, repository.read(leader), hunks)
+        files = await bench.texts.without(start, repository.read(leader), hunks)
     except HunksInseparableError as error:
         _notice(chronicle, f"credit: {short} cannot be made: {error}")
-        return
+        return None
     key = await bench.texts.tree_key(
         files, lock_hash=bench.lock_hash, budget=bench.budget, device_class=bench.device_class
     )
@@ -135,15 +151,13 @@ async def _omit(chronicle: Chronicle, bench: Bench, leader: str, hunks: Collecti
         files,
         parents=(leader,),
         author=signature(BASELINE),
-        message=f"{short}\n",
+        message=f"{short}\n\n" + "\n".join(sorted(hunks)) + "\n",
         at_s=bench.epoch_s + chronicle.clock.now_us() // 1_000_000,
     )
-    if commit in state.proposals:
-        return
     repository.set_ref(f"refs/heads/credit/{commit[:10]}", commit)
-    left = await bench.texts.hunks(bench.task.start, files)
+    left = await bench.texts.hunks(start, files)
     taken = {"without": sorted(hunks)}
-    chronicle.record(Proposed(commit, (leader,), key, BASELINE, short, taken, left))
+    return Proposed(commit, (leader,), key, BASELINE, short, taken, left)
 
 
 async def _run(
@@ -211,7 +225,7 @@ async def _run_together(
         if len(quiet(parts, ledger.spread)) < 2:
             return
         held = ledger.groups(leader)
-        await _omit(chronicle, bench, leader, {hunk for one in silent for hunk in held[one]})
+        await _omit(chronicle, bench, leader, [{h for one in silent for h in held[one]}])
         joint = [one for one in omissions(state, leader) if one not in singles]
     if joint:
         await _run(chronicle, scheduler, leader, joint[-1:], bench.pool.names, SEEDS + 1)

@@ -95,7 +95,9 @@ def omissions(state: RunState, leader: str) -> list[Omission]:
     return [
         Omission(commit, frozenset(proposal.knobs["without"]))
         for commit, proposal in state.proposals.items()
-        if proposal.author == BASELINE and proposal.parents == (leader,)
+        if proposal.author == BASELINE
+        and proposal.parents == (leader,)
+        and "without" in proposal.knobs
     ]
 
 
@@ -127,11 +129,15 @@ class CreditLedger:
 
     @cached_property
     def holdings(self) -> list[Holding]:
-        """The commits that count as holders: proposed by an agent, and measured at least once."""
+        """The commits that count as holders: proposed by an agent, and measured on his claim.
+
+        Not those that are known because somebody else had the same tree measured: to record a
+        commit costs nothing.
+        """
         return [
             Holding(commit, proposal.author, _hunks(proposal))
             for commit, proposal in self._state.proposals.items()
-            if proposal.author != BASELINE and self._scores(proposal.tree_key) is not None
+            if proposal.author != BASELINE and self._was_measured(commit)
         ]
 
     @cached_property
@@ -339,9 +345,19 @@ class CreditLedger:
         posted = (self._state.hypotheses[claim].posted_us for claim in claims)
         return self._confirmed_us[commit] <= min(posted, default=self._state.last_us)
 
-    def _scores(self, tree_key: str) -> tuple[float, ...] | None:
-        found = (self._state.scores(tree_key, split) for split in _SPLITS)
-        return next((scores for scores in found if scores), None)
+    def _was_measured(self, commit: str) -> bool:
+        """Whether a valid run that stands was made for a claim of this commit."""
+        served = (
+            self._state.experiments[name]
+            for claim in self._state.hypotheses_by_commit.get(commit, ())
+            for name in self._state.hypotheses[claim].experiments
+        )
+        return any(
+            run.queued.commit == commit
+            and run.standing_verdict is not None
+            and run.standing_verdict.outcome == "ok"
+            for run in served
+        )
 
 
 def _hunks(proposal: Proposed) -> frozenset[str]:

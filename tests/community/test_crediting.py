@@ -189,6 +189,19 @@ async def test_slices_of_one_change_earn_what_it_earns_whole(
     assert _credits(begun.state)["ada"] == pytest.approx(0.8, abs=5 * SIGMA)
 
 
+async def test_who_only_records_a_change_does_not_hold_it(
+    begun: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A commit costs nothing; a change belongs to the first commit that was measured with it."""
+    phase = NoisyScorePhase()
+    async with house(begun, repository, tmp_path, _scenario(), score_phase=phase) as home:
+        assert begun.state.opened is not None
+        start = begun.state.opened.baseline_commit
+        await home.lab("bob").prepare(Proposal((start,), {"train.py": BOOST}, "mine, later"))
+        await _lead(home, "ada", BOOST + "# ada's\n")
+    assert set(_credits(begun.state)) == {"ada"}
+
+
 async def test_what_was_taken_back_pays_nobody(
     begun: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
