@@ -93,9 +93,10 @@ def verdict_retraction(state: RunState, verdict_id: str, by: str, why: str) -> t
     ahead.take(first)
     claims = ahead.state.hypotheses.values()
     fallen = [claim for claim in claims if _rested_on(ahead.state, claim, verdict)]
-    ground = {claim.post_id for claim in fallen if claim.status == "reproduced"}
+    ground = [claim for claim in fallen if claim.status == "reproduced"]
     ahead.take(*(_fallen_back(claim, by) for claim in fallen))
-    ahead.take(*_contested(ahead.state, ground, by))
+    lost = {claim.post_id for claim in ground if claim.status != "reproduced"}
+    ahead.take(*_contested(ahead.state, lost, by))
     ahead.take(*_left_to_lead(ahead.state))
     return tuple(ahead.events)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from archive_script import verdict
 from bench_script import House, calibrated, house, scenario_of
 
 from agents.lab import Proposal
@@ -158,6 +159,29 @@ async def test_a_confirmation_outlives_its_screen(
     retract_verdict(chronicle, _screen(chronicle.state, root), "eve", "a doubt")
     assert chronicle.state.hypotheses[root].status == "reproduced"
     assert leader(chronicle.state) is not None
+
+
+async def test_a_challenge_that_is_struck_leaves_what_was_reproduced_before(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """The claim falls back to its first confirmation, which stands; nothing below it is touched."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        root = await _confirmed(home, "ada", 1.5, ())
+        child = await _confirmed(home, "bob", 2.0, (root,))
+    state = chronicle.state
+    first = state.hypotheses[root].changes[-1][1]
+    later = replace(
+        state.experiments[state.verdicts[_vault(state, root)].experiment_id].queued,
+        experiment_id="e0999",
+    )
+    given = replace(verdict(later, 2.5), verdict_id="v-later")
+    pooled = replace(first, by="dan", verdicts=(*first.verdicts, "v-later"))
+    chronicle.record(later, given, pooled)
+    assert state.hypotheses[root].reproduced_by == "dan"
+    retract_verdict(chronicle, "v-later", "eve", "why")
+    assert state.hypotheses[root].changes[-1][1] == first
+    assert state.hypotheses[root].reproduced_by == "cleo"
+    assert state.hypotheses[child].status == "reproduced"
 
 
 async def test_a_resumed_run_takes_up_what_is_open_again(
