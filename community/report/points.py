@@ -42,20 +42,26 @@ class Lead:
 
 
 def points(state: RunState) -> tuple[Point, ...]:
-    """Return the screened hypotheses in the order of their verdicts."""
+    """Return the screens in the order of their verdicts.
+
+    Where a hypothesis was screened on several seeds, the last one has the interval of all.
+    """
     numbers = _numbers(state)
     found = []
     for claim in state.hypotheses.values():
-        for name in claim.experiments:
-            experiment = state.experiments[name]
-            verdict = experiment.standing_verdict
-            if experiment.queued.purpose != "screen" or verdict is None:
-                continue
-            low, high = _screened(state, claim, verdict.score)
+        screens = [
+            (name, verdict)
+            for name in claim.experiments
+            if state.experiments[name].queued.purpose == "screen"
+            and (verdict := state.experiments[name].standing_verdict) is not None
+        ]
+        edges = _screened(state, claim, [v.score for _, v in screens if v.score is not None])
+        for place, (name, verdict) in enumerate(screens, start=1):
+            low, high = edges if place == len(screens) else (None, None)
             found.append(
                 Point(
                     number=numbers[name],
-                    at_s=(experiment.verdict_us or 0) / 1e6,
+                    at_s=(state.experiments[name].verdict_us or 0) / 1e6,
                     commit=claim.commit,
                     parents=claim.parents,
                     author=claim.author,
@@ -93,15 +99,16 @@ def frame(
 
 
 def _screened(
-    state: RunState, claim: HypothesisState, score: float | None
+    state: RunState, claim: HypothesisState, scores: list[float]
 ) -> tuple[float | None, float | None]:
-    """Return the interval of a screen's gain, set about its score."""
-    change = next((change for change in claim.standing_changes if not change.pairs), None)
-    if change is None or score is None or change.gain is None:
+    """Return the interval of a screen's gain, set about the mean of its scores."""
+    judged = [c for c in claim.standing_changes if not c.pairs and c.gain is not None]
+    if not judged or not scores:
         return None, None
-    if change.low is None or change.high is None:
+    change, mean = judged[-1], sum(scores) / len(scores)
+    if change.gain is None or change.low is None or change.high is None:
         return None, None
-    edges = [score + score_sign(state) * (gain - change.gain) for gain in (change.low, change.high)]
+    edges = [mean + score_sign(state) * (gain - change.gain) for gain in (change.low, change.high)]
     return min(edges), max(edges)
 
 

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from community.archive.finals import Final, finals
 from community.archive.progress import Confirmed, confirmed
 from community.archive.state import RunState
+from community.archive.yardstick import dev_looks
 from community.report.drawing import (
     AMBER,
     DARK,
@@ -66,9 +67,9 @@ def _draw_run(axes: Axes, state: RunState) -> None:
     _draw_titles(axes, shown)
     _draw_steps(axes, state, moves)
     _draw_bars(axes, bars)
-    kept = sum(1 for point in shown if point.status == "reproduced")
+    kept = sum(claim.status == "reproduced" for claim in state.hypotheses.values())
     axes.set_title(
-        f"{state.experiments_done} experiments, {len(shown)} trees looked at on dev, "
+        f"{state.experiments_done} experiments, {dev_looks(state)} trees looked at on dev, "
         f"{kept} reproduced", loc="left", fontsize=11,
     )  # fmt: skip
 
@@ -124,7 +125,8 @@ def _draw_screens(axes: Axes, shown: tuple[Point, ...]) -> None:
 def _draw_titles(axes: Axes, shown: tuple[Point, ...]) -> None:
     """Write the titles of what was reproduced: below the dot, to the side where there is room."""
     width = axes.get_xlim()[1]
-    for point in shown:
+    last = {point.commit: point for point in shown}
+    for point in last.values():
         if point.status == "reproduced" and point.score is not None:
             is_late = point.number > 0.6 * width
             axes.annotate(
@@ -173,7 +175,7 @@ def _draw_end(axes: Axes, state: RunState, last: list[Final]) -> None:
         ("dev", "o", GREY, -0.22, False), ("vault", "s", GREEN, 0.0, True),
         ("seal", "D", "black", 0.22, True),
     ):  # fmt: skip
-        label: str | None = {"dev": "dev (its screen)"}.get(name, name)
+        label: str | None = {"dev": "dev, its screen"}.get(name, name)
         for place, final in enumerate(leaders):
             split = getattr(final, name)
             if split is None or split.gain is None:

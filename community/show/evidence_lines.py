@@ -92,7 +92,7 @@ def finals_lines(finals: Iterable[Final], unit: str) -> list[str]:
         return []
     lines = [
         f"At the end, gain over the baseline of the same split ({unit}):",
-        f"  {'':<6} {'dev, 1 run':>10} {'vault':>9} {'seal':>9} {'95 %':>19} {'dev - seal':>10}",
+        f"  {'':<6} {'dev screen':>10} {'vault':>9} {'seal':>9} {'95 %':>19} {'dev - seal':>10}",
     ]
     for final in rows:
         splits = (final.dev, final.vault, final.seal)
