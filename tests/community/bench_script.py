@@ -7,6 +7,7 @@ repository in these tests are the real ones.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,6 +56,8 @@ class ScriptedExecutor:
         self.gate.set()
         self.lose_next = 0
         self.break_next = 0
+        self.broken: set[float] = set()
+        """RATEs that crash from now on."""
 
     async def train(self, job: Job, lease: Lease) -> TrainResult:
         """Train as the class says, once the gate is open."""
@@ -64,7 +67,7 @@ class ScriptedExecutor:
             self.break_next -= 1
             raise ExecutorError("the warm parent does not answer")
         text = (job.workspace / "train.py").read_text()
-        outcome: Any = "invalid" if rate_of(text) == 13.0 else "ok"
+        outcome: Any = "invalid" if rate_of(text) in {13.0, *self.broken} else "ok"
         if self.lose_next:
             self.lose_next -= 1
             outcome = "interrupted"
@@ -85,6 +88,23 @@ class ScriptedScorePhase:
         """Score as the class says."""
         text = artefact.read_text()
         value = 3.0 if split == "vault" and "WIDTH = 5" in text else 4.0 - rate_of(text)
+        return Scored(Score("ok", value, "", 1, 1, 0.0), 0.1)
+
+
+class NoisyScorePhase:
+    """Scores ``4 - RATE`` and what the seed draws, plus `shift`, the same on every split."""
+
+    def __init__(self, sigma: float = 0.02) -> None:
+        self.sigma = sigma
+        self.shift = 0.0
+        """Added to every score from now on: the machine has changed."""
+
+    async def score(
+        self, artefact: Path, workspace: Path, split: Any, lease: Lease, seed: int, *_: Any
+    ) -> Scored:
+        """Score as the class says."""
+        drawn = random.Random(seed).gauss(0.0, self.sigma)
+        value = 4.0 - rate_of(artefact.read_text()) + drawn + self.shift
         return Scored(Score("ok", value, "", 1, 1, 0.0), 0.1)
 
 
