@@ -179,10 +179,14 @@ def descendants(state: RunState, names: Iterable[str]) -> list[str]:
 
 
 class _Ahead:
-    """A run as it will stand: rows are folded into a copy, so that what follows is seen first."""
+    """A run as it will stand: rows are folded into a copy, so that what follows is seen first.
+
+    What no row of a retraction changes, and is most of a long run, is shared with the original.
+    """
 
     def __init__(self, state: RunState) -> None:
-        self.state = copy.deepcopy(state)
+        kept = (state.posts, state.posts_by_message, state.proposals, state.verdicts, state.reach)
+        self.state = copy.deepcopy(state, {id(part): part for part in kept})
         self.events: list[Event] = []
 
     def take(self, *events: Event) -> None:

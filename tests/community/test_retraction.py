@@ -26,6 +26,7 @@ from community.report.points import leads
 from community.retraction import retract_claim, retract_verdict, verdict_retraction
 from community.seed_rule import is_deterministic
 from community.show import shown
+from forum.errors import PostRefusedError
 from trainer.repository import Repository
 
 
@@ -250,6 +251,21 @@ async def test_what_cannot_be_taken_back(
         retract_verdict(chronicle, screen, "eve", "why")
     with pytest.raises(LedgerInconsistentError, match="before"):
         chronicle.record(VerdictRetracted(screen, "again", "eve"))
+
+
+async def test_nobody_can_cite_what_was_taken_back(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A finding on a struck verdict is turned down, and the ledger says why."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        root = await _confirmed(home, "ada", 1.5, ())
+        screen = _screen(chronicle.state, root)
+        retract_verdict(chronicle, screen, "eve", "why")
+        with pytest.raises(PostRefusedError, match="was taken back"):
+            await home.report("ada", root, screen)
+    assert "was taken back" in chronicle.state.refusals[-1][1].reason
+    kinds = [record.posted.body["kind"] for record in chronicle.state.posts.values()]
+    assert kinds == ["hypothesis"]
 
 
 async def test_planning_changes_nothing(
