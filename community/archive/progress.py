@@ -6,9 +6,10 @@ Functions of the fold; `community.report.points` adds what only the report draws
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from community.archive.leaderboard import contributions
+from community.archive.leaderboard import Contribution, contributions
 from community.archive.queries import baseline_mean
 from community.archive.state import RunState
 
@@ -72,12 +73,19 @@ def progress_points(state: RunState) -> list[ProgressPoint]:
     return points
 
 
-def confirmed(state: RunState) -> tuple[Confirmed, ...]:
-    """Return the gains over the baseline of what was confirmed, in the order of confirmations."""
+def confirmed(
+    state: RunState, board: Sequence[Contribution] | None = None
+) -> tuple[Confirmed, ...]:
+    """Return the gains over the baseline of what was confirmed, in the order of confirmations.
+
+    Args:
+        state: The run.
+        board: Its `contributions`, where they are known already.
+    """
     baseline, ends = baseline_mean(state, "vault"), verdict_ends(state)
     sign = score_sign(state)
     found = []
-    for entry in contributions(state):
+    for entry in contributions(state) if board is None else board:
         claim = state.hypotheses[entry.hypothesis]
         at_us = next((at for at, change in claim.changes if change.pairs), None)
         if baseline is None or at_us is None:

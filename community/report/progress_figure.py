@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from community.archive.finals import Final, finals
 from community.archive.progress import Confirmed, confirmed
@@ -46,6 +47,7 @@ def progress_svg(state: RunState) -> str:
         else:
             axes = figure.add_subplot()
         _draw_run(axes, state)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("experiment (in the order of verdicts, reproductions counted)")
         axes.set_ylabel(metric_label(state))
         figure.legend(

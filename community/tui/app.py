@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widgets import Footer, Static
 
+from community.archive.leaderboard import contributions
 from community.archive.queries import PoolUse, pool_use
 from community.archive.state import RunState
 from community.errors import LedgerInconsistentError
@@ -189,9 +190,10 @@ class WatchApp(App[None]):
             main.query_one(ForumFeed).extend(self._new_lines)
             self._new_lines.clear()
             plot = main.query_one(ProgressPlot)
-            plot.show(plot_of(state))
+            board = contributions(state)
+            plot.show(plot_of(state, board))
             plot.border_title = plot_title(state)
-            main.query_one(BoardTable).show(board_rows(state))
+            main.query_one(BoardTable).show(board_rows(state, board))
         main.query_one("#slots", TextLines).show(slot_lines(state, self._use, at_us))
 
     def _show_notice(self) -> None:

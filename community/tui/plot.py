@@ -8,11 +8,13 @@ cells: steps are box-drawing characters, which every font has, experiments are o
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rich.text import Text
 
+from community.archive.leaderboard import Contribution
 from community.archive.progress import confirmed, progress_points, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
@@ -62,11 +64,12 @@ class Frame:
         return round(min(1.0, number / max(1, self.last)) * (self.width - 1))
 
 
-def plot_of(state: RunState) -> Plot:
-    """Return what is plotted of a run."""
+def plot_of(state: RunState, board: Sequence[Contribution]) -> Plot:
+    """Return what is plotted of a run, of which `board` are the contributions."""
     moves = standing_moves(state)
     start = baseline_mean(state, "vault") if moves else None
     ends = verdict_ends(state)
+    kept = [bar for bar in confirmed(state, board) if bar.status == "reproduced"]
     return Plot(
         direction=state.opened.direction if state.opened else "lower",
         points=tuple((p.experiments, p.score, p.status) for p in progress_points(state)),
@@ -76,7 +79,7 @@ def plot_of(state: RunState) -> Plot:
         ),
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
         experiments=state.experiments_done,
-        bars=tuple((b.number, b.low, b.high) for b in confirmed(state) if b.status == "reproduced"),
+        bars=tuple((bar.number, bar.low, bar.high) for bar in kept),
     )
 
 

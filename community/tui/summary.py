@@ -7,11 +7,12 @@ Next: the widgets show it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from community.archive.finals import finals
-from community.archive.leaderboard import Contribution, contributions
+from community.archive.leaderboard import Contribution
 from community.archive.queries import (
     Best,
     PoolUse,
@@ -112,14 +113,14 @@ def plot_title(state: RunState) -> Text:
     return Text(one_line(words, 120))
 
 
-def board_rows(state: RunState) -> list[tuple[Text, ...]]:
-    """Return the leaderboard's cells: rank, status, score, gain, who, title.
+def board_rows(state: RunState, board: Sequence[Contribution]) -> list[tuple[Text, ...]]:
+    """Return the cells of `board`: rank, status, score, gain, who, title.
 
     The gain is over the baseline, in percent of its mean on the same split, with half its 95 %
     interval. Who is the proposer and, after a plus, who reproduced it.
     """
     rows: list[tuple[Text, ...]] = []
-    for entry in contributions(state)[:BOARD_ROWS]:
+    for entry in board[:BOARD_ROWS]:
         sign, style = status_look(entry.status_said)
         walls = isolation_words(entry.isolation)
         rows.append(
