@@ -185,7 +185,10 @@ class _Ahead:
     """
 
     def __init__(self, state: RunState) -> None:
-        kept = (state.posts, state.posts_by_message, state.proposals, state.verdicts, state.reach)
+        kept = (
+            *(state.posts, state.posts_by_message, state.proposals, state.verdicts),
+            *(state.reach, state.delivered),
+        )
         self.state = copy.deepcopy(state, {id(part): part for part in kept})
         self.events: list[Event] = []
 
