@@ -234,3 +234,12 @@ def test_an_old_ledger_has_all_views(tmp_path: Path) -> None:
     assert "Headline" not in page
     assert "No sentinel has run." in page
     assert not (folder.report / "drift.svg").exists()
+
+
+def test_every_row_of_the_page_has_a_cell_under_each_heading(page: str) -> None:
+    """No table is shifted, whatever is missing in it."""
+    tables = re.findall(r"<table>(.*?)</table>", page, re.DOTALL)
+    assert len(tables) >= 5
+    for table in tables:
+        counts = [len(re.findall(r"<t[hd][ >]", row)) for row in re.split(r"<tr[ >]", table)[1:]]
+        assert len(set(counts)) == 1, table[:200]

@@ -52,3 +52,23 @@ def test_the_plot_survives_odd_data_and_sizes(size: tuple[int, int]) -> None:
     for plot in odd:
         lines = drawn(plot, *size, band_style="on #222222")
         assert len(lines) <= max(1, size[1])
+
+
+def test_intervals_stand_behind_steps_and_experiments() -> None:
+    """A bar goes from one end of its interval to the other, where nothing else is."""
+    plot = Plot(
+        direction="lower",
+        points=((5, 2.0, "reproduced"),),
+        steps=((0, 3.0), (5, 2.0)),
+        baseline=(3.0, 0.01),
+        experiments=10,
+        bars=((8, 1.95, 2.6),),
+    )
+    lines = [line.plain for line in drawn(plot, 60, 24, band_style="")]
+    rows = [row for row, line in enumerate(lines) if "┊" in line]
+    assert len(rows) > 4
+    columns = {lines[row].index("┊") for row in rows}
+    assert len(columns) == 1
+    step = next(row for row, line in enumerate(lines) if line.endswith("─"))
+    assert step not in rows
+    assert min(rows) < step
