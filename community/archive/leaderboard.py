@@ -69,6 +69,11 @@ class Contribution:
     gain_low: float | None
     """Lower end of the two-sided 95 % interval of `gain`; None in older ledgers."""
     gain_high: float | None
+    classes: int
+    """Device classes in which its gain over its parent was measured."""
+    i2: float | None
+    """Share of that gain's spread that is between classes, from 0 to 1; None with fewer than two.
+    """
 
     @property
     def status_said(self) -> str:
@@ -202,6 +207,8 @@ def _contribution(state: RunState, rank: int, place: Placed, q_value: float | No
         proposer=hypothesis.proposer,
         gain_low=newest.low if newest else None,
         gain_high=newest.high if newest else None,
+        classes=place.step.classes if place.step else 0,
+        i2=place.step.i2 if place.step and place.step.classes > 1 else None,
     )
 
 

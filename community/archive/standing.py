@@ -14,6 +14,7 @@ from typing import cast
 from community.archive.state import HypothesisState, RunState, Split
 from community.archive.steps import Trials
 from community.events import StatusChanged
+from scoring.evidence.effects import Combined
 from scoring.evidence.ranking import Contribution, rank, reproduced, weakest
 from scoring.evidence.standing import Standing, standings
 from scoring.verdict import Direction, Isolation, Status
@@ -30,6 +31,8 @@ class Placed:
     """The weakest among its tree's runs; anything less than full is ranked apart."""
     standing: Standing | None
     """Its gain over the baseline; None where nothing was measured side by side."""
+    step: Combined | None
+    """Its gain over its declared parent, over all device classes."""
     runs_after: int
     """Valid runs of its tree on vault since it was accepted; 0 while it is not."""
 
@@ -50,12 +53,14 @@ def placed(state: RunState, decided: StatusChanged | None = None) -> list[Placed
             claim, status=decided.status, changes=changes
         )
     trials = Trials(state, hypotheses)
-    found = standings(trials.steps())
+    steps = trials.steps()
+    found = standings(steps)
     places = {
         h.post_id: Placed(
             hypothesis=h,
             isolation=_isolation(state, h),
             standing=found.get(h.commit),
+            step=steps[h.commit].gain if h.commit in steps else None,
             runs_after=len(trials.after(h.tree_key)),
         )
         for h in hypotheses.values()

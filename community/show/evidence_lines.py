@@ -131,6 +131,16 @@ def against_parent(entry: Contribution) -> str:
     return f"{entry.gain:+.4f} ±{(entry.gain_high - entry.gain_low) / 2:.4f}"
 
 
+def class_lines(board: Iterable[Contribution]) -> list[str]:
+    """Return how alike the device classes are, of what was measured in several."""
+    return [
+        f"{entry.hypothesis}: measured in {entry.classes} device classes, {entry.i2:.0%} of the "
+        "gain's spread is between them (I2)"
+        for entry in board
+        if entry.i2 is not None
+    ]
+
+
 def sure(q_value: float | None) -> str:
     """Return a q-value; nothing for None."""
     return "" if q_value is None else "<.001" if q_value < 0.001 else f"{q_value:.3f}"

@@ -15,6 +15,7 @@ from community.show.evidence_lines import (
     LEGEND,
     against_baseline,
     against_parent,
+    class_lines,
     finals_lines,
     number,
     skill_words,
@@ -51,6 +52,7 @@ def rendered(record: Shown, top: int = 10, width: int = 80) -> Group:
         Text(),
         board,
         *(Text(line, style="dim") for line in LEGEND),
+        *(Text(line) for line in class_lines(record.leaderboard[:top])),
         Text(),
         people,
     ]

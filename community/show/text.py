@@ -8,6 +8,7 @@ from community.show.evidence_lines import (
     LEGEND,
     against_baseline,
     against_parent,
+    class_lines,
     finals_lines,
     headline_lines,
     number,
@@ -115,7 +116,7 @@ def leaderboard_text(record: Shown, top: int = 10) -> str:
             f"{sure(entry.q_value) or '-':>5} {entry.pairs:>5} "
             f"{entry.commit[:7]} {who(entry)}: {entry.title}"
         )
-    lines += [*LEGEND, ""]
+    lines += [*LEGEND, *class_lines(record.leaderboard[:top]), ""]
     for one in record.agents:
         lines.append(
             f"{one.agent}, {one.role}: {one.experiments} runs, {one.posts} posts, {one.improved} "

@@ -243,3 +243,26 @@ def test_every_row_of_the_page_has_a_cell_under_each_heading(page: str) -> None:
     for table in tables:
         counts = [len(re.findall(r"<t[hd][ >]", row)) for row in re.split(r"<tr[ >]", table)[1:]]
         assert len(set(counts)) == 1, table[:200]
+
+
+def test_a_gain_of_two_device_classes_is_told_with_their_heterogeneity(record: Shown) -> None:
+    """How much of its spread is between them; nothing of the kind where there is one class."""
+    assert {entry.i2 for entry in record.leaderboard} == {None}
+    told = whole()
+    moved = {
+        row.event.experiment_id
+        for row in told
+        if isinstance(row.event, ev.ExperimentQueued)
+        and (row.event.hypothesis, row.event.pair > 2) == ("p6", True)
+    }
+    for place, row in enumerate(told):
+        if isinstance(row.event, ev.VerdictGiven) and row.event.experiment_id in moved:
+            event = dataclasses.replace(row.event, device_class="another")
+            told[place] = dataclasses.replace(row, event=event)
+    mixed = shown(RunState.from_rows(told), "")
+    entry = next(entry for entry in mixed.leaderboard if entry.hypothesis == "p6")
+    assert entry.classes == 2
+    assert entry.i2 is not None
+    assert 0 <= entry.i2 <= 1
+    words = f"p6: measured in 2 device classes, {entry.i2:.0%} of the gain's spread is between"
+    assert words in leaderboard_text(mixed, top=30)
