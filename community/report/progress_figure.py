@@ -63,6 +63,8 @@ def _draw_run(axes: Axes, state: RunState) -> None:
     low, high = frame(state, [p.score for p in shown if p.score is not None], moves)
     if low < high:
         axes.set_ylim(low, high)
+    last = max(1, state.experiments_done)
+    axes.set_xlim(-0.03 * last, 1.04 * last)
     _draw_screens(axes, shown)
     for look in LOOKS:
         _draw_points(axes, shown, look)
@@ -194,7 +196,8 @@ def _draw_end(axes: Axes, state: RunState, last: list[Final]) -> None:
         range(len(leaders)), [f"{final.hypothesis}\n{final.author}" for final in leaders]
     )
     axes.set_xlim(-0.6, len(leaders) - 0.4)
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    low, high = min(0.0, axes.get_ylim()[0]), axes.get_ylim()[1]
+    axes.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
     axes.set_ylabel(f"gain over the baseline ({unit})")
     axes.set_title("at the end: dev against seal", loc="left", fontsize=11)
-    axes.legend(frameon=False, fontsize=8, loc="best")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
