@@ -28,6 +28,7 @@ from scoring.evidence.credit import (
     leave_one_out,
     path_credit,
     quiet,
+    shown,
 )
 from scoring.evidence.decision import gain_over
 from scoring.evidence.gains import Measured, gain_of
@@ -112,7 +113,7 @@ class CreditLedger:
         self._state = state
         self._direction: Direction = state.opened.direction if state.opened else "lower"
         self._known: dict[str, list[str]] = {}
-        self._chains: dict[str, set[str]] = {}
+        self._chains: dict[str, list[str]] = {}
 
     @cached_property
     def spread(self) -> Spread:
@@ -160,29 +161,30 @@ class CreditLedger:
 
         What `move` gained over the best confirmed commit that the ledger had delivered to the
         holder's author when he submitted it, and over every delivered commit of somebody else's
-        that it holds whole. That is the gain itself where `move` was confirmed against that, or
-        against what was in turn; else only what is shown. Of a move that the author made himself
-        the same holds from when he submitted that: an old change of his does not open a gain to
-        him that he had from others.
+        that it holds whole. That is the gain itself where `move` was confirmed against that (or
+        against what was in turn, or against a commit that holds all of it), or `holder` was; else
+        only what is shown. Of a move that the author made himself the same holds from when he
+        submitted that: an old change of his does not open a gain to him that he had from others.
 
         Args:
-            holder: a commit that held something of `move` first.
+            holder: a commit that held something of `move` first, or `move`.
             move: a commit that led.
             is_last_word: whether the whole gain of `move` is shared, and not only what was new.
         """
-        state, limits = self._state, [math.inf]
-        own, mine = state.proposals[holder].author, _hunks(state.proposals[holder])
-        submitted = [holder]
-        if state.proposals[move].author == own and not is_last_word:
-            submitted.append(move)
-        for commit in submitted:
-            confirmed = [c for c in self._delivered(commit) if self._was_confirmed(c, commit)]
-            scored = [(gain, one) for one in confirmed if (gain := self._gain(one)) is not None]
-            limits += [self._claimed(move, one) for _, one in sorted(scored)[-1:]]
+        proposals, limits = self._state.proposals, [math.inf]
+        own, mine = proposals[holder].author, _hunks(proposals[holder])
+        fair = [*self._chain(move), *self._chain(holder)]
+        is_own_move = proposals[move].author == own and not is_last_word
+        for commit in dict.fromkeys((holder, move) if is_own_move else (holder,)):
+            if (best := self._best_delivered(commit)) is not None:
+                is_fair = any(proposals[best].tree_key == proposals[c].tree_key for c in fair)
+                limits.append(self._claimed(move, best, is_fair=is_fair))
         for one in self._delivered(holder):
-            theirs = state.proposals[one]
-            if theirs.author != own and _hunks(theirs) <= mine:
-                limits.append(self._claimed(move, one))
+            theirs = _hunks(proposals[one])
+            if proposals[one].author == own or not theirs <= mine:
+                continue
+            if not any(theirs <= _hunks(proposals[c]) for c in fair):
+                limits.append(self._claimed(move, one, is_fair=False))
         return min(limits)
 
     def left_out(self) -> Credits | None:
@@ -251,6 +253,7 @@ class CreditLedger:
             now = _hunks(self._state.proposals[commit])
             holders = set(first_holders(now - before, self.holdings))
             holders |= {one.commit for one in self.holdings if not holders and one.hunks == now}
+            holders.add(commit)
             yield Move(commit, gain, {holder: self.limit(holder, commit) for holder in holders})
             before = now
 
@@ -266,15 +269,15 @@ class CreditLedger:
         standing = self._standings.get(commit)
         return None if standing is None else standing.estimate
 
-    def _claimed(self, move: str, reference: str) -> float:
-        """What the gain of `move` over `reference` comes to: as confirmed, or as far as shown."""
+    def _claimed(self, move: str, reference: str, *, is_fair: bool) -> float:
+        """What the gain of `move` over `reference` comes to: as it is, or only as far as shown."""
         state = self._state
         one, other = (state.proposals[commit].tree_key for commit in (move, reference))
         gains = self._gain(move), self._gain(reference)
-        if other in self._chain(move) and gains[0] is not None and gains[1] is not None:
+        if is_fair and gains[0] is not None and gains[1] is not None:
             return max(0.0, gains[0] - gains[1])
         for split in _SPLITS:
-            shown = gain_of(
+            gain = gain_of(
                 self._runs(one, split),
                 self._runs(other, split),
                 self._prior,
@@ -282,8 +285,8 @@ class CreditLedger:
                 is_child_fixed=is_deterministic(state, one),
                 is_parent_fixed=is_deterministic(state, other),
             )
-            if shown is not None:
-                return max(0.0, shown.low)
+            if gain is not None:
+                return shown(gain)
         return math.inf
 
     def _runs(self, tree: str, split: Split) -> list[Measured]:
@@ -291,18 +294,33 @@ class CreditLedger:
         verdicts = self._state.verdicts_by_tree.get((tree, split), ())
         return [Measured(v.score, v.device_class, "") for v in verdicts if v.score is not None]
 
-    def _chain(self, commit: str) -> set[str]:
-        """Trees that `commit` was confirmed against, directly or through confirmed parents."""
+    def _chain(self, commit: str) -> list[str]:
+        """Commits that `commit` was confirmed against, directly or through confirmed parents."""
         if commit not in self._chains:
-            state, trees, child = self._state, set[str](), commit
+            chain, child = list[str](), commit
             while child in self._confirmed_us:
-                child = state.proposals[child].parents[0]
-                parent = state.proposals.get(child)
-                if parent is None or parent.tree_key in trees:
+                child = self._state.proposals[child].parents[0]
+                if child not in self._state.proposals:
                     break
-                trees.add(parent.tree_key)
-            self._chains[commit] = trees
+                chain.append(child)  # parents are older, so this ends
+            self._chains[commit] = chain
         return self._chains[commit]
+
+    def _best_delivered(self, commit: str) -> str | None:
+        """Return the best confirmed commit that had reached the author of `commit` by then.
+
+        The last that had led; of commits that never led the one with the largest gain.
+        """
+        claims = self._state.hypotheses_by_commit.get(commit, ())
+        posted = (self._state.hypotheses[claim].posted_us for claim in claims)
+        until_us = min(posted, default=self._state.last_us)
+        known = self._delivered(commit)
+        confirmed = [c for c in known if self._confirmed_us.get(c, math.inf) <= until_us]
+        moves = standing_moves(self._state)
+        led = [m.commit for at_us, m in moves if at_us <= until_us and m.commit in confirmed]
+        if led:
+            return led[-1]
+        return max(confirmed, key=lambda c: self._gain(c) or 0.0, default=None)
 
     def _delivered(self, commit: str) -> list[str]:
         """Return the commits that had reached the author of `commit` when he submitted it.
@@ -336,14 +354,6 @@ class CreditLedger:
                 since = (at_us for at_us, c in claim.changes if c.status == "reproduced")
                 found.setdefault(claim.commit, min(since, default=claim.posted_us))
         return found
-
-    def _was_confirmed(self, commit: str, at: str) -> bool:
-        """Whether `commit` had been reproduced, and still is, when `at` was submitted."""
-        if commit not in self._confirmed_us:
-            return False
-        claims = self._state.hypotheses_by_commit.get(at, ())
-        posted = (self._state.hypotheses[claim].posted_us for claim in claims)
-        return self._confirmed_us[commit] <= min(posted, default=self._state.last_us)
 
     def _was_measured(self, commit: str) -> bool:
         """Whether a valid run that stands was made for a claim of this commit."""

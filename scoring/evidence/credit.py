@@ -16,8 +16,11 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from scoring.evidence.effects import Combined
 from scoring.evidence.variance import Spread
 
+SHOWN = 0.99
+"""Confidence, two-sided, with which a gain is shown that was never confirmed as such."""
 NOISE = 0.05
 """One-sided probability with which a change that is worth nothing seems to be worth something."""
 
@@ -78,8 +81,9 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
     beyond those that took its place was chance. Each increment is shared equally over the hunks
     that its commit has and the one before has not, each hunk's share going to the first recorded
     commit that holds it. A commit takes no more than its limit; what it may not claim goes to the
-    others on the same terms, and what none of them may, to nobody. A commit that only takes changes
-    back is credited to the first one recorded with exactly its hunks.
+    others on the same terms, then to the commit that moved the frontier, which showed it, up to its
+    own limit, and what none of them may claim, to nobody. A commit that only takes changes back is
+    credited to the first one recorded with exactly its hunks.
 
     That shares add up to the whole, and that who adds nothing has nothing, are the axioms of
     Shapley 1953 (Contributions to the Theory of Games II, 307-317): this is the marginal
@@ -91,6 +95,7 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
         holdings: recorded commits, in the ledger's order; those of the moves among them.
     """
     held = {holding.commit: holding.hunks for holding in holdings}
+    authors = {holding.commit: holding.author for holding in holdings}
     known = [move for move in moves if move.commit in held]
     by_commit: dict[str, float] = {}
     best, before = 0.0, frozenset[str]()
@@ -104,10 +109,48 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
         if not shares:
             first = next(h.commit for h in holdings if h.hunks == now)
             shares = {first: 1.0}
-        for commit, amount in shared_out(counts_for - best, shares, move.limits).items():
+        for commit, amount in _shared_move(counts_for - best, shares, move, authors).items():
             by_commit[commit] = by_commit.get(commit, 0.0) + amount
         best, before = counts_for, now
     return Credits(best, by_commit, best - math.fsum(by_commit.values()))
+
+
+def _shared_move(
+    increment: float, shares: Mapping[str, float], move: Move, authors: Mapping[str, str]
+) -> dict[str, float]:
+    """Share one increment among commits: first between their authors, then within each.
+
+    An author takes no more in all than his commits may together, nor than the most that one of them
+    may, nor, of a move that is his own, than that may: they are all gains of the same commit.
+    """
+    mover = authors[move.commit]
+    own = move.limits.get(move.commit, math.inf)
+    weights: dict[str, float] = {}
+    commits: dict[str, dict[str, float]] = {}
+    for commit, share in shares.items():
+        weights[authors[commit]] = weights.get(authors[commit], 0.0) + share
+        commits.setdefault(authors[commit], {})[commit] = share
+    limits = {}
+    for author, mine in commits.items():
+        each = [move.limits.get(commit, math.inf) for commit in mine]
+        most = own if author == mover else max(each)
+        limits[author] = min(most, math.fsum(each))
+    given: dict[str, float] = {}
+    for author, amount in shared_out(increment, weights, limits).items():
+        given |= shared_out(amount, commits[author], move.limits)
+    his = math.fsum(given[commit] for commit in commits.get(mover, {}))
+    left = max(0.0, increment - math.fsum(given.values()))
+    more = min(left, max(0.0, own - his))
+    return {**given, move.commit: given.get(move.commit, 0.0) + more}
+
+
+def shown(gain: Combined) -> float:
+    """Return what is shown of a gain: the lower end of its two-sided 99 % t interval, at least 0.
+
+    What a copy leads its original by is chance, and who submits many shows the luckiest.
+    """
+    half = float(stats.t.isf((1 - SHOWN) / 2, gain.df)) * math.sqrt(gain.variance)
+    return max(0.0, gain.estimate - half)
 
 
 def shared_out(

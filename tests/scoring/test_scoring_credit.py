@@ -16,7 +16,9 @@ from scoring.evidence.credit import (
     path_credit,
     quiet,
     shared_out,
+    shown,
 )
+from scoring.evidence.effects import Effect, combine
 from scoring.evidence.variance import Spread
 
 SPREAD = Spread(0.1, 20.0)
@@ -78,7 +80,7 @@ def test_who_only_takes_a_change_back_is_credited_once():
     """Nothing is new in such a tree; the first commit recorded with these hunks has the gain."""
     holdings = [holding("a1", "xy"), holding("b1", "x"), holding("c1", "x")]
     found = path_credit([Move("a1", 1.0, {}), Move("c1", 3.0, {})], holdings)
-    assert by_author(found) == {"a": 1.0, "b": 2.0}
+    assert by_author(found) == {"a": 1.0, "b": 2.0, "c": 0.0}
 
 
 def test_the_sum_is_the_gain_whatever_happens():
@@ -86,7 +88,7 @@ def test_the_sum_is_the_gain_whatever_happens():
     chance = random.Random(5)
     for _ in range(1_000):
         holdings = [
-            Holding(f"{chance.choice('abcd')}{n}", "", frozenset(chance.sample("pqrstuv", 3)))
+            holding(f"{chance.choice('abcd')}{n}", "".join(chance.sample("pqrstuv", 3)))
             for n in range(8)
         ]
         moves = [
@@ -100,6 +102,29 @@ def test_the_sum_is_the_gain_whatever_happens():
             found.total
         )
         assert found.total == pytest.approx(max(0.0, moves[-1].gain))
+
+
+def test_who_shows_what_another_held_has_what_the_other_may_not_claim():
+    """Up to his own limit; several changes of one author open the same gain to him, not more."""
+    holdings = [
+        holding("a1", "x"),
+        holding("b1", "xy"),
+        holding("b2", "xyz"),
+        holding("c1", "xyzw"),
+    ]
+    limits = {"a1": 1.0, "b1": 1.0, "b2": 1.0, "c1": 2.5}
+    found = path_credit([Move("c1", 6.0, limits)], holdings)
+    assert by_author(found) == pytest.approx({"a": 1.0, "b": 1.0, "c": 2.5})
+    assert found.unattributed == pytest.approx(1.5)
+    own = path_credit([Move("b2", 6.0, {"a1": 1.0, "b2": 0.5})], holdings)
+    assert by_author(own) == pytest.approx({"a": 1.0, "b": 0.5})
+
+
+def test_what_is_shown_is_the_lower_end_of_99_percent():
+    """The estimate less t(0.995, 20) sqrt(v), and never below 0."""
+    gain = combine([Effect("cpu", 1.0, 0.01, 20.0)])
+    assert shown(gain) == pytest.approx(1 - 2.845340 * 0.1)
+    assert shown(combine([Effect("cpu", 0.2, 0.01, 20.0)])) == 0.0
 
 
 def test_shares_are_filled_up_to_limits():
