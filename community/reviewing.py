@@ -4,6 +4,9 @@ A function of the fold; the formulas are `scoring.evidence.reviewing`'s. A claim
 first confirmation that stands, whoever asked for that, or at once by a run that was invalid. Only
 claims that somebody was asked about take part: of these alone some are drawn, and without draws
 nothing could be said of the claims that nobody cares to confirm.
+
+What a forecast is about is the outcome of the rules as they are: where fewer pairs are spent on a
+claim that was only drawn, what those show is what counts, for him and for the base rate alike.
 """
 
 from __future__ import annotations
