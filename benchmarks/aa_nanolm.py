@@ -52,6 +52,11 @@ mind = "bench:twin"
 count = {proposers}
 
 [[agents]]
+name = "karl"
+role = "reviewer"
+mind = "policy:judge"
+
+[[agents]]
 name = "marie"
 role = "reproducer"
 mind = "policy:verify"
