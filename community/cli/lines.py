@@ -20,6 +20,7 @@ from community.events import (
     NoiseEstimated,
     Noticed,
     Posted,
+    Purpose,
     Refused,
     ReproductionOpened,
     Row,
@@ -32,6 +33,21 @@ from community.events import (
 )
 from community.evidence_events import ClaimRetracted, FinalsOpened, VerdictRetracted
 from community.plain_text import isolation_words, one_line
+
+LAB_WORK: dict[Purpose, str] = {
+    "baseline": "baseline",
+    "sentinel": "sentinel of what leads",
+    "credit": "whose change was it",
+    "seal": "last run, on seal",
+}
+"""What is said of runs that serve no hypothesis."""
+VERBS: dict[Purpose, str] = {
+    "screen": "tries",
+    "parent": "runs a reference for",
+    "confirm_child": "reproduces",
+    "confirm_parent": "reproduces (parent)",
+}
+"""What somebody does who asked for a run."""
 
 
 def row_line(row: Row, state: RunState) -> str | None:

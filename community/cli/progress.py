@@ -21,7 +21,7 @@ from rich.text import Text
 from community.archive.progress import progress_points
 from community.archive.queries import best_commit, isolation_note
 from community.archive.state import ExperimentState, RunState
-from community.cli.lines import plain, post_line, row_line, run_time
+from community.cli.lines import LAB_WORK, VERBS, plain, post_line, row_line, run_time
 from community.events import Posted, Row
 from community.scenario import StopSection
 
@@ -108,7 +108,9 @@ class PanelProgress:
         at_us = self._state.last_us
         if self._state.opened is not None and self._state.stopped is None:
             at_us += int((now - self._seen_at) * 1e6)
-        parts: list[RenderableType] = [self._bar(at_us), self._best(), Text()]
+        alarms = (f"{a.alarm_id}: {plain(a.detail)}" for a in self._state.evidence.alarms.values())
+        raised = [Text(f"alarm {words}", style="bold red") for words in alarms]
+        parts: list[RenderableType] = [self._bar(at_us), self._best(), *raised, Text()]
         if note := isolation_note(self._state):
             parts.insert(0, Text(f"{note}: see `community doctor`", style="bold red"))
         parts += [self._slots(at_us), Text()]
@@ -172,8 +174,7 @@ class PanelProgress:
         queued = experiment.queued
         seconds = (at_us - experiment.attempts[-1].started_us) / 1e6
         hypothesis = self._state.hypotheses.get(queued.hypothesis)
-        title = plain(hypothesis.title, 60) if hypothesis else "unmodified start"
-        what = {"baseline": "baseline", "screen": "tries"}.get(queued.purpose, "reproduces")
-        who = "" if queued.purpose == "baseline" else f"{queued.requested_by} "
-        words = f"{queued.experiment_id} {seconds:4.0f} s  {who}{what}: {title}"
+        what = LAB_WORK.get(queued.purpose) or f"{queued.requested_by} {VERBS[queued.purpose]}"
+        title = f": {plain(hypothesis.title, 60)}" if hypothesis else ""
+        words = f"{queued.experiment_id} {seconds:4.0f} s  {what}{title}"
         return Text(words, no_wrap=True, overflow="ellipsis")

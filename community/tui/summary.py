@@ -22,18 +22,11 @@ from community.archive.queries import (
     isolation_note,
 )
 from community.archive.state import ExperimentState, RunState
-from community.cli.lines import run_time
+from community.cli.lines import LAB_WORK, VERBS, run_time
 from community.plain_text import isolation_words, one_line
 from community.tui.colours import AMBER, GREEN, GREY, RED, status_look
 from community.tui.forum_lines import author_style
 
-_APART = {
-    "baseline": "baseline",
-    "sentinel": "sentinel of the frontier",
-    "credit": "whose change was it",
-    "seal": "last run, on seal",
-}
-"""What is said of runs that serve no hypothesis."""
 BOARD_ROWS = 200
 """The best so many contributions are listed."""
 TITLE_CHARACTERS = 120
@@ -198,17 +191,11 @@ def _append_work(
     queued = experiment.queued
     seconds = max(0, at_us - experiment.attempts[-1].started_us) // 1_000_000
     line.append(f"{one_line(queued.experiment_id, 12)} {seconds:>3} s  ")
-    if queued.purpose in _APART:
-        line.append(_APART[queued.purpose], style=GREY)
+    if queued.purpose in LAB_WORK:
+        line.append(LAB_WORK[queued.purpose], style=GREY)
         return
     name = one_line(queued.requested_by, 32)
     line.append(name, style=author_style(queued.requested_by, state))
-    verb = {
-        "screen": "tries",
-        "confirm_child": "reproduces",
-        "confirm_parent": "reproduces (parent)",
-        "parent": "reference for",
-    }.get(queued.purpose, queued.purpose)
     hypothesis = state.hypotheses.get(queued.hypothesis)
     title = one_line(hypothesis.title, TITLE_CHARACTERS) if hypothesis else ""
-    line.append(f" {verb}: {title}")
+    line.append(f" {VERBS[queued.purpose]}: {title}")

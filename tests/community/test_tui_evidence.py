@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from evidence_script import whole
+from evidence_script import BASE, whole
+from rich.console import Console
 from test_tui import feed_text, screen_text, until_shown
 from textual.pilot import Pilot
 
+from community import events as ev
 from community.archive.ledger import Ledger
+from community.cli.progress import PanelProgress
+from community.scenario import StopSection
 from community.show import shown
 from community.tui.app import WatchApp
 from community.tui.widgets.board_table import BoardTable
@@ -104,3 +110,24 @@ async def test_the_evidence_screen_fits_and_scrolls(tmp_path: Path, size: tuple[
         assert "…" not in seen
         await pilot.press("escape")
         assert not isinstance(app.screen, EvidenceScreen)
+
+
+async def test_the_panel_of_a_run_tells_alarms_and_what_the_lab_runs() -> None:
+    """While `community run` goes on: the alarm, and a run that is no reproduction by its name."""
+    told = whole(until="alarm")
+    last = max(row.at_us for row in told)
+    queued = ev.ExperimentQueued(
+        "e9999", "sentinel", BASE, "t-base", "", "lab", "lab", "dev", 99, 1, 0, "cpu1"
+    )
+    added = (queued, ev.AttemptStarted("e9999", 1, "cpu1"))
+    told += [ev.Row(len(told) + n, last, event) for n, event in enumerate(added, start=1)]
+    out = io.StringIO()
+    console = Console(width=100, file=out)
+    panel = PanelProgress(console, "quickstart-1", StopSection(experiments=200))
+    for row in told:
+        panel.on_row(row)
+    console.print(panel.frame(asyncio.get_running_loop().time()))
+    text = out.getvalue()
+    assert "alarm a1: the CUSUM passed 5 sigma" in text
+    assert "sentinel of what leads" in text
+    assert "reproduces" not in text.split("cpu1")[1].splitlines()[0]
