@@ -26,16 +26,19 @@ from scoring.verdict import Direction
 
 IMPROVED_T = 3.0
 """A screen's t from which a claim is `improved`, if also p <= `IMPROVED_P`."""
-IMPROVED_P = 0.005
+IMPROVED_P = 0.003
 """What keeps a t of 3 honest while few runs say what sigma is."""
 UNDECIDED_T = 0.5
 """A screen's t below which a claim is `not_improved`."""
 LOTTERY_Z = 4.0
 """The t demanded, in screen and confirmation, of a tree whose runs do not depend on the seed. It
 has one run, which may be the best of many that were tried: chance exceeds this once in 30,000."""
-ALPHA = 0.015
-"""One-sided error of a confirmation, all looks together; only claims that passed a screen, about
-one null in 15, are confirmed at all."""
+ALPHA = 0.0085
+"""One-sided error of a confirmation, all looks together. One null in 20 passes the screen and is
+confirmed at all."""
+ALPHA_DRAWN = 0.0005
+"""The same for a claim that is confirmed although its screen gave no right to it, because it was
+drawn by lot: it owes what the screen would have asked of it."""
 REFERENCE_AGE_S = 1800.0
 """No decision uses runs of the parent that are older, or of another slot."""
 
@@ -61,14 +64,14 @@ class Look(NamedTuple):
     """Below this t the claim is given up."""
 
 
-STAGES = (Stage(2, 2.6, 0.7), Stage(3, 2.0, 1.3), Stage(3, 1.7, math.inf))
+STAGES = (Stage(2, 3.0, 0.55), Stage(4, 2.5, 1.2), Stage(6, 1.85, math.inf))
 """By how many seeds the child has, on dev."""
 SCHEDULE = (
-    Look(2, 0.15, 0.2),
-    Look(3, 0.15, 0.6),
-    Look(4, 0.15, 1.2),
-    Look(6, 0.25, 1.9),
-    Look(8, 0.30, -math.inf),
+    Look(2, 0.05, 0.3),
+    Look(3, 0.05, 0.8),
+    Look(4, 0.10, 1.2),
+    Look(6, 0.20, 2.0),
+    Look(8, 0.60, -math.inf),
 )
 LOOKS = tuple(look.pairs for look in SCHEDULE)
 REFERENCES = STAGES[0].references
@@ -106,6 +109,19 @@ class Judgement:
 def references_wanted(seeds: int) -> int:
     """Return how many parent runs a screen wants that has `seeds` runs of the child."""
     return STAGES[min(max(seeds, 1), SEEDS) - 1].references
+
+
+def looks_within(pairs_allowed: int) -> list[Look]:
+    """Return the looks that this many pairs permit; the last one spends what is left of alpha.
+
+    Raises:
+        StatisticsError: fewer pairs than the first look takes.
+    """
+    looks = [look for look in SCHEDULE if look.pairs <= pairs_allowed]
+    if not looks:
+        raise StatisticsError(f"{pairs_allowed} pairs are fewer than the first look takes")
+    rest = 1 - sum(look.share for look in looks[:-1])
+    return [*looks[:-1], looks[-1]._replace(share=rest)]
 
 
 def gain_over(child: float, parent: float, direction: Direction) -> float:
@@ -191,7 +207,7 @@ def judge_pairs(
         alpha: To be spent over all looks.
         is_child_fixed: Whether the child's runs do not depend on the seed.
         is_parent_fixed: Whether the parent's do not.
-        pairs_allowed: Beyond these no pair will come.
+        pairs_allowed: Beyond these no pair will come; fixed before the first (`looks_within`).
 
     Raises:
         StatisticsError: no pair, unequal numbers, a number that is not finite, or fewer pairs
@@ -199,9 +215,7 @@ def judge_pairs(
     """
     if len(child) != len(parent) or not child:
         raise StatisticsError(f"{len(child)} child and {len(parent)} parent scores make no pairs")
-    looks = [look for look in SCHEDULE if look.pairs <= pairs_allowed]
-    if not looks:
-        raise StatisticsError(f"{pairs_allowed} pairs are fewer than the first look takes")
+    looks = looks_within(pairs_allowed)
     now = _paired(child, parent, prior, direction, is_child_fixed, is_parent_fixed)
     status: Word = "undecided"
     is_final, p, needed_t = False, 1.0, math.inf
@@ -212,7 +226,8 @@ def judge_pairs(
         seen = _paired(child[:n], parent[:n], prior, direction, is_child_fixed, is_parent_fixed)
         bar = LOTTERY_Z if is_child_fixed else -math.inf
         one = tail(seen.t, seen.df)
-        p = min(p, one / look.share)
+        if seen.t >= bar:
+            p = min(p, one / look.share)
         if one <= alpha * look.share and seen.t >= bar:
             status, is_final = "reproduced", True
         elif seen.t < look.futility_t:

@@ -17,7 +17,7 @@ from community.clock import RunClock
 from community.events import AttemptEnded, ExperimentQueued, RunResumed, StatusChanged
 from community.evidence_events import AlarmRaised
 from community.references import true_age_us
-from scoring.evidence.sequential import REFERENCE_AGE_S, REFERENCES
+from scoring.evidence.sequential import REFERENCE_AGE_S, REFERENCES, SEEDS, references_wanted
 from trainer.repository import Repository
 
 
@@ -252,7 +252,7 @@ async def test_a_restart_at_any_point_judges_as_one_life_would(
         and not (isinstance(row.event, AttemptEnded) and following.event.kind == "verdict_given")
     ]
     assert len(runs_of(chronicle.state, "screen")) > 2
-    assert len(runs_of(chronicle.state, "parent")) == 3
+    assert len(runs_of(chronicle.state, "parent")) == references_wanted(SEEDS)
     assert len(cuts) > 8
     for number in cuts:
         ledger = Ledger.create(tmp_path / f"cut{number}.db")

@@ -18,6 +18,7 @@ from scoring.evidence.sequential import (
     judge_pairs,
     judge_pool,
     judge_screen,
+    looks_within,
     quantile,
     references_wanted,
 )
@@ -112,14 +113,32 @@ def test_futility_ends_a_claim_at_its_look():
 
 def test_what_the_last_look_leaves_is_parked_or_refuted():
     """Parked while half a sigma is possible; refuted when the upper bound is below that."""
-    sigma = Prior(0.1, math.inf)
-    ups = [0.2, -0.1] * 4
-    parked = judge_pairs([3.0 - up for up in ups], [3.0] * 8, sigma, "lower", pairs_allowed=8)
-    assert (parked.is_final, parked.status) in [(True, "not_improved"), (True, "undecided")]
-    allowed = judge_pairs([2.9] * 2, [3.0] * 2, sigma, "lower", pairs_allowed=2)
-    assert (allowed.is_final, allowed.status) == (True, "undecided")
+    low_t = 0.5 * 0.1 / (0.1 * math.sqrt(2 / 8)) - quantile(0.025, math.inf)
+    parked, refuted = (last_look(low_t + by) for by in (0.01, -0.01))
+    assert (parked.is_final, parked.status) == (True, "undecided")
+    assert (refuted.is_final, refuted.status) == (True, "not_improved")
+
+
+def last_look(t: float):
+    """Eight pairs that no earlier look ends, whose t is `t` in the end."""
+    early = 0.1 * math.sqrt(2 / 6) * (SCHEDULE[-2].futility_t + 0.01)
+    total = 8 * t * 0.1 * math.sqrt(2 / 8)
+    gains = [*[early] * 6, *[(total - 6 * early) / 2] * 2]
+    return judge_pairs([3.0 - gain for gain in gains], [3.0] * 8, KNOWN, "lower")
+
+
+def test_fewer_pairs_spend_the_same_alpha():
+    """The last look that is allowed gets what the later ones would have spent."""
+    for allowed in range(LOOKS[0], 10):
+        looks = looks_within(allowed)
+        assert sum(look.share for look in looks) == pytest.approx(1)
+        assert looks[-1].pairs <= allowed
+    bar = quantile(ALPHA, math.inf)
+    assert paired(bar + 1e-6, 2, pairs_allowed=2).status == "reproduced"
+    parked = paired(bar - 1e-6, 2, pairs_allowed=2)
+    assert (parked.is_final, parked.status) == (True, "undecided")
     with pytest.raises(StatisticsError):
-        judge_pairs([2.9] * 2, [3.0] * 2, sigma, "lower", pairs_allowed=1)
+        paired(1.0, 1, pairs_allowed=1)
 
 
 def test_the_first_deciding_look_stands():
