@@ -1,43 +1,24 @@
 """Admission: how many experiments a run may still start, and whether it is time to stop.
 
-Reads the folded ledger and decides nothing about order. A confirmation holds its experiments in
-reserve from the moment it is opened, so that what was promised to a claim cannot be spent
-elsewhere; near the end the last confirmation's worth is kept for the best open claim.
+Reads the folded ledger and decides nothing about order. A confirmation admits one look at a time;
+one that cannot afford its next look ends. So near the end of a run what a good confirmation takes
+is kept for the best open claim.
 """
 
 from __future__ import annotations
 
 from community.archive.queries import leader
-from community.archive.state import HypothesisState, RunState
+from community.archive.state import RunState
+from community.claims import LAB, better, leading_claims
 from community.scenario import StopSection
+from scoring.evidence.sequential import LOOKS
 
-
-def better(first: float, second: float, direction: str) -> bool:
-    """Whether score `first` is better than `second`."""
-    return first < second if direction == "lower" else first > second
-
-
-def leading_claims(state: RunState) -> list[HypothesisState]:
-    """Return open ``improved`` claims that would lead the frontier, the best score first.
-
-    A claim's score is its tree's mean on dev; it must beat the dev mean of the frontier's tree.
-    """
-    opened = state.opened
-    if opened is None:
-        return []
-    sign = 1.0 if opened.direction == "lower" else -1.0
-    lead = None
-    if (leading := leader(state)) is not None:
-        lead = state.mean_score(state.hypotheses[leading.hypothesis].tree_key, "dev")
-    claims = []
-    for claim in state.hypotheses.values():
-        score = state.mean_score(claim.tree_key, "dev")
-        is_open = claim.status == "improved" and not claim.confirmations
-        if not is_open or claim.reproduction_by is not None or score is None:
-            continue
-        if lead is None or sign * score < sign * lead:
-            claims.append((sign * score, claim))
-    return [claim for _, claim in sorted(claims, key=lambda pair: pair[0])]
+KEPT_PAIRS = 4
+"""Near the end so many pairs' runs are kept: a gain of three sigma mostly passes with them. What is
+left of them is free again."""
+DRAWN_SHARE = 0.125
+"""Largest share of all experiments in confirmations of claims whose screen gave no right to it:
+they say how good reviewers are, and must not starve the search."""
 
 
 class Admission:
@@ -45,16 +26,21 @@ class Admission:
 
     Args:
         stop: The scenario's stop conditions.
-        confirm_pairs: Pairs of one confirmation; it needs twice as many experiments.
+        confirm_pairs: The most pairs of one confirmation.
         confirm_share: Largest share of experiments in confirmations for the lab to open another.
     """
 
     def __init__(self, stop: StopSection, confirm_pairs: int, confirm_share: float = 1.0) -> None:
         self._stop = stop
         self._confirm_share = confirm_share
-        self._reserved = 0
         self._is_closed = False
-        self.confirmation_size = 2 * confirm_pairs
+        looks = [look for look in LOOKS if look <= confirm_pairs] or [LOOKS[0]]
+        self.first_look = 2 * looks[0]
+        """Experiments that a confirmation takes at least."""
+        self.whole = 2 * looks[-1]
+        """Experiments that it takes at most."""
+        self.kept = 2 * max(look for look in looks if look <= max(KEPT_PAIRS, looks[0]))
+        """Experiments that are kept near the end."""
 
     def close(self) -> None:
         """Admit nothing any more."""
@@ -71,7 +57,12 @@ class Admission:
             return 0
         if self._stop.experiments is None:
             return None
-        return max(0, self._stop.experiments - state.experiments_admitted - self._reserved)
+        return max(0, self._stop.experiments - state.experiments_admitted)
+
+    def affords(self, state: RunState, experiments: int) -> bool:
+        """Whether so many experiments may still be admitted."""
+        remaining = self.remaining(state)
+        return remaining is None or experiments <= remaining
 
     def refuses_screen(self, state: RunState) -> str:
         """Say why a screen cannot be admitted now; empty when it can."""
@@ -85,46 +76,46 @@ class Admission:
         return ""
 
     def keeps_the_rest(self, state: RunState) -> bool:
-        """Whether just one confirmation's worth remains and there is a claim to confirm."""
-        is_last = self.remaining(state) == self.confirmation_size
-        return is_last and bool(leading_claims(state))
+        """Whether what remains is kept: for a claim that is open, or that is being confirmed.
+
+        Fewer than a first look takes are free; those that a confirmation under way may need for its
+        next look are not.
+        """
+        remaining = self.remaining(state)
+        if remaining is None or not 0 < remaining <= self.kept:
+            return False
+        if any(claim.reproduction_by is not None for claim in state.hypotheses.values()):
+            return True
+        return remaining >= self.first_look and bool(leading_claims(state))
 
     def lab_may_confirm(self, state: RunState) -> bool:
-        """Whether another confirmation keeps confirmations within their share, or is the last.
-
-        It is not the last if it left a few experiments over that could not confirm what they find.
-        """
+        """Whether another confirmation keeps confirmations within their share, or is the last."""
         if self.keeps_the_rest(state):
             return True
-        remaining = self.remaining(state)
-        if remaining is not None and remaining < 2 * self.confirmation_size:
-            return False
         spent = sum(e.queued.purpose.startswith("confirm") for e in state.experiments.values())
-        after = spent + self.confirmation_size
+        after = spent + self.first_look
         screens = state.experiments_admitted - spent
         return after <= self._confirm_share * (screens + after)
 
-    def reserve(self, state: RunState) -> bool:
-        """Hold a whole confirmation's experiments; False when too few remain."""
-        remaining = self.remaining(state)
-        if remaining is not None and remaining < self.confirmation_size:
+    def may_settle_drawn(self, state: RunState) -> bool:
+        """Whether a claim without a right to it may be confirmed now because it was drawn.
+
+        That has a share of its own, and takes nothing from what is kept for the end.
+        """
+        if not self.affords(state, self.kept + self.first_look):
             return False
-        self.hold(self.confirmation_size)
-        return True
-
-    def hold(self, experiments: int) -> None:
-        """Hold `experiments` back, asked or not: a restart takes up what was promised before."""
-        self._reserved += experiments
-
-    def release(self, experiments: int) -> None:
-        """Give `experiments` of a reserve back, because they were admitted or are not needed."""
-        self._reserved = max(0, self._reserved - experiments)
+        spent = sum(
+            experiment.queued.requested_by == LAB
+            and experiment.queued.charged_to == LAB
+            and experiment.queued.purpose.startswith("confirm")
+            for experiment in state.experiments.values()
+        )
+        return spent + self.first_look <= DRAWN_SHARE * state.experiments_admitted
 
     def reason_to_stop(self, state: RunState, now_s: float) -> str:
         """Return the stop condition that holds now, or an empty string.
 
-        The experiment limit holds once all admitted experiments have ended and no confirmation
-        is under way.
+        The experiment limit holds once all admitted experiments have ended.
         """
         stop = self._stop
         if stop.wall_s is not None and now_s >= stop.wall_s:
@@ -133,9 +124,7 @@ class Admission:
             return "device_seconds"
         if stop.target is not None and self._reached_target(state, stop.target):
             return "target"
-        is_spent = stop.experiments is not None and (
-            state.experiments_admitted >= stop.experiments and self._reserved == 0
-        )
+        is_spent = stop.experiments is not None and state.experiments_admitted >= stop.experiments
         if is_spent and state.experiments_done >= state.experiments_admitted:
             return "experiments"
         return ""

@@ -297,6 +297,8 @@ class StatusChanged:
     """One-sided probability of such a gain by chance, looks counted."""
     pairs: int = 0
     """Pairs of runs it rests on; 0 for a screen."""
+    may_confirm: bool = False
+    """Whether a screen gives the right to be confirmed although it is not improved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 
 from agents.roles import Right, Role
-from community.admission import Admission, leading_claims
+from community.admission import Admission
 from community.alarms import decisions_paused
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
+from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
 from community.references import References, usual_wall_s
-from community.reproduction import LAB, Reproductions, claim_for_lab
+from community.reproduction import Place, Reproductions
 from community.reviewing import Regards
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
@@ -76,7 +77,11 @@ class Institution:
             chronicle, scheduler, admission, bench.pool.names, bench.life_class
         )
         self._reproductions = Reproductions(
-            chronicle, scheduler, admission, scenario.noise.confirm_pairs
+            chronicle,
+            scheduler,
+            admission,
+            scenario.noise.confirm_pairs,
+            Place(bench.pool.names, bench.life_class),
         )
 
     def may(self, agent: str, right: Right) -> bool:
@@ -112,10 +117,16 @@ class Institution:
         self._follow(claim.post_id)
         return ""
 
-    def reproduce(self, hypothesis: str, by: str) -> str:
-        """Open a confirmation in the name of `by`; returns why not, or an empty string."""
+    def reproduce(self, hypothesis: str, by: str, *, is_drawn: bool = False) -> str:
+        """Open a confirmation in the name of `by`; returns why not, or an empty string.
+
+        Args:
+            hypothesis: Post id.
+            by: An agent, or the lab.
+            is_drawn: Whether the lab does it only because the claim was drawn for it.
+        """
         may_confirm = by == LAB or self.may(by, "reproduce")
-        refusal = self._reproductions.open(hypothesis, by, has_right=may_confirm)
+        refusal = self._reproductions.open(hypothesis, by, has_right=may_confirm, is_drawn=is_drawn)
         if not refusal:
             self._carry_out(hypothesis)
         return refusal
@@ -132,9 +143,8 @@ class Institution:
             elif lost_screen(self.chronicle.state, claim):
                 self.screen(claim)
             if claim.reproduction_by is not None:
-                self._reproductions.resume(claim.post_id)
                 self._carry_out(claim.post_id)
-            elif claim.confirmations and claim.confirmations[-1].by == LAB:
+            elif _is_news(claim):
                 self._own(self._publish(claim), f"publish {claim.post_id}")
 
     def leave(self) -> None:
@@ -151,16 +161,27 @@ class Institution:
     async def reproduce_unclaimed(self) -> None:
         """Reproduce, one at a time, claims that no researcher can or will; until cancelled."""
         while True:
-            claim = claim_for_lab(
-                self.chronicle.state,
-                self._is_claimable,
-                self.chronicle.clock.now_us(),
-                self._patience_us(),
-            )
-            if claim is None or not self._may_confirm() or self.reproduce(claim.post_id, LAB):
+            found = self._unclaimed()
+            if found is None or self.reproduce(found[0].post_id, LAB, is_drawn=found[1]):
                 await self._look_again()
                 continue
-            await self._until_reproduced(claim)
+            await self._until_reproduced(found[0])
+
+    def _unclaimed(self) -> tuple[HypothesisState, bool] | None:
+        """Return what the lab should confirm now, and whether only because it was drawn.
+
+        One claim at a time: the best that would lead, else one that was drawn.
+        """
+        state, now_us = self.chronicle.state, self.chronicle.clock.now_us()
+        if any(claim.reproduction_by is not None for claim in state.hypotheses.values()):
+            return None
+        leading = leading_claims(state) if self._may_confirm() else []
+        drawn = drawn_claims(state) if self.admission.may_settle_drawn(state) else []
+        for claims in (leading, drawn):
+            claim = claim_for_lab(claims, self._is_claimable, now_us, self._patience_us())
+            if claim is not None:
+                return claim, claims is drawn
+        return None
 
     def _may_confirm(self) -> bool:
         """Whether the lab may open a confirmation now.
@@ -229,8 +250,7 @@ class Institution:
     async def _confirm(self, hypothesis: str) -> None:
         await self._reproductions.carry_out(hypothesis)
         claim = self.chronicle.state.hypotheses[hypothesis]
-        change = claim.confirmations[-1]
-        if change.by == LAB:
+        if _is_news(claim):
             await self._publish(claim)
 
     async def _publish(self, claim: HypothesisState) -> None:
@@ -276,7 +296,7 @@ class Institution:
         """Whether too little is left to confirm anything and nobody has asked for it lately."""
         state = self.chronicle.state
         remaining = self.admission.remaining(state)
-        is_too_little = remaining is not None and remaining < self.admission.confirmation_size
+        is_too_little = remaining is not None and remaining < self.admission.first_look
         return is_too_little and bool(state.noise) and self._is_quiet()
 
     def _is_stuck(self) -> bool:
@@ -288,7 +308,8 @@ class Institution:
     def _nobody_asks(self) -> bool:
         """Whether nobody is left to propose, or nobody wants the few experiments that are left."""
         remaining = self.admission.remaining(self.chronicle.state)
-        is_near_the_end = remaining is not None and remaining < 2 * self.admission.confirmation_size
+        near = self.admission.kept + self.admission.first_look
+        is_near_the_end = remaining is not None and remaining < near
         return self._is_deserted() or (is_near_the_end and self._is_quiet())
 
     def _is_deserted(self) -> bool:
@@ -318,8 +339,7 @@ class Institution:
     def _is_settled(self) -> bool:
         """Whether nothing is under way and nothing is left that the lab would confirm."""
         state = self.chronicle.state
-        remaining = self.admission.remaining(state)
-        can_confirm = remaining is None or remaining >= self.admission.confirmation_size
+        can_confirm = self.admission.affords(state, self.admission.first_look)
         return not self._is_under_way() and not (can_confirm and leading_claims(state))
 
     def _is_under_way(self) -> bool:
@@ -338,3 +358,14 @@ class Institution:
                 await self.chronicle.wait_until(lambda state: state.last_seq > seen)
         except TimeoutError:
             return
+
+
+def _is_news(claim: HypothesisState) -> bool:
+    """Whether the lab itself confirmed a claim last, and people learn something by that.
+
+    Of a claim that was drawn they would learn that it was, where nothing else has changed.
+    """
+    if not claim.confirmations or claim.confirmations[-1].by != LAB:
+        return False
+    statuses = [change.status for _, change in claim.changes]
+    return not claim.was_drawn or statuses[-1] not in statuses[-2:-1]

@@ -59,7 +59,8 @@ class AgentLab:
             baseline_mean=told(noise.mean, noise.sigma),
             baseline_sigma=noise.sigma,
             budget=f"{opened.budget_amount:g} {opened.budget_kind}",
-            confirmation_runs=self._institution.admission.confirmation_size,
+            confirmation_runs=self._institution.admission.first_look,
+            confirmation_runs_most=self._institution.admission.whole,
         )
 
     async def read_tree(self, commit: str) -> Mapping[str, str]:

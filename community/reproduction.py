@@ -1,34 +1,52 @@
 """Reproduction: somebody else's claim on fresh seeds, child and parent interleaved, on vault.
 
-Opened by a reproducer, or by the lab where nobody else can or will. Pairs run one after another,
-each pair's parent and child side by side where there are two slots. The rule is
-`scoring.evidence.decision.confirm`; a claim that passes may lead the frontier.
+Opened by a reproducer, or by the lab where nobody else can or will. All runs of a confirmation are
+on one slot, parent and child in turn (P C C P P C ...), admitted a look at a time; after each look
+`scoring.evidence.sequential` says whether it ends. The runs of a look stand first in that slot's
+queue, in order; what else comes between them is no more than a run's time, which pairs bear.
+
+A claim that was reproduced may be challenged: two more pairs, and all pairs together decide whether
+it stands. Nothing here is kept in memory: a restart goes on from the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from community.admission import Admission, leading_claims
+from community.admission import Admission
+from community.alarms import FAILURES, decisions_paused, keeps_failing, raise_alarm
 from community.archive.frontier import frontier_move
-from community.archive.state import ExperimentState, HypothesisState, RunState
+from community.archive.spreads import prior_of
+from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
-from community.events import (
-    Purpose,
-    Refused,
-    ReproductionOpened,
-    StatusChanged,
-)
-from community.retraction import raised_again
+from community.claims import LAB, has_right, is_open, is_spent, may_challenge
+from community.events import Event, Refused, ReproductionOpened, StatusChanged
+from community.pairing import Pair, confirmations, pairs_of, shareable
+from community.retraction import claim_retraction, raised_again
+from community.reviewing import must_confirm
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree
 from community.seed_rule import is_deterministic
-from scoring.evidence.decision import confirm
+from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.sequential import LOOKS, Judgement, judge_pairs, judge_pool
+from scoring.evidence.variance import Prior
 
-LAB = "lab"
-"""Name under which the institution itself reproduces."""
 NOT_OPEN = "the claim is not open for confirmation"
 """All that an agent is told of a claim that nobody may confirm now."""
+CHALLENGE_PAIRS = 2
+"""What a challenge adds to the pairs of a reproduced claim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where confirmations run."""
+
+    slots: tuple[str, ...]
+    device_class: str
+    """Of this life of the run."""
 
 
 class Reproductions:
@@ -37,43 +55,57 @@ class Reproductions:
     Args:
         chronicle: Where everything is recorded.
         scheduler: Runs the experiments.
-        admission: Holds a confirmation's experiments in reserve.
-        pairs: How many pairs make a confirmation.
+        admission: Counts them.
+        pairs: The most pairs of a confirmation.
+        place: Where they run.
     """
 
     def __init__(
-        self, chronicle: Chronicle, scheduler: Scheduler, admission: Admission, pairs: int
+        self,
+        chronicle: Chronicle,
+        scheduler: Scheduler,
+        admission: Admission,
+        pairs: int,
+        place: Place,
     ) -> None:
         self._chronicle = chronicle
         self._scheduler = scheduler
         self._admission = admission
-        self._pairs = pairs
+        self._most = pairs
+        self._place = place
 
-    def open(self, hypothesis: str, by: str, *, has_right: bool = True) -> str:
-        """Open a confirmation of `hypothesis` in the name of `by`, whose role may hold the right.
+    def open(
+        self, hypothesis: str, by: str, *, has_right: bool = True, is_drawn: bool = False
+    ) -> str:
+        """Open a confirmation and admit its first look in the same breath.
+
+        Args:
+            hypothesis: Post id.
+            by: In whose name.
+            has_right: Whether his role holds the right to reproduce.
+            is_drawn: Whether the lab does it only because the claim was drawn for it.
 
         Returns:
             Empty when it is open now, else why it is refused: one of a few fixed texts, which say
             nothing of a claim that `by` may not have heard. The ledger keeps the details.
         """
-        text, detail = self._refusal(hypothesis, by)
+        text, detail = self._refusal(hypothesis, by, is_drawn)
         if not text and not has_right:
             text = f"the role of {by} has no right to reproduce"
             detail = f"{hypothesis}: {text}"
-        if not text and not self._admission.reserve(self._chronicle.state):
-            text = "too few experiments remain for a confirmation"
-            detail = f"{hypothesis}: a confirmation needs {2 * self._pairs} experiments"
         if not text:
-            known = confirmations(
-                self._chronicle.state, self._chronicle.state.hypotheses[hypothesis]
-            )
-            self._admission.release(len(known))  # what a retraction left of an earlier one
-            self._chronicle.record(ReproductionOpened(hypothesis, by))
-        elif by != LAB:  # the lab asks again and again
+            look = self._look(self._chronicle.state.hypotheses[hypothesis], by, is_drawn)
+            if self._admission.affords(self._chronicle.state, len(look)):
+                opened = ReproductionOpened(hypothesis, by, is_drawn=is_drawn)
+                self._scheduler.admit_all(look, after=(opened,))
+                return ""
+            text = "too few experiments remain for a confirmation"
+            detail = f"{hypothesis}: the first look of a confirmation takes {len(look)} experiments"
+        if by != LAB:  # the lab asks again and again
             self._chronicle.record(Refused(by, "request", detail))
         return text
 
-    def _refusal(self, hypothesis: str, by: str) -> tuple[str, str]:
+    def _refusal(self, hypothesis: str, by: str, is_drawn: bool) -> tuple[str, str]:
         """Return (what `by` is told, what the ledger keeps); both empty if it may be confirmed."""
         state = self._chronicle.state
         claim = state.hypotheses.get(hypothesis)
@@ -81,143 +113,252 @@ class Reproductions:
             return NOT_OPEN, f"no hypothesis was posted as {hypothesis}"
         if by in (claim.proposer, claim.author):
             return "the proposer never confirms its own claim", f"{hypothesis} is {by}'s own claim"
-        if claim.status not in ("improved", "undecided"):
-            return NOT_OPEN, f"{hypothesis} is {claim.status}, neither improved nor undecided"
-        if claim.confirmations:
-            return NOT_OPEN, f"{hypothesis} was confirmed before; that is not repeated"
         if claim.reproduction_by is not None:
             return NOT_OPEN, f"{claim.reproduction_by} is reproducing {hypothesis} already"
-        return "", ""
-
-    def resume(self, hypothesis: str) -> None:
-        """After a restart: hold what an open confirmation has not admitted yet."""
-        claim = self._chronicle.state.hypotheses[hypothesis]
-        admitted = len(confirmations(self._chronicle.state, claim))
-        self._admission.hold(2 * self._pairs - admitted)
+        if is_open(state, claim) or may_challenge(claim, by):
+            return "", ""
+        if is_spent(state, claim.tree_key):
+            return NOT_OPEN, f"the tree of {hypothesis} was confirmed before; that is not repeated"
+        if is_drawn and must_confirm(state, hypothesis):
+            return "", ""
+        return NOT_OPEN, f"{hypothesis} is {claim.status}, which gives no right to a confirmation"
 
     async def carry_out(self, hypothesis: str) -> None:
         """Run the open confirmation of `hypothesis` to its status; goes on where a restart left it.
 
-        Cancellation: admitted experiments go on, no further pair is admitted.
+        Cancellation: admitted experiments go on, no further look is admitted.
         """
         claim = self._chronicle.state.hypotheses[hypothesis]
-        by = claim.reproduction_by
-        assert by is not None
-        for pair in range(1, self._pairs + 1):
-            await self._run_pair(claim, by, pair)
-            decision = self._decide(claim, pair)
-            if decision is not None:
-                state = self._chronicle.state
-                self._admission.release(2 * self._pairs - len(confirmations(state, claim)))
-                follows = raised_again(state, decision) or frontier_move(state, decision)
-                self._chronicle.record(decision, *follows)
-                return
+        while (by := claim.reproduction_by) is not None:
+            for run in confirmations(self._chronicle.state, claim):
+                await self._scheduler.verdict(run.queued.experiment_id)
+            await self._chronicle.wait_until(lambda state: not decisions_paused(state))
+            change = self._failure(claim, by) or self._decision(claim, by)
+            look = [] if change else self._look(claim, by, claim.was_drawn)
+            if change is None and not self._admission.affords(self._chronicle.state, len(look)):
+                change = self._parked(claim, by)
+            if change is None:
+                self._scheduler.admit_all(look)
+            else:
+                self._chronicle.record(*self._following(claim, change))
 
-    async def _run_pair(self, claim: HypothesisState, by: str, pair: int) -> None:
-        """Admit what the pair still lacks, its sides in alternating order, and wait for both."""
-        state = self._chronicle.state
-        parent = state.proposals[claim.commit].parents[0]
-        sides: tuple[tuple[Purpose, str, str], ...] = (
-            ("confirm_parent", parent, parent_tree(state, claim.commit)),
-            ("confirm_child", claim.commit, claim.tree_key),
-        )
-        known = {(e.queued.purpose, e.queued.pair): e for e in confirmations(state, claim)}
-        waiting = []
-        for purpose, commit, tree_key in sides if pair % 2 else sides[::-1]:
-            if (purpose, pair) in known:
-                waiting.append(known[purpose, pair].queued.experiment_id)
-                continue
-            charged_to = claim.proposer if by == LAB else by
-            request = Request(
-                commit, tree_key, claim.post_id, purpose, "vault", charged_to, by, pair
-            )
-            self._admission.release(1)
-            waiting.append(self._scheduler.admit(request))
-        for experiment_id in waiting:
-            await self._scheduler.verdict(experiment_id)
+    def _failure(self, claim: HypothesisState, by: str) -> StatusChanged | None:
+        """Return what follows from runs that failed; None where none did that settles it.
 
-    def _decide(self, claim: HypothesisState, done: int) -> StatusChanged | None:
-        """Apply the rule to the first `done` pairs; None when another pair is needed.
-
-        Later pairs, of which a restart may know, do not count yet: the decisions are those of a
-        life without a restart. A child that fails ends it as ``not_improved``; a pair whose parent
-        failed does not count.
+        A child that fails has had its confirmation. Of a parent that fails twice nothing can be
+        said: that is an alarm, and the claim stays as it is.
         """
         state = self._chronicle.state
-        assert state.opened is not None
-        assert state.noise is not None
-        experiments = [e for e in confirmations(state, claim) if e.queued.pair <= done]
-        verdicts = [e.verdict for e in experiments if e.verdict is not None]
-        sides: dict[tuple[Purpose, int], float] = {
-            (e.queued.purpose, e.queued.pair): e.verdict.score
-            for e in experiments
-            if e.verdict is not None and e.verdict.score is not None
-        }
-        has_failed = any(
-            e.queued.purpose == "confirm_child"
-            and e.verdict is not None
-            and e.verdict.score is None
-            for e in experiments
-        )
-        whole = [
-            n
-            for n in range(1, done + 1)
-            if {("confirm_child", n), ("confirm_parent", n)} <= set(sides)
+        before = {v for change in claim.confirmations for v in change.verdicts}
+        failed = [
+            run
+            for run in confirmations(state, claim)
+            if run.verdict is not None
+            and run.verdict.score is None
+            and run.verdict.verdict_id not in before
         ]
-        decision = None
-        if whole:
-            decision = confirm(
-                [sides["confirm_child", n] for n in whole],
-                [sides["confirm_parent", n] for n in whole],
-                state.noise.sigma,
-                state.opened.direction,
-                pairs=self._pairs,
-                is_child_fixed=is_deterministic(state, claim.tree_key),
-                is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
+        child = [e for e in failed if e.queued.purpose == "confirm_child"]
+        if child:
+            status = "contested" if claim.status == "reproduced" else "not_improved"
+            failing = [run.verdict.verdict_id for run in child if run.verdict is not None]
+            return StatusChanged(
+                claim.post_id, claim.commit, status, None, None, by, tuple(failing)
             )
-        is_final = has_failed or done >= self._pairs or (decision is not None and decision.is_final)
-        if not is_final:
+        parent = state.proposals[claim.commit].parents[0]
+        if len(failed) < FAILURES and not keeps_failing(state, parent_tree(state, claim.commit)):
             return None
-        status = decision.status if decision is not None else "undecided"
-        return StatusChanged(
-            hypothesis=claim.post_id,
-            commit=claim.commit,
-            status="not_improved" if has_failed else status,
-            gain=decision.gain if decision is not None else None,
-            threshold=decision.threshold if decision is not None else None,
-            by=claim.reproduction_by or LAB,
-            verdicts=tuple(v.verdict_id for v in verdicts),
+        raise_alarm(
+            self._chronicle,
+            "parent",
+            f"{FAILURES} runs of {parent[:10]}, beside which {claim.post_id} is confirmed, failed",
+            device_class=self._place.device_class,
+            commit=parent,
+        )
+        return self._parked(claim, by)
+
+    def _decision(self, claim: HypothesisState, by: str) -> StatusChanged | None:
+        """Return what the pairs say; None where the rule wants another look."""
+        if self._lacking(claim) > 0:
+            return None
+        if claim.status == "reproduced":
+            return self._pooled(claim, by)
+        pairs = self._pairs(claim)
+        judgement = self._judge(claim, pairs)
+        is_last = len(pairs) >= self._looks(claim)[-1]
+        if not (judgement.is_final or is_last):
+            return None
+        return _change(claim, by, judgement.status, pairs, judgement)
+
+    def _pooled(self, claim: HypothesisState, by: str) -> StatusChanged:
+        """Return what all pairs of a reproduced claim say together, device classes combined."""
+        state = self._chronicle.state
+        pairs = pairs_of(state, claim)
+        sides = [
+            [
+                Measured(run.score, run.device_class, run.slot)
+                for run in runs
+                if run.score is not None
+            ]
+            for runs in zip(*((pair.child, pair.parent) for pair in pairs), strict=True)
+        ]
+        assert state.opened is not None
+        gain = gain_of(
+            sides[0],
+            sides[1],
+            self._prior(),
+            state.opened.direction,
+            is_child_fixed=is_deterministic(state, claim.tree_key),
+            is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
+        )
+        assert gain is not None  # a pair has one slot
+        status = judge_pool(gain.low, gain.high) or "reproduced"
+        return replace(
+            _change(claim, by, status, pairs, None),
+            gain=gain.estimate,
+            t=gain.estimate / math.sqrt(gain.variance),
+            low=gain.low,
+            high=gain.high,
         )
 
+    def _parked(self, claim: HypothesisState, by: str) -> StatusChanged:
+        """Return the end of a confirmation that cannot go on: undecided, or what it was before."""
+        if claim.status == "reproduced":
+            return replace(claim.confirmations[-1], status="reproduced", by=by)
+        pairs = self._pairs(claim)
+        judgement = self._judge(claim, pairs) if pairs else None
+        return _change(claim, by, "undecided", pairs, judgement)
 
-def confirmations(state: RunState, claim: HypothesisState) -> list[ExperimentState]:
-    """Return the experiments that confirm `claim`, in order of admission.
+    def _following(self, claim: HypothesisState, change: StatusChanged) -> tuple[Event, ...]:
+        """Return `change` with what follows from it: descendants and the frontier."""
+        state = self._chronicle.state
+        if change.status == "retracted":
+            why = f"{change.pairs} pairs together show no gain"
+            return claim_retraction(state, claim.post_id, change.by, why, change)
+        return change, *(raised_again(state, change) or frontier_move(state, change))
 
-    Not those whose verdicts were taken back: in their place others are run.
-    """
-    served = [state.experiments[name] for name in claim.experiments]
-    confirming = ("confirm_child", "confirm_parent")
-    return [e for e in served if e.queued.purpose in confirming and not e.is_retracted]
+    def _judge(self, claim: HypothesisState, pairs: list[Pair]) -> Judgement:
+        state = self._chronicle.state
+        assert state.opened is not None
+        return judge_pairs(
+            [pair.child.score for pair in pairs if pair.child.score is not None],
+            [pair.parent.score for pair in pairs if pair.parent.score is not None],
+            self._prior(),
+            state.opened.direction,
+            is_child_fixed=is_deterministic(state, claim.tree_key),
+            is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
+            pairs_allowed=self._looks(claim)[-1],
+        )
+
+    def _prior(self) -> Prior:
+        prior = prior_of(self._chronicle.state, self._place.device_class)
+        assert prior is not None  # the baseline ran twice or more
+        return prior
+
+    def _pairs(self, claim: HypothesisState) -> list[Pair]:
+        """Return the pairs that count: whole ones, of this life's device class."""
+        pairs = pairs_of(self._chronicle.state, claim)
+        return [pair for pair in pairs if pair.child.device_class == self._place.device_class]
+
+    def _looks(self, claim: HypothesisState) -> list[int]:
+        """Return after how many pairs the claim is judged.
+
+        Where the screen gave no right to it, because the claim was drawn, only the first look is
+        paid for.
+        """
+        looks = [look for look in LOOKS if look <= self._most] or [LOOKS[0]]
+        return looks if has_right(claim) or claim.status == "reproduced" else looks[:1]
+
+    def _lacking(self, claim: HypothesisState, *, beyond: int = 0) -> int:
+        """Return how many pairs are lacking for the next decision, 0 if one can be made now.
+
+        Args:
+            claim: Of which pairs are counted.
+            beyond: 1 to count for the decision after that.
+        """
+        pairs = self._pairs(claim)
+        if claim.status == "reproduced":
+            before = {v for change in claim.confirmations for v in change.verdicts}
+            return CHALLENGE_PAIRS - sum(p.child.verdict_id not in before for p in pairs)
+        looks = self._looks(claim)
+        look = next((look for look in looks if look >= len(pairs) + beyond), len(pairs))
+        return look - len(pairs)
+
+    def _look(self, claim: HypothesisState, by: str, is_drawn: bool) -> list[Request]:
+        """Return the runs that the next decision lacks, in the order in which they should run."""
+        state = self._chronicle.state
+        lacking = self._lacking(claim) or self._lacking(claim, beyond=1)
+        slot = self._slot(claim)
+        shared = self._shareable(claim, slot)[-lacking:]
+        first = 1 + max((e.queued.pair for e in confirmations(state, claim)), default=0)
+        payer = by if by != LAB or is_drawn else claim.proposer
+        request = Request(
+            commit=claim.commit,
+            tree_key=claim.tree_key,
+            hypothesis=claim.post_id,
+            purpose="confirm_child",
+            split="vault",
+            charged_to=payer,
+            requested_by=by,
+            slot=slot,
+        )
+        parent = replace(
+            request,
+            commit=state.proposals[claim.commit].parents[0],
+            tree_key=parent_tree(state, claim.commit),
+            purpose="confirm_parent",
+        )
+        look: list[Request] = []
+        for number in range(first, first + lacking):
+            if shared:
+                look.append(replace(request, pair=number, beside=shared.pop(0)))
+                continue
+            sides = (replace(parent, pair=number), replace(request, pair=number))
+            look += sides if number % 2 else sides[::-1]
+        return look
+
+    def _slot(self, claim: HypothesisState) -> str:
+        """Return where the claim is confirmed: where it was begun, else where it costs least.
+
+        Least is where most of the parent's runs can be shared, then where fewest runs wait.
+        """
+        state = self._chronicle.state
+        for run in confirmations(state, claim):
+            begun = run.queued.slot or (run.verdict.slot if run.verdict else "")
+            if begun in self._place.slots:
+                return begun
+        load = Counter(
+            run.attempts[-1].slot if run.is_running else run.queued.slot for run in state.pending()
+        )
+        return min(
+            self._place.slots, key=lambda slot: (-len(self._shareable(claim, slot)), load[slot])
+        )
+
+    def _shareable(self, claim: HypothesisState, slot: str) -> list[str]:
+        now_us = self._chronicle.clock.now_us()
+        found = shareable(self._chronicle.state, claim, slot, self._place.device_class, now_us)
+        return [verdict.verdict_id for verdict in found]
 
 
-def claim_for_lab(
-    state: RunState, able: Callable[[HypothesisState], bool], now_us: int, patience_us: int
-) -> HypothesisState | None:
-    """Return the claim that the lab itself should reproduce now, or None.
-
-    One at a time, and only what would lead the frontier: the best open claim, once no reproducer
-    is able to take it or none has within `patience_us` microseconds of run time.
-
-    Args:
-        state: The run.
-        able: Whether some agent other than the proposer can see the claim and may reproduce.
-        now_us: Run time.
-        patience_us: How long a claim is offered to reproducers.
-    """
-    if any(h.reproduction_by is not None for h in state.hypotheses.values()):
-        return None
-    for claim in leading_claims(state):
-        offered_us = claim.changes[-1][0]
-        if not able(claim) or now_us - offered_us >= patience_us:
-            return claim
-    return None
+def _change(
+    claim: HypothesisState,
+    by: str,
+    status: str,
+    pairs: Iterable[Pair],
+    judgement: Judgement | None,
+) -> StatusChanged:
+    """Return a status with its numbers; its verdicts are parent, child, parent, child ..."""
+    verdicts = tuple(name for pair in pairs for name in pair.verdicts)
+    change = StatusChanged(
+        claim.post_id, claim.commit, status, None, None, by, verdicts, pairs=len(verdicts) // 2
+    )
+    if judgement is None:
+        return change
+    return replace(
+        change,
+        gain=judgement.gain,
+        threshold=judgement.needed if math.isfinite(judgement.needed) else None,
+        t=judgement.t if math.isfinite(judgement.t) else None,
+        low=judgement.low,
+        high=judgement.high,
+        p=judgement.p,
+    )

@@ -121,8 +121,8 @@ class NoiseSection(_Section):
     baseline_runs: Annotated[int, Field(ge=2, le=100)] = 8
     """Runs of the unmodified start, on fresh seeds and on the slots in turn: the first that say how
     much scores spread, and the first references."""
-    confirm_pairs: Annotated[int, Field(ge=1, le=100)] = 3
-    """Pairs (child, parent) of runs in a reproduction."""
+    confirm_pairs: Annotated[int, Field(ge=2, le=100)] = 8
+    """Most pairs (child, parent) of runs in a reproduction; one with a clear answer ends sooner."""
 
 
 class SealSection(_Section):

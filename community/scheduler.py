@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 import logging
 import shutil
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +21,14 @@ from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
-from community.events import AttemptEnded, AttemptStarted, ExperimentQueued, Purpose, VerdictGiven
+from community.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Event,
+    ExperimentQueued,
+    Purpose,
+    VerdictGiven,
+)
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import Scored, ScorePhase
@@ -119,20 +127,41 @@ class Scheduler:
         return self._bench.pool.busy
 
     def admit(self, request: Request) -> str:
-        """Record `request` as a new experiment and queue it.
+        """Record `request` as a new experiment and queue it; returns its id.
 
         The caller has asked `community.admission` before.
+        """
+        return self.admit_all([request])[0]
+
+    def admit_all(self, requests: Sequence[Request], *, after: Sequence[Event] = ()) -> list[str]:
+        """Record `requests` as new experiments and queue them in this order: all, or none.
+
+        Args:
+            requests: What is to be measured.
+            after: What is recorded before them in the same transaction.
 
         Returns:
-            The experiment's id.
+            The experiments' ids.
         """
         state = self._chronicle.state
-        letter = _LETTERS.get(request.purpose, "e")
-        same_kind = sum(name.startswith(letter) for name in state.experiments)
-        experiment_id = f"{letter}{same_kind + 1:04d}"
-        measurement = state.measurements[request.tree_key] + 1
+        made = Counter(name[0] for name in state.experiments)
+        measured: Counter[str] = Counter()
+        admitted = []
+        for request in requests:
+            letter = _LETTERS.get(request.purpose, "e")
+            made[letter] += 1
+            measured[request.tree_key] += 1
+            measurement = state.measurements[request.tree_key] + measured[request.tree_key]
+            admitted.append(self._queued(request, f"{letter}{made[letter]:04d}", measurement))
+        self._chronicle.record(*after, *admitted)
+        for queued in admitted:
+            self._queue.put(Waiting(queued, attempt=1))
+        return [queued.experiment_id for queued in admitted]
+
+    def _queued(self, request: Request, experiment_id: str, measurement: int) -> ExperimentQueued:
+        state = self._chronicle.state
         assert state.opened is not None
-        queued = ExperimentQueued(
+        return ExperimentQueued(
             experiment_id=experiment_id,
             purpose=request.purpose,
             commit=request.commit,
@@ -147,9 +176,6 @@ class Scheduler:
             slot=request.slot,
             beside=request.beside,
         )
-        self._chronicle.record(queued)
-        self._queue.put(Waiting(queued, attempt=1))
-        return experiment_id
 
     def requeue_unfinished(self, purposes: Collection[Purpose] | None = None) -> int:
         """Queue again what a stopped or killed run left without a verdict; returns how many.

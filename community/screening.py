@@ -59,12 +59,16 @@ def awaits_status(state: RunState, claim: HypothesisState) -> bool:
 
 
 def told_verdict(state: RunState, claim: HypothesisState, change: StatusChanged) -> VerdictGiven:
-    """Return the verdict to cite for `change`: the last on the claim's own tree.
+    """Return the verdict to cite for `change`: the last that it names on the claim's own tree.
 
-    A confirmation ends with the parent's run as often as with the child's.
+    A confirmation that came to nothing names none; then it is the last run of the claim's tree.
     """
-    verdicts = [state.verdicts[name] for name in change.verdicts]
-    return next(v for v in reversed(verdicts) if v.tree_key == claim.tree_key)
+    named = [state.verdicts[name] for name in change.verdicts]
+    own = [verdict for verdict in named if verdict.tree_key == claim.tree_key]
+    if own:
+        return own[-1]
+    runs = (state.experiments[name].verdict for name in reversed(claim.experiments))
+    return next(run for run in runs if run is not None and run.tree_key == claim.tree_key)
 
 
 def screened_score(state: RunState, hypothesis: str) -> float | None:
@@ -242,6 +246,7 @@ class Screens:
                 low=judgement.low,
                 high=judgement.high,
                 p=judgement.p,
+                may_confirm=judgement.may_confirm,
             )
         self._chronicle.record(change)
         return []

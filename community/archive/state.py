@@ -317,7 +317,10 @@ class RunState:
         if hypothesis.reproduction_by == event.by:
             hypothesis.confirmations.append(event)
             hypothesis.reproduction_by = None
-        hypothesis.reproduced_by = event.by if event.status == "reproduced" else None
+        kept = (
+            hypothesis.reproduced_by or event.by
+        )  # a challenge that it stood takes it from nobody
+        hypothesis.reproduced_by = kept if event.status == "reproduced" else None
 
     def _reproduction_opened(self, row: Row, event: ReproductionOpened) -> None:
         hypothesis = self._known_hypothesis(row, event.hypothesis)

@@ -110,8 +110,8 @@ def _who(by: str | None, state: RunState) -> str:
     Raises:
         RetractionError: none is given and this process has none, or a researcher or the lab has it.
     """
+    from community.claims import LAB
     from community.errors import RetractionError
-    from community.reproduction import LAB
 
     if by is None:
         try:

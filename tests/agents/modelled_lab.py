@@ -214,6 +214,8 @@ class ModelLab:
             baseline_mean=self.world.baseline_mean,
             baseline_sigma=SIGMA,
             budget="10 cpu_seconds",
+            confirmation_runs=2 * PAIRS,
+            confirmation_runs_most=2 * PAIRS,
         )
 
     def _see(self, *commits: str) -> None:

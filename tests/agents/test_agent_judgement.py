@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-import pytest
-from made_observations import claim, crowd, decide, measured, observation, open_hypothesis
+from made_observations import briefing, claim, crowd, decide, measured, observation, open_hypothesis
 from modelled_landscape import SIGMA
 
 from agents.actions import PostReview, Reproduce, Wait
@@ -74,10 +72,7 @@ def test_verify_prefers_a_claim_that_will_hold():
 
 
 def test_verify_spends_the_last_runs_and_never_asks_for_what_cannot_be():
-    """At the end the best claim is confirmed once nothing better is on its way; five is too few.
-
-    Just before, a confirmation would leave runs over that could not confirm what they find.
-    """
+    """At the end the best claim is confirmed once nothing better is on its way; five is too few."""
     seen = observation(*crowd(3), open_claims=(claim("a", 2.9),), remaining_experiments=6)
     assert decide("verify", seen) == [Reproduce("p-a")]
     coming = (open_hypothesis({"LR": 0.01}), open_hypothesis({"DIM": 120}))
@@ -85,9 +80,7 @@ def test_verify_spends_the_last_runs_and_never_asks_for_what_cannot_be():
     late = replace(seen, open_hypotheses=coming, idle_s=31.0)
     assert decide("verify", late) == [Reproduce("p-a")]
     assert isinstance(decide("verify", replace(seen, remaining_experiments=5))[0], Wait)
-    clear = replace(seen, open_claims=(claim("a", 2.4, gain=0.6),), known=(*seen.known, *crowd(30)))
-    assert isinstance(decide("verify", replace(clear, remaining_experiments=11))[0], Wait)
-    assert decide("verify", replace(clear, remaining_experiments=12)) == [Reproduce("p-a")]
+    assert isinstance(decide("verify", replace(seen, remaining_experiments=7))[0], Wait)
 
 
 def test_failed_confirmations_count_against_their_share():
@@ -97,17 +90,37 @@ def test_failed_confirmations_count_against_their_share():
     assert isinstance(decide("verify", replace(seen, confirmations=3))[0], Wait)
 
 
-def test_what_a_confirmation_shows_depends_on_its_pairs():
-    """More pairs make a small gain likelier to hold, and a reproduced result surer."""
+def test_a_large_gain_is_cheap_to_confirm_and_a_small_one_likelier_to_hold_with_more_pairs():
+    """Four runs for six sigma, more for less, as far as the rules and what is left allow."""
+    briefed = replace(briefing(), confirmation_runs=4, confirmation_runs_most=16)
+    seen = observation(briefing=briefed, remaining_experiments=None)
+    view = view_of(seen)
+    gains = (6, 4, 3.2, 2.5, 1.7, 1.0)
+    offers = [_offer(view, claim("a", 2.4, gain=sigmas * view.sigma)) for sigmas in gains]
+    assert [offer.runs for offer in offers] == [4, 6, 8, 12, 16, 16]
+    chances = [offer.chance for offer in offers]
+    assert chances == sorted(chances, reverse=True)
+    small = claim("a", 2.4, gain=2.5 * view.sigma)
+    few = view_of(replace(seen, remaining_experiments=8))
+    assert _offer(few, small).chance < _offer(view, small).chance
+    assert _offer(few, small).runs == 8
+
+
+def test_an_expensive_confirmation_waits_longer_for_its_share():
+    """What four runs confirm is confirmed sooner than what takes eight."""
+    briefed = replace(briefing(), confirmation_runs=4, confirmation_runs_most=16)
+    seen = observation(*crowd(13), briefing=briefed, remaining_experiments=None)
+    clear, fair = (claim("a", 2.4, gain=sigmas * SIGMA) for sigmas in (6, 3.3))
+    assert decide("verify", replace(seen, open_claims=(clear,))) == [Reproduce("p-a")]
+    assert isinstance(decide("verify", replace(seen, open_claims=(fair,)))[0], Wait)
+
+
+def test_a_reproduced_result_is_surer_with_more_pairs():
+    """What the surrogate learns of it has less doubt."""
     done = measured("done", {"WARMDOWN": 0.5}, 2.5, status="reproduced")
-    seen = observation(done)
-    chances, doubts = [], []
+    seen, doubts = observation(done), []
     for runs in (2, 6, 24):
         view = view_of(replace(seen, briefing=replace(seen.briefing, confirmation_runs=runs)))
-        chances.append(_offer(view, claim("a", 2.4, gain=2 * SIGMA)).chance)
         start, setting = view.points[0].setting, view.points[1].setting
         doubts.append(Surrogate(view).gain(start, setting)[1])
-    assert chances == sorted(set(chances))
     assert doubts == sorted(set(doubts), reverse=True)
-    three_pairs = (2 - 2.33 * math.sqrt(2 / 3)) / math.sqrt(2 + 2 / 3)
-    assert chances[1] == pytest.approx(0.5 * math.erfc(-three_pairs / math.sqrt(2)))

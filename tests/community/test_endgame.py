@@ -65,36 +65,64 @@ async def test_a_deserted_lab_waits_for_what_is_being_measured(
 async def test_the_last_confirmation_waits_for_screens_on_their_way(
     measured: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """With six left the lab confirms the best of all that was screened, not the best so far."""
-    scenario = scenario_of(experiments=8, reproduce_after=1e-3)
+    """With eight left the lab confirms the best of all that was screened, not the best so far."""
+    scenario = scenario_of(experiments=10, reproduce_after=1e-3)
     scenario = scenario.model_copy(
         update={"topology": scenario.topology.model_copy(update={"family": "isolated"})}
     )
     async with house(measured, repository, tmp_path, scenario) as home:
         lab = asyncio.create_task(home.institution.reproduce_unclaimed())
-        good = await screened(home, "ada", 1.5)
         home.executor.gate.clear()
-        better = await home.propose("bob", 1.7)
-        asking = asyncio.create_task(home.lab("bob").run(home.commit_of(better), better))
-        await measured.wait_until(lambda state: bool(state.running()))
+        good, better = await home.propose("ada", 1.5), await home.propose("bob", 1.7)
+        asking = [
+            asyncio.create_task(home.lab(name).run(home.commit_of(claim), claim))
+            for name, claim in (("ada", good), ("bob", better))
+        ]
+        await measured.wait_until(lambda state: len(state.running()) == 2)
         home.executor.gate.set()
-        await asking
+        await asyncio.gather(*asking)
+        home.institution.take_leave("ada")
+        home.institution.take_leave("bob")
         async with asyncio.timeout(20):
-            assert await home.institution.until_over() == "experiments"
+            assert await home.institution.until_over() == DESERTED
         lab.cancel()
     assert measured.state.hypotheses[better].status == "reproduced"
     assert not measured.state.hypotheses[good].confirmations
 
 
-async def test_the_lab_leaves_no_remainder_that_could_confirm_nothing(
+async def test_what_four_pairs_take_is_kept_for_a_claim_that_is_open(
     measured: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """Between one and two confirmations' worth it waits until just one is left."""
+    """Screens are refused from eight left down to the four of a first look; fewer are free."""
     async with house(measured, repository, tmp_path, scenario_of()) as home:
         await screened(home, "ada", 1.5)
-    for limit, may in ((7, True), (8, False), (12, False), (13, True)):
-        admission = Admission(StopSection(experiments=limit), confirm_pairs=3, confirm_share=1.0)
-        assert admission.lab_may_confirm(measured.state) is may, limit
+    made = measured.state.experiments_admitted
+    for left, is_kept in ((9, False), (8, True), (4, True), (3, False)):
+        admission = Admission(StopSection(experiments=made + left), confirm_pairs=8)
+        assert admission.keeps_the_rest(measured.state) is is_kept, left
+        assert bool(admission.refuses_screen(measured.state)) is is_kept, left
+    few = Admission(StopSection(experiments=made + 5), confirm_pairs=2)
+    assert (few.first_look, few.kept, few.whole) == (4, 4, 4)
+    assert not few.keeps_the_rest(measured.state)
+
+
+async def test_a_confirmation_near_the_end_keeps_what_its_next_looks_may_take(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """While its first look runs, the last four are not given to a screen; then they are free."""
+    async with house(measured, repository, tmp_path, scenario_of(experiments=9)) as home:
+        claim = await screened(home, "ada", 1.5)
+        home.executor.gate.clear()
+        confirming = asyncio.create_task(home.lab("cleo").reproduce(claim))
+        await measured.wait_until(lambda state: state.experiments_admitted == 5)
+        other = await home.propose("bob", 1.2)
+        asking = asyncio.create_task(home.lab("bob").run(home.commit_of(other), other))
+        done, _ = await asyncio.wait((asking,), timeout=0.05)
+        assert not done
+        assert measured.state.experiments_admitted == 5
+        home.executor.gate.set()
+        assert (await confirming).status == "reproduced"
+        assert (await asking).status == "improved"
 
 
 async def test_a_used_up_quota_of_experiments_is_like_leaving(

@@ -65,7 +65,7 @@ def test_a_good_scenario_loads_with_its_values_and_defaults() -> None:
         "embedded",
         None,
     )
-    assert (scenario.noise.baseline_runs, scenario.noise.confirm_pairs) == (8, 3)
+    assert (scenario.noise.baseline_runs, scenario.noise.confirm_pairs) == (8, 8)
     assert (scenario.lab.reproduce_after, scenario.lab.isolation) == (2.0, "full")
 
 

@@ -29,35 +29,6 @@ async def _improved(home: House) -> str:
     return post_id
 
 
-async def test_a_restart_in_the_last_pair_waits_for_that_pair(
-    chronicle: Chronicle, repository: Repository, tmp_path: Path
-) -> None:
-    """Pairs that are in decide nothing before their turn, and what is held back stays exact."""
-    scenario = scenario_of(experiments=LIMIT)
-    async with house(chronicle, repository, tmp_path, scenario) as home:
-        claim = await _improved(home)
-        first_five = 5  # a screen and two pairs
-        reproduction = asyncio.create_task(home.lab("cleo").reproduce(claim))
-        await chronicle.wait_until(lambda state: state.experiments_done == first_five)
-        home.executor.gate.clear()
-        await chronicle.wait_until(lambda state: state.experiments_admitted == 7)
-        await _turns()
-        home.institution.leave()
-        reproduction.cancel()
-    assert chronicle.state.experiments_done == first_five
-    async with house(chronicle, repository, tmp_path, scenario) as home:
-        home.executor.gate.clear()
-        home.institution.resume()
-        await _turns()
-        assert chronicle.state.hypotheses[claim].status == "improved"
-        assert chronicle.state.hypotheses[claim].reproduction_by == "cleo"
-        home.executor.gate.set()
-        await chronicle.wait_until(lambda state: state.hypotheses[claim].status == "reproduced")
-        remaining = home.institution.admission.remaining(chronicle.state)
-    assert len(chronicle.state.hypotheses[claim].confirmations[0].verdicts) == 6
-    assert remaining == LIMIT - chronicle.state.experiments_admitted == LIMIT - 7
-
-
 async def test_a_restart_publishes_what_the_lab_had_found(
     chronicle: Chronicle, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

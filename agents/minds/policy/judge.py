@@ -14,7 +14,7 @@ from agents.knobs import unfit
 from agents.lab import LabReader
 from agents.minds.policy.reserve import waiting
 from agents.minds.policy.surrogate import Surrogate, chance_positive
-from agents.minds.policy.verify import NEED_DEVIATIONS
+from agents.minds.policy.verify import looks_allowed
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenHypothesis
 from forum.messages import Forecast, Hypothesis
@@ -87,11 +87,12 @@ def _review(view: View, surrogate: Surrogate, each: OpenHypothesis) -> PostRevie
 def _forecast(view: View, gain: float, deviation: float) -> Forecast:
     """Return what a confirmation would show of a true gain that is known to `deviation`.
 
-    It measures a mean over pairs, which adds its own noise, and that mean has to clear its bar.
+    It measures a mean over pairs, which adds its own noise, and that mean has to clear its bar; the
+    bar of the last look is the lowest.
     """
-    of_mean = view.sigma * math.sqrt(2 / view.confirmation_pairs)
-    seen = math.hypot(deviation, of_mean)
+    pairs, need = looks_allowed(view)[-1]
+    seen = math.hypot(deviation, view.sigma * math.sqrt(2 / pairs))
     return Forecast(
-        reproduced=chance_positive(gain - NEED_DEVIATIONS * of_mean, seen),
+        reproduced=chance_positive(gain - need * view.sigma, seen),
         gain=(gain - NINE_TENTHS * seen, gain, gain + NINE_TENTHS * seen),
     )

@@ -11,7 +11,7 @@ from agents.actions import Wait
 from agents.minds.policy.view import View
 
 PATIENCE_RUNS = 12.0
-"""Bound on holding back, in usual durations of a run: two confirmations, run by run."""
+"""Bound on holding back, in usual durations of a run: a confirmation and a half, run by run."""
 PATIENCE_S = 120.0
 """The same where no duration is known yet."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 20.0
@@ -24,21 +24,27 @@ def patience_s(view: View, runs: float = PATIENCE_RUNS) -> float:
 
 
 def confirmation_runs(view: View) -> int:
-    """Return how many experiments a confirmation takes."""
+    """Return how many experiments a confirmation takes at least."""
     return view.observation.briefing.confirmation_runs
+
+
+def kept_runs(view: View) -> int:
+    """Return how many experiments are kept near the end: what a fair gain is confirmed with."""
+    return min(2 * confirmation_runs(view), view.observation.briefing.confirmation_runs_most)
 
 
 def must_hold(view: View) -> bool:
     """Return whether a proposer should leave the remaining experiments to a confirmation.
 
-    Only when just one confirmation's worth is left, which is when the lab keeps them too: holding
-    back earlier would leave slots idle where only the lab can confirm.
+    Only when no more than a confirmation's worth is left, which is when the lab keeps them too:
+    holding back earlier would leave slots idle where only the lab can confirm.
     """
     left = view.observation.remaining_experiments
     if left == 0:
         return True
-    # Fewer than a confirmation takes are free. One that has begun has its runs set aside.
-    if left != confirmation_runs(view) or view.observation.idle_s >= patience_s(view):
+    # Fewer than a confirmation takes are free.
+    is_kept = left is not None and confirmation_runs(view) <= left <= kept_runs(view)
+    if not is_kept or view.observation.idle_s >= patience_s(view):
         return False
     return _has_unconfirmed_lead(view)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from agents.actions import Action, Reproduce
 from agents.lab import LabReader
-from agents.minds.policy.reserve import confirmation_runs, patience_s, waiting
+from agents.minds.policy.reserve import confirmation_runs, kept_runs, patience_s, waiting
 from agents.minds.policy.view import View, view_of
 from agents.observation import Observation, OpenClaim
 
@@ -23,8 +23,10 @@ STRIDE = 0.02
 """Of the baseline's score: a lead over the reproduced best that is worth a confirmation midway."""
 LEAST_LEAD_SIGMAS = 1.0
 """What a lead must be worth even at the end."""
-NEED_DEVIATIONS = 2.33
-"""Mean gain over the parent that a confirmation must show, in deviations of such a mean."""
+NEEDS = ((2, 5.0), (3, 3.7), (4, 3.0), (6, 2.1), (8, 1.6))
+"""(pairs, mean gain over the parent in sigmas that passes with them), while sigma is known from
+some ten runs: the lab looks at these numbers of pairs, and the larger the gain, the sooner it has
+seen enough."""
 TAIL_RUNS = 3.0
 """How long to wait at the end for results still on their way, in durations of a run."""
 
@@ -36,6 +38,8 @@ class _Offer:
     """How far it is ahead of the best reproduced commit, in cost."""
     chance: float
     """Probability that a confirmation succeeds."""
+    runs: int
+    """What it takes, if its gain is what it seems."""
 
     @property
     def worth(self) -> float:
@@ -56,15 +60,13 @@ class Verify:
         if not offers:
             return [waiting(view)]
         best = max(offers, key=lambda each: (each.claim.status == "improved", each.worth))
-        if left is not None and left < 2 * confirmation_runs(view):
-            if left > confirmation_runs(view):
-                return [waiting(view)]  # what would be left could not confirm anything any more
+        if left is not None and left <= kept_runs(view):
             is_settled = len(observation.open_hypotheses) <= 1
             if is_settled or observation.idle_s > patience_s(view, TAIL_RUNS):
                 return [Reproduce(best.claim.hypothesis)]
             return [waiting(view)]
         midway = max(3 * view.sigma, STRIDE * abs(observation.briefing.baseline_mean))
-        if best.lead >= midway and _affordable(view):
+        if best.lead >= midway and _affordable(view, best.runs):
             return [Reproduce(best.claim.hypothesis)]
         return [waiting(view)]
 
@@ -75,17 +77,29 @@ def _open(view: View) -> list[OpenClaim]:
 
 def _offer(view: View, claim: OpenClaim) -> _Offer:
     lead = view.best_reproduced_cost() - view.cost_of(claim.score)
-    # Variances in sigmas: of the mean over pairs, and of the one run of each side seen so far.
-    of_mean = 2 / view.confirmation_pairs
-    spare = claim.gain / view.sigma - NEED_DEVIATIONS * math.sqrt(of_mean)
-    spare /= math.sqrt(2.0 + of_mean)
-    return _Offer(claim, lead, 0.5 * math.erfc(-spare / math.sqrt(2.0)))
+    gain = claim.gain / view.sigma
+    looks = looks_allowed(view)
+    pairs = next((pairs for pairs, need in looks if gain >= need), looks[-1][0])
+    # Variances in sigmas: of the mean over the last look's pairs, and of the one run seen so far
+    # beside its parent's.
+    most, need = looks[-1]
+    spare = (gain - need) / math.sqrt(2.0 + 2 / most)
+    chance = 0.5 * math.erfc(-spare / math.sqrt(2.0))
+    return _Offer(claim, lead, chance, 2 * pairs)
 
 
-def _affordable(view: View) -> bool:
+def looks_allowed(view: View) -> list[tuple[int, float]]:
+    """Return those of `NEEDS` that rules and remaining experiments allow; at least one."""
+    left = view.observation.remaining_experiments
+    most = view.observation.briefing.confirmation_runs_most
+    allowed = most if left is None else min(most, left)
+    return [look for look in NEEDS if 2 * look[0] <= allowed] or [NEEDS[0]]
+
+
+def _affordable(view: View, runs: int) -> bool:
     """Return whether another confirmation keeps within its share of visible experiments."""
     done = view.observation.confirmations
     running = sum(claim.is_claimed for claim in view.observation.open_claims)
-    confirming = confirmation_runs(view) * (done + running + 1)
+    confirming = confirmation_runs(view) * (done + running) + runs
     screened = len(view.observation.known) - 1
     return confirming <= SHARE * (screened + confirming)

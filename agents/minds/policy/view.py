@@ -60,7 +60,7 @@ class View:
 
     @property
     def confirmation_pairs(self) -> int:
-        """How many pairs of runs, parent and child, a confirmation takes."""
+        """How many pairs of runs, parent and child, a confirmation takes at least."""
         return max(1, self.observation.briefing.confirmation_runs // 2)
 
     @property
