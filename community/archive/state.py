@@ -317,9 +317,7 @@ class RunState:
         if hypothesis.reproduction_by == event.by:
             hypothesis.confirmations.append(event)
             hypothesis.reproduction_by = None
-        kept = (
-            hypothesis.reproduced_by or event.by
-        )  # a challenge that it stood takes it from nobody
+        kept = hypothesis.reproduced_by or event.by  # not who challenged it since
         hypothesis.reproduced_by = kept if event.status == "reproduced" else None
 
     def _reproduction_opened(self, row: Row, event: ReproductionOpened) -> None:

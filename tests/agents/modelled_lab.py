@@ -303,9 +303,7 @@ class ModelLab:
         remaining = world.remaining()
         is_open = claim.author != self.agent and not claim.is_taken
         if not is_open or (remaining is not None and remaining < 2 * PAIRS):
-            return Outcome(
-                "refused", claim.commit, "", None, "", None, "6 experiments are not open"
-            )
+            return Outcome("refused", claim.commit, "", None, "", None, "not open, or too dear")
         self._see(claim.commit)
         claim.is_taken = True
         world.reserved += 2 * PAIRS

@@ -178,7 +178,7 @@ async def test_a_challenge_that_is_struck_leaves_what_was_reproduced_before(
     given = replace(verdict(later, 2.5), verdict_id="v-later")
     pooled = replace(first, by="dan", verdicts=(*first.verdicts, "v-later"))
     chronicle.record(later, given, pooled)
-    assert state.hypotheses[root].reproduced_by == "dan"
+    assert state.hypotheses[root].reproduced_by == "cleo"
     retract_verdict(chronicle, "v-later", "eve", "why")
     assert state.hypotheses[root].changes[-1][1] == first
     assert state.hypotheses[root].reproduced_by == "cleo"
