@@ -67,7 +67,7 @@ def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[st
         "run": {"task": str(task), "seed": 1},
         "budget": {"kind": "steps", "amount": 20},
         "pool": {"slots": 2},
-        "noise": {"baseline_runs": 2, "confirm_pairs": 1},
+        "noise": {"baseline_runs": 2, "confirm_pairs": 2},
         "seal": {"runs": SEAL_RUNS},
         **sections,
     }
