@@ -107,7 +107,11 @@ class _Editor:
                 block.statements.append(ast.Pass())
 
     def _served_only(self, gone: Collection[Statement | None]) -> set[Statement]:
-        """Return added statements that only say names of what goes: whole scopes without a rest."""
+        """Return added statements that only say names of what goes: in scopes without a rest.
+
+        In the start's own scopes; what is left of a new definition does no harm if nothing calls
+        it, and may be needed if something does.
+        """
         kept = set(self._compared.kept.values())
         added = [one for one in self._compared.new if one not in kept]
         alive = {one.scope for one in added if one.is_shown and one not in gone}
@@ -117,9 +121,9 @@ class _Editor:
             for one in added
             if not one.is_shown
             and not isinstance(one.node, Definition)
-            and one.scope in touched
-            and one.scope not in alive
+            and one.scope in touched - alive
             and one.scope
+            and not any(name.startswith("?") for name in one.scope)
         }
 
     def _replace(self, new: Statement, old: Statement) -> None:

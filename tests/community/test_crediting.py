@@ -28,6 +28,7 @@ from community.sealing import open_finals
 from community.show import leaderboard_text, shown
 from scoring.verdict import Score
 from trainer.repository import Repository
+from trainer.text_process import TextProcess
 
 SIGMA = 0.02
 START = "RATE = 1.0\n# knob\nWIDTH = 4\n"
@@ -233,7 +234,10 @@ async def test_at_the_end_each_change_is_taken_out(
     """Four seeds of each tree on one slot, beside the whole; credit is what its loss costs."""
     scenario = _scenario(share=1.0)
     phase = NoisyScorePhase()
-    async with house(begun, repository, tmp_path, scenario, score_phase=phase) as home:
+    async with (
+        TextProcess() as texts,
+        house(begun, repository, tmp_path, scenario, score_phase=phase, texts=texts) as home,
+    ):
         leader = await _merged(home)
         assert credit_table(begun.state).kind == "path"
         before = begun.state.device_seconds
@@ -276,6 +280,29 @@ async def test_two_changes_of_which_one_would_do_share_what_both_are_worth(
     assert len(_credit_runs(begun.state)) == 20
     assert credits_["ada"] == pytest.approx(credits_["bob"])
     assert credits_["ada"] == pytest.approx(0.25, abs=3 * SIGMA)
+
+
+async def test_what_cannot_be_taken_out_alone_counts_by_its_path(
+    begun: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Ada's function holds bob's line, so only bob's change is measured; the ledger says why."""
+    scenario = _scenario(share=1.0)
+    phase = NoisyScorePhase()
+    function = "def boost(x, by=0.5):\n    return x + by\n\n" + START + "POINTS = boost(RATE)\n"
+    grown = function.replace("    return", "    print('on we go')\n    x = x + 0.3\n    return")
+    async with house(begun, repository, tmp_path, scenario, score_phase=phase) as home:
+        first = await _lead(home, "ada", function)
+        for number in range(10):
+            await _screen(home, "bob", START.replace("1.0", f"1.{number:03}1"))
+        await _lead(home, "bob", grown, first)
+        path = credit_table(begun.state).by_author
+        open_finals(begun, "experiments", None)
+        await run_finals(begun, home.institution.bench, scenario)
+    told = [notice.text for _, notice in begun.state.notices if notice.notice == "credit"]
+    assert len(told) == 1
+    assert "cannot be made: other changes stand in a definition of theirs" in told[0]
+    assert credit_table(begun.state).kind == "leave-one-out"
+    assert _credits(begun.state) == pytest.approx(path, abs=8 * SIGMA)
 
 
 async def test_what_would_cost_too_much_is_not_measured(
