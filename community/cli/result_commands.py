@@ -32,12 +32,13 @@ def show(
         typer.Option("--retractions", help="Show what was taken back, and its reach."),
     ] = False,
 ) -> None:
-    """Show leaderboard, best and spend.
+    """Show headline, leaderboard, credit and spend.
 
     In a terminal as tables, into a file or a pipe as plain lines.
 
     The JSON has, among others: baseline.mean, baseline.sigma, best.score, best.status, best.commit,
-    experiments, is_live, pool.busy_share.
+    headline.gain with low and high, leaderboard, yardstick.alarms, credit, experiments, is_live,
+    pool.busy_share.
     """
     record = _record(_folder(run))
     if json:
@@ -62,7 +63,8 @@ def show(
 def report(run: RunArgument = "latest") -> None:
     """Write a report with plots.
 
-    One HTML page: progress with the noise band, leaderboard, lineage, use of the pool.
+    One HTML page: headline, progress with intervals, dev against seal, leaderboard, credit, drift,
+    lineage, use of the pool.
     """
     folder = _folder(run)
     _record(folder)
@@ -99,7 +101,7 @@ def export(
 def watch(run: RunArgument = "latest") -> None:
     """Watch a run live.
 
-    Forum, leaderboard, slots, best so far; read-only. Press q to leave.
+    Forum, leaderboard, slots, best so far; e shows the evidence; read-only. Press q to leave.
     """
     folder = _folder(run)
     from community.tui.app import WatchApp
