@@ -8,6 +8,8 @@ what `community.report.points` computed and computes nothing itself.
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -93,8 +95,15 @@ def draw_band(axes: Axes, state: RunState) -> None:
 def _draw_points(axes: Axes, shown: tuple[Point, ...], look: Look) -> None:
     """Draw the screens of one look; triangles on the edge stand for what lies beyond it."""
     low, high = axes.get_ylim()
-    label: str | None = look.label
     chosen = [p for p in shown if p.status in look.statuses and p.score is not None]
+    style: dict[str, Any] = {
+        "s": look.size,
+        "linewidths": 1.2,
+        "edgecolors": "white" if look.marker == "o" and look.size > 40 else look.colour,
+        "facecolors": look.colour if look.is_filled else "none",
+    }
+    if chosen:
+        axes.scatter([], [], marker=look.marker, label=look.label, **style)
     for is_inside in (True, False):
         places = [
             (p.number, min(high, max(low, p.score or 0)))
@@ -103,13 +112,9 @@ def _draw_points(axes: Axes, shown: tuple[Point, ...], look: Look) -> None:
         ]
         if places:
             axes.scatter(
-                [x for x, _ in places], [y for _, y in places], s=look.size, label=label, zorder=3,
-                linewidths=1.2,
-                marker=look.marker if is_inside else "^", clip_on=is_inside,
-                edgecolors="white" if look.marker == "o" and look.size > 40 else look.colour,
-                facecolors=look.colour if look.is_filled else "none",
+                [x for x, _ in places], [y for _, y in places], zorder=3, clip_on=is_inside,
+                marker=look.marker if is_inside else "^", **style,
             )  # fmt: skip
-            label = None
 
 
 def _draw_screens(axes: Axes, shown: tuple[Point, ...]) -> None:
