@@ -65,7 +65,7 @@ def scenario(arm: str, seed: int) -> str:
         f'budget = {{ kind = "cpu_seconds", amount = {BUDGET_S} }}',
         "pool = { slots = 1 }",
         f"topology = {topology}",
-        "noise = { baseline_runs = 4, confirm_pairs = 3 }",
+        "noise = { baseline_runs = 4 }",
         "lab = { reproduce_after = 30 }",
         "reviews = { settle_share = 0.03 }",
     ]

@@ -88,8 +88,16 @@ class Queue:
         return len(self._waiting)
 
     def put(self, waiting: Waiting) -> None:
-        """Add an experiment."""
-        self._waiting.append(_Place(waiting))
+        """Add an experiment; one of a pair that was lost goes before what it was followed by."""
+        lost = waiting.experiment if waiting.attempt > 1 and waiting.experiment.pair else None
+        followed = (
+            index
+            for index, place in enumerate(self._waiting)
+            if lost is not None
+            and place.waiting.experiment.hypothesis == lost.hypothesis
+            and place.waiting.experiment.pair >= lost.pair
+        )
+        self._waiting.insert(next(followed, len(self._waiting)), _Place(waiting))
         for listener in self._listeners:
             listener.set()
 

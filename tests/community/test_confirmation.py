@@ -213,6 +213,20 @@ async def test_a_parents_recent_runs_serve_another_child_once(
     assert len(slots) == 1
 
 
+async def test_a_run_that_is_lost_does_not_leave_its_pair(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """What the machine lost is made before the runs that were to follow it."""
+    async with house(measured, repository, tmp_path, scenario_of()) as home:
+        claim = await screened(home, "ada", CHILD)
+        home.executor.lose_next = 1
+        assert (await home.lab("cleo").reproduce(claim)).status == "reproduced"
+    runs = _runs(measured, claim)
+    assert [len(run.attempts) for run in runs] == [2, 1, 1, 1]
+    ended = [run.verdict_us or 0 for run in runs]
+    assert ended == sorted(ended)
+
+
 async def test_a_tree_is_confirmed_once_whoever_proposes_it(
     measured: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
