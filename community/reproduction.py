@@ -31,7 +31,14 @@ from community.scheduler import Request, Scheduler
 from community.screening import parent_tree
 from community.seed_rule import is_deterministic
 from scoring.evidence.gains import Measured, gain_of
-from scoring.evidence.sequential import LOOKS, Judgement, judge_pairs, judge_pool
+from scoring.evidence.sequential import (
+    ALPHA,
+    ALPHA_DRAWN,
+    LOOKS,
+    Judgement,
+    judge_pairs,
+    judge_pool,
+)
 from scoring.evidence.variance import Prior
 
 NOT_OPEN = "the claim is not open for confirmation"
@@ -244,6 +251,7 @@ class Reproductions:
             [pair.parent.score for pair in pairs if pair.parent.score is not None],
             self._prior(),
             state.opened.direction,
+            alpha=ALPHA if _has_earned(claim) else ALPHA_DRAWN,
             is_child_fixed=is_deterministic(state, claim.tree_key),
             is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
             pairs_allowed=self._looks(claim)[-1],
@@ -266,7 +274,7 @@ class Reproductions:
         paid for.
         """
         looks = [look for look in LOOKS if look <= self._most] or [LOOKS[0]]
-        return looks if has_right(claim) or claim.status == "reproduced" else looks[:1]
+        return looks if _has_earned(claim) else looks[:1]
 
     def _lacking(self, claim: HypothesisState, *, beyond: int = 0) -> int:
         """Return how many pairs are lacking for the next decision, 0 if one can be made now.
@@ -337,6 +345,11 @@ class Reproductions:
         now_us = self._chronicle.clock.now_us()
         found = shareable(self._chronicle.state, claim, slot, self._place.device_class, now_us)
         return [verdict.verdict_id for verdict in found]
+
+
+def _has_earned(claim: HypothesisState) -> bool:
+    """Whether more than the lot speaks for confirming a claim: its screen, or that it passed."""
+    return has_right(claim) or claim.status == "reproduced"
 
 
 def _change(
