@@ -29,6 +29,7 @@ from community.events import (
     VerdictGiven,
 )
 from community.run_secret import secret_hash
+from community.screening import MOST_RUNS
 from trainer.repository import Repository
 
 EXPERIMENTS = 12
@@ -94,7 +95,7 @@ def _live_and_be_killed(where: Path, moment: Moment, chance: random.Random) -> N
     known = recorded(where / "run")
     life = _next_life(where)
     if moment.is_it is not None:
-        row = life.await_row(moment.is_it, 60, after_seq=known[-1].seq if known else 0)
+        row = life.await_row(moment.is_it, 120, after_seq=known[-1].seq if known else 0)
         assert row is not None, f"over before {moment.name}:\n{life.text[-3000:]}"
     life.pause(chance.uniform(0, moment.spread_s))
     assert life.process.poll() is None, f"over before {moment.name}:\n{life.text[-3000:]}"
@@ -105,7 +106,7 @@ def _live_and_be_killed(where: Path, moment: Moment, chance: random.Random) -> N
     RunState.from_rows(kept)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_killed_ten_times_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     """12 experiments of a CPU-second: whole ledger, whole repository, no process left."""
     text = scenario_text(
@@ -135,10 +136,12 @@ def _check_experiments(state: RunState) -> None:
     assert state.stop_reason == "experiments"
     assert state.experiments_admitted == EXPERIMENTS == state.experiments_done
     names = list(state.experiments)
-    assert [name for name in names if name[0] not in "cs"] == [
-        *(f"b{n:04d}" for n in range(1, BASELINES + 1)),
-        *(f"e{n:04d}" for n in range(1, EXPERIMENTS + 1)),
-    ]
+    classes = {e.verdict.device_class for e in state.experiments.values() if e.verdict}
+    baselines = [name for name in names if name[0] == "b"]
+    assert baselines == [f"b{n:04d}" for n in range(1, len(baselines) + 1)]
+    # a life on a machine that had changed its speed measured them anew
+    assert BASELINES <= len(baselines) <= BASELINES * len(classes)
+    assert [n for n in names if n[0] == "e"] == [f"e{n:04d}" for n in range(1, EXPERIMENTS + 1)]
     assert Counter(v.experiment_id for v in state.verdicts.values()) == Counter(names)
     seeds = Counter((e.queued.tree_key, e.queued.measurement) for e in state.experiments.values())
     assert set(seeds.values()) == {1}
@@ -177,6 +180,7 @@ def _check_posts(state: RunState) -> None:
     reported = {p.body["hypothesis"] for p in posts if p.body["kind"] in ("finding", "failure")}
     for name, claim in state.hypotheses.items():
         screens = [e for e in claim.experiments if state.experiments[e].queued.purpose == "screen"]
+        assert len(screens) <= MOST_RUNS
         assert len(claim.changes) == bool(screens) + len(claim.confirmations)
         assert claim.reproduction_by is None
         assert name in reported or not screens
