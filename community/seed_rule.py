@@ -1,7 +1,7 @@
 """Which trees have to show that their seed matters, and of which it is known that it does not.
 
 The showing is `trainer.seed_gate`; what is demanded of a tree whose seed does not matter is
-`scoring.evidence.decision.LOTTERY_Z`. Functions of the folded ledger, nothing else.
+`scoring.evidence.sequential.LOTTERY_Z`. Functions of the folded ledger, nothing else.
 """
 
 from __future__ import annotations

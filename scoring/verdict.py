@@ -1,7 +1,7 @@
 """What the scorer says of one run: a number with everything that is needed to believe it.
 
 A `Score` is the grader's number; a `Verdict` adds who measured what, where, at which cost. Records
-only; `scoring.evidence.decision` says what verdicts mean together.
+only; `scoring.evidence` says what verdicts mean together.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A tree that brings a seed of its own is the best of many that were tried, and its runs are one run
 told several times. Two steps under two seeds of the lab end in the same bytes then. So do those of
 an honest tree that draws nothing by chance (a table of counts), and nothing outside the process
-tells the two apart: what follows from the mark is `scoring.evidence.decision`'s business. Next: the
-experiment itself, by `trainer.local_executor`.
+tells the two apart: what follows from the mark is `scoring.evidence.sequential`'s business. Next:
+the experiment itself, by `trainer.local_executor`.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from scoring.evidence.credit import (
     quiet,
     shown,
 )
-from scoring.evidence.decision import gain_over
 from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.sequential import gain_over
 from scoring.evidence.standing import Standing, standings
 from scoring.evidence.variance import Prior, Spread
 from scoring.verdict import Direction

@@ -12,8 +12,8 @@ from community.archive.queries import baseline_mean
 from community.archive.spreads import prior_of
 from community.archive.state import HypothesisState, RunState, Split
 from community.seed_rule import is_deterministic
-from scoring.evidence.decision import gain_over
 from scoring.evidence.headline import Headline, headline
+from scoring.evidence.sequential import gain_over
 from scoring.verdict import Direction
 
 

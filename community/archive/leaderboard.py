@@ -14,8 +14,8 @@ from community.archive.queries import baseline_mean
 from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
 from community.reviewing import Skill, skills
-from scoring.evidence.decision import gain_over
 from scoring.evidence.multiplicity import q_values
+from scoring.evidence.sequential import gain_over
 from scoring.evidence.standing import Basis
 from scoring.verdict import Direction, Isolation
 

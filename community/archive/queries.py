@@ -13,8 +13,8 @@ from community.archive.standing import Placed, placed
 from community.archive.state import HypothesisState, RunState, Split
 from community.events import FrontierMoved, VerdictGiven
 from community.plain_text import isolation_words
-from scoring.evidence.decision import gain_over
 from scoring.evidence.ranking import weakest
+from scoring.evidence.sequential import gain_over
 from scoring.evidence.standing import Standing
 from scoring.verdict import Direction, Isolation
 

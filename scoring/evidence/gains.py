@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scoring.evidence.decision import gain_over
 from scoring.evidence.effects import Combined, Effect, combine
+from scoring.evidence.sequential import gain_over
 from scoring.evidence.variance import Prior, moderated
 from scoring.verdict import Direction
 

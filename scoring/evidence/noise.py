@@ -1,7 +1,7 @@
 """The noise band: how much scores of one unchanged tree spread from seed to seed.
 
 Estimated from the baseline's runs before any hypothesis is judged;
-`scoring.evidence.decision` measures gains against it.
+`scoring.evidence.variance` puts it together with what other trees show.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ async def test_a_gain_beyond_the_noise_is_improved(
 async def test_a_gain_inside_the_noise_is_not(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """The ladder's lower steps: 0.04 is undecided, 0.01 is not improved (threshold 0.054)."""
+    """The ladder's lower steps: about one sigma is undecided, half of one is not improved."""
     async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
-        near = await screened(home, "ada", 1.04)
+        near = await screened(home, "ada", 1.02)
         far = await screened(home, "ada", 1.01)
     assert chronicle.state.hypotheses[near].status == "undecided"
     assert chronicle.state.hypotheses[far].status == "not_improved"

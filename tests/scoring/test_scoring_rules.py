@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from scoring.errors import LockBrokenError, ScoringError, StatisticsError
-from scoring.evidence.decision import LOTTERY_Z, Z, confirm, gain_over, screen, threshold
 from scoring.evidence.noise import estimate
 from scoring.evidence.ranking import Contribution, rank, reproduced
+from scoring.evidence.sequential import gain_over
 from scoring.lock import compare, lock_hash, lock_manifest, verify
 
 
@@ -30,95 +30,10 @@ def test_a_band_needs_two_finite_scores(scores):
     assert isinstance(caught.value, ScoringError)
 
 
-def test_screening_turns_at_the_threshold_and_one_sigma_below():
-    """The threshold itself is not improved; a sigma below it is not undecided."""
-    sigma, edge = 0.02, 2.33 * 0.02 * math.sqrt(1 + 1 / 4)
-    assert threshold(sigma, 1, 4) == edge
-    assert screen(edge, sigma, 4).status == "undecided"
-    assert screen(math.nextafter(edge, 1), sigma, 4).status == "improved"
-    assert screen(math.nextafter(edge - sigma, 1), sigma, 4).status == "undecided"
-    assert screen(edge - sigma, sigma, 4).status == "not_improved"
-    assert screen(-1.0, sigma, 4).status == "not_improved"
-    assert screen(edge, sigma, 4).threshold == edge
-
-
-def test_more_runs_lower_the_threshold():
-    """Of the parent or of the child."""
-    assert threshold(0.1, 1, 8) < threshold(0.1, 1, 2)
-    assert threshold(0.1, 3, 2) < threshold(0.1, 1, 2)
-
-
-def test_identical_runs_count_as_one_and_face_a_higher_bar():
-    """A tree whose runs ignore the seed is not confirmed by what would confirm another."""
-    child, parent, sigma = [2.95, 2.95, 2.95], [3.0, 3.0, 3.0], 0.02
-    seeded = confirm(child, parent, sigma, "lower")
-    fixed = confirm(child, parent, sigma, "lower", is_child_fixed=True)
-    assert (seeded.status, fixed.status) == ("reproduced", "not_improved")
-    assert fixed.threshold == LOTTERY_Z * sigma * math.sqrt(1 + 1 / 3)
-    on_fixed = confirm(child, parent, sigma, "lower", is_parent_fixed=True)
-    assert on_fixed.threshold == threshold(sigma, 3, 1)
-    assert confirm([2.9] * 3, parent, sigma, "lower", is_child_fixed=True).status == "reproduced"
-    assert screen(0.06, sigma, 4).status == "improved"
-    assert screen(0.06, sigma, 4, z=LOTTERY_Z).status == "not_improved"
-
-
-def test_without_noise_any_gain_counts():
-    """A budget in steps is bit-reproducible: sigma is 0."""
-    assert screen(1e-9, 0.0, 2).status == "improved"
-    assert screen(0.0, 0.0, 2).status == "not_improved"
-    assert confirm([1.0] * 3, [1.0] * 3, 0.0, "lower").status == "not_improved"
-
-
-@pytest.mark.parametrize(
-    ("gain", "sigma", "n"),
-    [(math.nan, 0.1, 2), (math.inf, 0.1, 2), (0.1, -0.1, 2), (0.1, math.nan, 2), (0.1, 0.1, 0)],
-)
-def test_screening_refuses_what_is_no_number(gain, sigma, n):
-    """A NaN never slips through a comparison."""
-    with pytest.raises(StatisticsError):
-        screen(gain, sigma, n)
-
-
 def test_gains_are_positive_when_better_in_both_directions():
     """The direction belongs to the task, never to the reader."""
     assert gain_over(2.5, 3.0, "lower") == 0.5
     assert gain_over(2.5, 3.0, "higher") == -0.5
-
-
-def test_a_confirmation_takes_all_pairs_to_reproduce():
-    """Before the last pair a good gain stays undecided and not final."""
-    for n in (1, 2):
-        so_far = confirm([2.0] * n, [3.0] * n, 0.02, "lower")
-        assert (so_far.status, so_far.is_final, so_far.gain) == ("undecided", False, 1.0)
-    done = confirm([2.0] * 3, [3.0] * 3, 0.02, "lower")
-    assert (done.status, done.is_final) == ("reproduced", True)
-    assert done.threshold == pytest.approx(Z * 0.02 * math.sqrt(2 / 3))
-    assert confirm([2.0] * 3, [3.0] * 3, 0.02, "higher").status == "not_improved"
-
-
-def test_a_hopeless_confirmation_ends_after_the_pair_that_shows_it():
-    """Mean gain of zero or below is final at once, whatever came before."""
-    first = confirm([3.0], [3.0], 0.02, "lower")
-    assert (first.status, first.is_final) == ("not_improved", True)
-    second = confirm([2.9, 3.2], [3.0, 3.0], 0.02, "lower")
-    assert (second.status, second.is_final) == ("not_improved", True)
-    assert not confirm([3.1, 3.1], [3.0, 3.15], 0.02, "higher").is_final
-
-
-def test_a_small_gain_is_undecided_or_not_improved_after_all_pairs():
-    """Within one sigma below the threshold, and further below."""
-    needed = threshold(0.1, 3, 3)
-    near = confirm([3.0 - needed + 0.05] * 3, [3.0] * 3, 0.1, "lower")
-    assert (near.status, near.is_final) == ("undecided", True)
-    far = confirm([3.0 - needed + 0.15] * 3, [3.0] * 3, 0.1, "lower")
-    assert (far.status, far.is_final) == ("not_improved", True)
-
-
-def test_pairs_must_be_pairs():
-    """Unequal numbers, none, or a missing number are refused."""
-    for child, parent in (([], []), ([1.0], [1.0, 2.0]), ([math.nan], [1.0])):
-        with pytest.raises(StatisticsError):
-            confirm(child, parent, 0.1, "lower")
 
 
 def contribution(name: str, status: str, dev, vault=None, outcome="ok", low=None) -> Contribution:
