@@ -174,6 +174,8 @@ class WatchApp(App[None]):
 
     def _draw(self) -> None:
         """Bring the screen up to date; panes that have nothing new stay untouched."""
+        if self._is_leaving:
+            return
         state, at_us = self.state, self._now_us()
         main = self.screen_stack[0]
         self._show_notice()
@@ -198,12 +200,20 @@ class WatchApp(App[None]):
 
     def _show_notice(self) -> None:
         """Show the notice in place of the panes, or above them once there is something in them."""
+        if self._is_leaving:
+            return
         main = self.screen_stack[0]
         words, style = self._notice
         notice = main.query_one("#notice", Static)
         notice.display = bool(words)
         notice.update(Text(words, style=style, justify="center"))
         main.set_class(self.state.opened is None, "-empty")
+
+    @property
+    def _is_leaving(self) -> bool:
+        """Whether the panes are gone already: the last timers and messages come after them."""
+        screens = self.screen_stack
+        return not screens or not screens[0].query("#notice")
 
     def _now_us(self) -> int:
         """Return the run time now: a live run's goes on between two rows."""

@@ -21,6 +21,7 @@ from community.cli.progress import PanelProgress
 from community.scenario import StopSection
 from community.show import shown
 from community.tui.app import WatchApp
+from community.tui.feed import LedgerUnread
 from community.tui.widgets.board_table import BoardTable
 from community.tui.widgets.evidence_screen import EvidenceScreen
 
@@ -131,3 +132,13 @@ async def test_the_panel_of_a_run_tells_alarms_and_what_the_lab_runs() -> None:
     assert "alarm a1: the CUSUM passed 5 sigma" in text
     assert "sentinel of what leads" in text
     assert "reproduces" not in text.split("cpu1")[1].splitlines()[0]
+
+
+async def test_a_frame_that_comes_after_the_panes_is_dropped(tmp_path: Path) -> None:
+    """On a busy machine the last timer fires while the screen is taken down."""
+    async with watching(tmp_path, (80, 24), until="calibrated") as (app, pilot):
+        await app.screen.query("Screen > *").remove()
+        app.action_pause()
+        app.on_ledger_unread(LedgerUnread("gone", is_absent=True))
+        await pilot.pause()
+        assert app.is_running
