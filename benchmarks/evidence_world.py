@@ -60,7 +60,7 @@ class Setting:
     """Hypotheses that share a parent on a slot within thirty minutes."""
     drawn: float = 0.0
     """Share of the hypotheses that are confirmed whatever the screen said; where that gave no right
-    to it, by two pairs at `ALPHA_DRAWN`."""
+    to it, at `ALPHA_DRAWN`."""
     drift: float = DRIFT
 
 
@@ -251,7 +251,7 @@ def simulate(setting: Setting, seed: int) -> Outcome:
         child, parent = world.paired(gain[:, now], sigma, parent_sigma, is_first)
         gains = child - parent[:, None]
         by_right = confirm_many(gains, s0, d0)
-        by_lot = confirm_many(gains, s0, d0, ALPHA_DRAWN, pairs_allowed=LOOKS[0])
+        by_lot = confirm_many(gains, s0, d0, ALPHA_DRAWN)
         reproduced, pairs = (
             np.select([passed, drawn], found, 0) for found in zip(by_right, by_lot, strict=True)
         )

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from community.archive.queries import leader
 from community.archive.state import RunState
-from community.claims import LAB, better, leading_claims
+from community.claims import better, leading_claims
 from community.scenario import StopSection
 from scoring.evidence.sequential import LOOKS
 
 KEPT_PAIRS = 4
 """Near the end so many pairs' runs are kept: a gain of three sigma mostly passes with them. What is
 left of them is free again."""
-DRAWN_SHARE = 0.125
-"""Largest share of all experiments in confirmations of claims whose screen gave no right to it:
-they say how good reviewers are, and must not starve the search."""
 
 
 class Admission:
@@ -100,17 +97,9 @@ class Admission:
     def may_settle_drawn(self, state: RunState) -> bool:
         """Whether a claim without a right to it may be confirmed now because it was drawn.
 
-        That has a share of its own, and takes nothing from what is kept for the end.
+        How many are drawn is the scenario's choice; it takes nothing from what is kept for the end.
         """
-        if not self.affords(state, self.kept + self.first_look):
-            return False
-        spent = sum(
-            experiment.queued.requested_by == LAB
-            and experiment.queued.charged_to == LAB
-            and experiment.queued.purpose.startswith("confirm")
-            for experiment in state.experiments.values()
-        )
-        return spent + self.first_look <= DRAWN_SHARE * state.experiments_admitted
+        return self.affords(state, self.kept + self.first_look)
 
     def reason_to_stop(self, state: RunState, now_s: float) -> str:
         """Return the stop condition that holds now, or an empty string.

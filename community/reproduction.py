@@ -191,7 +191,7 @@ class Reproductions:
             return self._pooled(claim, by)
         pairs = self._pairs(claim)
         judgement = self._judge(claim, pairs)
-        is_last = len(pairs) >= self._looks(claim)[-1]
+        is_last = len(pairs) >= self._looks()[-1]
         if not (judgement.is_final or is_last):
             return None
         return _change(claim, by, judgement.status, pairs, judgement)
@@ -254,7 +254,7 @@ class Reproductions:
             alpha=ALPHA if _has_earned(claim) else ALPHA_DRAWN,
             is_child_fixed=is_deterministic(state, claim.tree_key),
             is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
-            pairs_allowed=self._looks(claim)[-1],
+            pairs_allowed=self._looks()[-1],
         )
 
     def _prior(self) -> Prior:
@@ -267,14 +267,9 @@ class Reproductions:
         pairs = pairs_of(self._chronicle.state, claim)
         return [pair for pair in pairs if pair.child.device_class == self._place.device_class]
 
-    def _looks(self, claim: HypothesisState) -> list[int]:
-        """Return after how many pairs the claim is judged.
-
-        Where the screen gave no right to it, because the claim was drawn, only the first look is
-        paid for.
-        """
-        looks = [look for look in LOOKS if look <= self._most] or [LOOKS[0]]
-        return looks if _has_earned(claim) else looks[:1]
+    def _looks(self) -> list[int]:
+        """Return after how many pairs a claim is judged."""
+        return [look for look in LOOKS if look <= self._most] or [LOOKS[0]]
 
     def _lacking(self, claim: HypothesisState, *, beyond: int = 0) -> int:
         """Return how many pairs are lacking for the next decision, 0 if one can be made now.
@@ -287,7 +282,7 @@ class Reproductions:
         if claim.status == "reproduced":
             before = {v for change in claim.confirmations for v in change.verdicts}
             return CHALLENGE_PAIRS - sum(p.child.verdict_id not in before for p in pairs)
-        looks = self._looks(claim)
+        looks = self._looks()
         look = next((look for look in looks if look >= len(pairs) + beyond), len(pairs))
         return look - len(pairs)
 
