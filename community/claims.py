@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from community.archive.queries import leader
+from community.archive.queries import baseline_mean, leader
 from community.archive.standing import standing_places
 from community.archive.state import HypothesisState, RunState
 from community.reviewing import must_confirm
@@ -59,12 +59,13 @@ def standing_claims(state: RunState) -> list[HypothesisState]:
 def leading_claims(state: RunState) -> list[HypothesisState]:
     """Return open ``improved`` claims that would lead the frontier, the best score first.
 
-    A claim's score is its tree's mean on dev; it must beat the dev mean of the leader's tree.
+    A claim's score is its tree's mean on dev; it must beat the dev mean of the leader's tree, or
+    the baseline's before anything leads.
     """
     if state.opened is None:
         return []
     sign = 1.0 if state.opened.direction == "lower" else -1.0
-    lead = None
+    lead = baseline_mean(state, "dev")
     if (leading := leader(state)) is not None:
         lead = state.mean_score(state.hypotheses[leading.hypothesis].tree_key, "dev")
     found = []

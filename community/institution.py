@@ -23,7 +23,14 @@ from community.reproduction import Place, Reproductions
 from community.reviewing import Regards
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
-from community.screening import Screens, awaits_status, lost_screen, screen_of, told_verdict
+from community.screening import (
+    Screens,
+    awaits_status,
+    known_screen,
+    lost_screen,
+    screen_of,
+    told_verdict,
+)
 from community.sentinels import Sentinels
 from forum.messages import Finding
 
@@ -107,6 +114,10 @@ class Institution:
                 detail = f"{claim.post_id}: measured as {twin.hypothesis} right now"
                 self.chronicle.record(Refused(claim.proposer, "request", detail))
                 return "the same tree is being measured already; wait for its result"
+        if (known := known_screen(state, claim)) is not None:
+            detail = f"{claim.post_id}: its tree was measured as {known}"
+            self.chronicle.record(Refused(claim.proposer, "request", detail))
+            return "the same tree was measured before; its result is known"
         refusal = self.admission.refuses_screen(state)
         if refusal:
             if not self.admission.is_closed:

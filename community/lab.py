@@ -112,6 +112,8 @@ class AgentLab:
         )
         if key == tree_of(state, parent):
             raise self._refused("the patch changes nothing that runs; change something")
+        if state.opened is not None and key == state.opened.baseline_tree_key:
+            raise self._refused("this is the start tree, which everything is measured against")
         changes = await bench.texts.hunks(bench.task.start, files)
         message = f"{proposal.title}\n\n{proposal.note}".strip() + "\n"
         commit = bench.repository.commit(
@@ -145,7 +147,8 @@ class AgentLab:
         await institution.chronicle.wait_until(
             lambda state: not state.hypotheses[hypothesis].awaits_screen
         )
-        screened = next(c for c in claim.standing_changes if c.by == claim.proposer)
+        own = (c for c in claim.standing_changes if c.by == claim.proposer)
+        screened = next(own, claim.changes[-1][1])  # a struck screen of what stands without it
         return self._outcome(claim, told_verdict(institution.chronicle.state, claim, screened))
 
     async def reproduce(self, hypothesis: str) -> Outcome:

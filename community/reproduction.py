@@ -38,6 +38,7 @@ from scoring.evidence.sequential import (
     Judgement,
     judge_pairs,
     judge_pool,
+    looks_within,
 )
 from scoring.evidence.variance import Prior
 
@@ -251,11 +252,22 @@ class Reproductions:
             [pair.parent.score for pair in pairs if pair.parent.score is not None],
             self._prior(),
             state.opened.direction,
-            alpha=ALPHA if _has_earned(claim) else ALPHA_DRAWN,
+            alpha=self._alpha(claim),
             is_child_fixed=is_deterministic(state, claim.tree_key),
             is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
             pairs_allowed=self._looks()[-1],
         )
+
+    def _alpha(self, claim: HypothesisState) -> float:
+        """Return what may be spent: less for a claim that was only drawn.
+
+        What looks in another device class spent, before the run was resumed in this one, is gone.
+        """
+        pairs = Counter(p.child.device_class for p in pairs_of(self._chronicle.state, claim))
+        del pairs[self._place.device_class]
+        looks = looks_within(self._looks()[-1])
+        spent = sum(look.share for look in looks for done in pairs.values() if look.pairs <= done)
+        return (ALPHA if _has_earned(claim) else ALPHA_DRAWN) * max(0.0, 1 - spent)
 
     def _prior(self) -> Prior:
         prior = prior_of(self._chronicle.state, self._place.device_class)

@@ -29,11 +29,12 @@ import copy
 from collections.abc import Iterable
 from dataclasses import replace
 
+from community.archive.frontier import beats_baseline
 from community.archive.queries import leader
 from community.archive.resting import reach_of
+from community.archive.standing import standing_places
 from community.archive.state import HypothesisState, RunState
 from community.chronicle import Chronicle
-from community.claims import standing_claims
 from community.errors import RetractionError
 from community.events import Event, FrontierMoved, Row, StatusChanged, VerdictGiven
 from community.evidence_events import ClaimRetracted, VerdictRetracted
@@ -255,7 +256,8 @@ def _is_lost(claim: HypothesisState) -> bool:
 
 def _left_to_lead(after: RunState) -> list[FrontierMoved]:
     """Return the move to the best that stands, unless it leads already or nothing stands."""
-    for claim in standing_claims(after)[:1]:
+    places = [place for place in standing_places(after) if beats_baseline(place)]
+    for claim in [place.hypothesis for place in places[:1]]:
         score = after.mean_score(claim.tree_key, "vault")
         assert score is not None
         best = FrontierMoved(claim.commit, claim.post_id, score)

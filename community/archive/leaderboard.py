@@ -148,7 +148,9 @@ def confirmed_q_values(state: RunState) -> dict[str, float]:
 
 
 def researchers(state: RunState, credit: CreditTable | None = None) -> tuple[Researcher, ...]:
-    """Return the agents: most reproduced first, then most improved, then by name.
+    """Return the agents: most credit first, then most reproduced and improved, then by name.
+
+    Credit leads, for it cannot be had by making a tree worse and then taking that back.
 
     Args:
         state: The run.
@@ -168,7 +170,7 @@ def researchers(state: RunState, credit: CreditTable | None = None) -> tuple[Res
         _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name), credit)
         for name in state.agents
     ]
-    return tuple(sorted(table, key=lambda r: (-r.reproduced, -r.improved, r.agent)))
+    return tuple(sorted(table, key=lambda r: (-r.credit, -r.reproduced, -r.improved, r.agent)))
 
 
 def _contribution(state: RunState, rank: int, place: Placed, q_value: float | None) -> Contribution:

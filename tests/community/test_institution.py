@@ -7,12 +7,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from bench_script import calibrated, house, scenario_of, screened
+from bench_script import NoisyScorePhase, calibrated, house, scenario_of, screened
 
 from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Proposal
 from community.admission import Admission
+from community.archive.leaderboard import researchers
+from community.archive.queries import leader
 from community.chronicle import Chronicle
+from community.events import AgentJoined
 from community.reproduction import NOT_OPEN
 from community.scenario import Scenario, StopSection
 from trainer.repository import Repository
@@ -149,6 +152,48 @@ async def test_the_same_tree_is_measured_once(
     assert known is not None
     assert (known.score, known.log_tail) == (2.5, "")
     assert chronicle.state.experiments_admitted == 1
+
+
+async def test_what_one_was_told_is_not_measured_again(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Another draw would be another chance of the same right, and a mean finer than sigma/4."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        told = await screened(home, "ada", 1.5)
+        await home.report("ada", told)
+        for name in ("ada", "bob"):
+            twin = await home.prepare_twin(name, 1.5)
+            again = await home.lab(name).run(twin.commit, await home.post(name, twin.commit))
+            assert (again.outcome, again.score) == ("refused", None)
+        opened = chronicle.state.opened
+        assert opened is not None
+        text = home.bench.repository.read(opened.baseline_commit)["train.py"].decode()
+        start = Proposal((home.commit_of(told),), {"train.py": text}, "back to the start")
+        with pytest.raises(ProposalRefusedError):
+            await home.lab("ada").prepare(start)
+    screens = [e for e in chronicle.state.experiments.values() if e.queued.purpose == "screen"]
+    assert len(screens) == 1
+
+
+async def test_making_worse_and_taking_back_leads_nowhere(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A true gain over a parent of one's own that lost as much is nobody's frontier."""
+    async with house(
+        calibrated(chronicle), repository, tmp_path, scenario_of(), score_phase=NoisyScorePhase()
+    ) as home:
+        worse = await screened(home, "ada", 0.5)
+        back = await home.propose("ada", 1.000001, parent=home.commit_of(worse))
+        await home.lab("ada").run(home.commit_of(back), back)
+        assert (await home.lab("cleo").reproduce(back)).status == "reproduced"
+        assert leader(chronicle.state) is None
+        true = await screened(home, "bob", 1.5)
+        assert (await home.lab("cleo").reproduce(true)).status == "reproduced"
+    assert leader(chronicle.state).hypothesis == true  # type: ignore[union-attr]
+    chronicle.record(*(AgentJoined(name, "explorer", "x", ()) for name in ("ada", "bob")))
+    assert [(one.agent, one.credit > 0) for one in researchers(chronicle.state)] == [
+        ("bob", True), ("ada", False),
+    ]  # fmt: skip
 
 
 async def test_the_lab_is_no_oracle_around_the_topology(

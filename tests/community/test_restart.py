@@ -6,11 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from bench_script import House, calibrated, house, scenario_of
+from bench_script import House, NoisyScorePhase, calibrated, house, scenario_of
 
+from community.archive.spreads import prior_of
 from community.chronicle import Chronicle
 from community.clerk import Clerk
+from community.pairing import pairs_of
 from community.scheduler import Request
+from scoring.evidence.sequential import ALPHA, SCHEDULE, judge_pairs
 from trainer.repository import Repository
 
 LIMIT = 20
@@ -73,3 +76,34 @@ async def test_a_restart_keeps_what_is_pinned_on_its_slot(
         home.institution.resume()
         verdicts = [await home.scheduler.verdict(name) for name in names]
     assert {verdict.slot for verdict in verdicts} == {"cpu1"}
+
+
+async def test_looks_on_another_machine_are_not_free(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Two pairs before a resume on a slower machine have spent what the first look may spend."""
+    other = "cpu, kernel 12 ms"
+    sometimes = NoisyScorePhase()
+    async with house(chronicle, repository, tmp_path, scenario_of(), score_phase=sometimes) as home:
+        calibrated(chronicle)
+        claim = await home.propose("ada", 1.1)
+        await home.lab("ada").run(home.commit_of(claim), claim)
+        record = chronicle.state.hypotheses[claim]
+        home.institution.reproduce(claim, "cleo")
+        home.institution.leave()
+        await chronicle.wait_until(lambda state: not state.pending())
+    assert (len(pairs_of(chronicle.state, record)), record.status) == (2, "improved")
+    async with house(
+        chronicle, repository, tmp_path, scenario_of(), life_class=other, score_phase=sometimes
+    ) as home:
+        home.institution.resume()
+        await chronicle.wait_until(lambda _: bool(record.confirmations))
+    decided = record.confirmations[-1]
+    pairs = [p for p in pairs_of(chronicle.state, record) if p.child.device_class == other]
+    scores = [(p.child.score or 0.0, p.parent.score or 0.0) for p in pairs]
+    prior = prior_of(chronicle.state, other)
+    assert prior is not None
+    left = ALPHA * (1 - SCHEDULE[0].share)
+    judged = judge_pairs(*zip(*scores, strict=True), prior, "lower", alpha=left)
+    assert decided.pairs == len(pairs)
+    assert (decided.threshold, decided.status) == (judged.needed, judged.status)

@@ -282,3 +282,15 @@ async def test_planning_changes_nothing(
     assert (shown(state, "h"), state.last_seq) == (before, seq)
     tree = reach_of(state, f"verdict:{struck}")
     assert [below.node for below in tree.below] == [f"hypothesis:{root}"]
+
+
+async def test_a_proposer_may_ask_again_after_his_screen_was_struck(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """The claim stands without its screen, and so does the answer; nothing breaks on a resume."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        claim = await _confirmed(home, "ada", 1.5, ())
+        screen = chronicle.state.hypotheses[claim].changes[0][1].verdicts[0]
+        retract_verdict(chronicle, screen, "ann", "a broken fan")
+        again = await home.lab("ada").run(home.commit_of(claim), claim)
+    assert (again.outcome, again.status) == ("ok", "reproduced")
