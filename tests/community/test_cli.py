@@ -166,7 +166,7 @@ def test_scenario_check_describes_a_good_file() -> None:
     result = community("scenario", "check", "quickstart")
     assert result.exit_code == 0, result.output
     assert "ada: explorer, policy:social; hears " in result.output
-    assert "ends: experiments = 56" in result.output
+    assert "ends: experiments = 52" in result.output
 
 
 def test_broken_knobs_are_told_by_check_and_run_before_anything_is_made(tmp_path: Path) -> None:
