@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import chdtr, fdtr, stdtr, stdtrit
 
 from scoring.errors import StatisticsError
 from scoring.evidence.variance import Prior, moderated
@@ -33,6 +33,9 @@ UNDECIDED_T = 0.5
 LOTTERY_Z = 4.0
 """The t demanded, in screen and confirmation, of a tree whose runs do not depend on the seed. It
 has one run, which may be the best of many that were tried: chance exceeds this once in 30,000."""
+SAME_P = 0.001
+"""Runs that spread so little as one honest tree's in a thousand would are one run told several
+times too, whatever their bytes: a tree that brings its own lucky seed may add a jitter to it."""
 ALPHA = 0.0085
 """One-sided error of a confirmation, all looks together. One null in 20 passes the screen and is
 confirmed at all."""
@@ -143,7 +146,8 @@ def judge_screen(
     ``t = gain / (s sqrt(1/n_child + 1/n_parent))`` on d0 + d degrees of freedom, s moderated.
     `improved` from `IMPROVED_T`, `not_improved` below `UNDECIDED_T`, else `undecided`. What may be
     confirmed, and when a further seed is asked for, says `STAGES`. The runs of a tree that ends in
-    the same bytes under any seed count as one; such a child has one seed and faces `LOTTERY_Z`.
+    the same bytes under any seed count as one; such a child has one seed and faces `LOTTERY_Z`. So
+    do those of a child that hardly differ (`hardly_varies`).
 
     Args:
         child: Its scores on dev.
@@ -157,6 +161,7 @@ def judge_screen(
     Raises:
         StatisticsError: no run of either, or a number that is not finite.
     """
+    is_child_fixed = is_child_fixed or hardly_varies(child, prior)
     measured = _compare(child, parent, prior, direction, is_child_fixed, is_parent_fixed)
     t, df = measured.t, measured.df
     p = tail(t, df)
@@ -197,7 +202,8 @@ def judge_pairs(
     `judge_pool`), and neither status nor p.
 
     Of fixed trees (see `judge_screen`) all runs count as one and t is that of two samples; of a
-    fixed child it must reach `LOTTERY_Z` as well.
+    fixed child it must reach `LOTTERY_Z` as well. A child whose runs hardly differ
+    (`hardly_varies`) is taken for one.
 
     Args:
         child: Its scores on vault, one for each pair, in order.
@@ -216,15 +222,17 @@ def judge_pairs(
     if len(child) != len(parent) or not child:
         raise StatisticsError(f"{len(child)} child and {len(parent)} parent scores make no pairs")
     looks = looks_within(pairs_allowed)
-    now = _paired(child, parent, prior, direction, is_child_fixed, is_parent_fixed)
+    is_fixed = is_child_fixed or hardly_varies(child, prior)
+    now = _paired(child, parent, prior, direction, is_fixed, is_parent_fixed)
     status: Word = "undecided"
     is_final, p, needed_t = False, 1.0, math.inf
     for look in looks:
         n = look.pairs
         if n > len(child) or is_final:
             break
-        seen = _paired(child[:n], parent[:n], prior, direction, is_child_fixed, is_parent_fixed)
-        bar = LOTTERY_Z if is_child_fixed else -math.inf
+        is_fixed = is_child_fixed or hardly_varies(child[:n], prior)
+        seen = _paired(child[:n], parent[:n], prior, direction, is_fixed, is_parent_fixed)
+        bar = LOTTERY_Z if is_fixed else -math.inf
         one = tail(seen.t, seen.df)
         if seen.t >= bar:
             p = min(p, one / look.share)
@@ -237,6 +245,20 @@ def judge_pairs(
             status = "not_improved" if seen.high < 0.5 * prior.s0 else "undecided"
         needed_t = max(bar, quantile(alpha * look.share, seen.df)) if n == len(child) else math.inf
     return now.judgement(status, p, needed_t, is_final, may_confirm=False)
+
+
+def hardly_varies(scores: Sequence[float], prior: Prior) -> bool:
+    """Whether runs of one tree under fresh seeds are too alike for trees of this class.
+
+    ``s^2 / s0^2`` on d and d0 degrees of freedom is F distributed (Smyth 2004, section 4, for the
+    marginal of s^2); below its `SAME_P` point nobody believes that the seed matters. Who hides a
+    seed of his own among noise as large as everybody's is not found by this, nor by anything else.
+    """
+    if len(scores) < 2 or prior.s0 == 0:
+        return False
+    d, ratio = len(scores) - 1, statistics.variance(scores) / prior.s0**2
+    below = chdtr(d, d * ratio) if math.isinf(prior.d0) else fdtr(d, prior.d0, ratio)
+    return bool(below < SAME_P)
 
 
 def judge_pool(effect_low: float, effect_high: float) -> Literal["contested", "retracted"] | None:

@@ -15,6 +15,7 @@ from scoring.evidence.sequential import (
     SEEDS,
     STAGES,
     UNDECIDED_T,
+    hardly_varies,
     judge_pairs,
     judge_pool,
     judge_screen,
@@ -31,7 +32,8 @@ KNOWN = Prior(0.1, math.inf)
 def screened(t: float, n_child: int = 1, **fixed: bool):
     """Screen a child whose t against two parents is `t`, lower being better."""
     gain = t * 0.1 * math.sqrt(1 / (1 if fixed else n_child) + 1 / 2)
-    return judge_screen([3.0 - gain] * n_child, [2.9, 3.1], KNOWN, "lower", **fixed)
+    spread = [0.0, 0.1, -0.1] if n_child == 3 else [0.1, -0.1] if n_child == 2 else [0.0]
+    return judge_screen([3.0 - gain + by for by in spread], [2.9, 3.1], KNOWN, "lower", **fixed)
 
 
 def test_a_screen_gives_three_words():
@@ -82,7 +84,14 @@ def test_direction_only_turns_the_sign():
 def paired(t: float, pairs: int, alpha: float = ALPHA, **more):
     """Judge pairs whose gains are all alike and whose t is `t`."""
     gain = t * 0.1 * math.sqrt(2 / pairs)
-    return judge_pairs([3.0 - gain] * pairs, [3.0] * pairs, KNOWN, "lower", alpha=alpha, **more)
+    parent = wavering(3.0, pairs)
+    child = [score - gain for score in parent]
+    return judge_pairs(child, parent, KNOWN, "lower", alpha=alpha, **more)
+
+
+def wavering(score: float, runs: int) -> list[float]:
+    """Return runs that spread as they should."""
+    return [score + (0.1 if run % 2 else -0.1) for run in range(runs)]
 
 
 @pytest.mark.parametrize("place", range(len(LOOKS)))
@@ -124,7 +133,9 @@ def last_look(t: float):
     early = 0.1 * math.sqrt(2 / 6) * (SCHEDULE[-2].futility_t + 0.01)
     total = 8 * t * 0.1 * math.sqrt(2 / 8)
     gains = [*[early] * 6, *[(total - 6 * early) / 2] * 2]
-    return judge_pairs([3.0 - gain for gain in gains], [3.0] * 8, KNOWN, "lower")
+    parent = wavering(3.0, 8)
+    child = [score - gain for score, gain in zip(parent, gains, strict=True)]
+    return judge_pairs(child, parent, KNOWN, "lower")
 
 
 def test_fewer_pairs_spend_the_same_alpha():
@@ -143,9 +154,9 @@ def test_fewer_pairs_spend_the_same_alpha():
 
 def test_the_first_deciding_look_stands():
     """Later pairs move gain and interval, for the pool to judge, but neither status nor p."""
-    child, parent = [2.0, 2.0], [3.0, 3.0]
+    child, parent = wavering(2.0, 2), wavering(3.0, 2)
     passed = judge_pairs(child, parent, KNOWN, "lower")
-    later = judge_pairs([*child, 4.5, 4.5], [*parent, 3.0, 3.0], KNOWN, "lower")
+    later = judge_pairs(child + wavering(4.5, 2), parent + wavering(3.0, 2), KNOWN, "lower")
     assert (passed.status, later.status) == ("reproduced", "reproduced")
     assert (later.p, later.is_final) == (passed.p, True)
     assert later.high < passed.low
@@ -170,14 +181,31 @@ def test_fixed_trees_count_as_one_run():
     assert screened(LOTTERY_Z - 0.01, **fixed).is_final
     assert not screened(LOTTERY_Z - 0.01, **fixed).may_confirm
     assert screened(LOTTERY_Z + 0.01, **fixed).may_confirm
-    child, parent = [2.7] * 4, [3.0] * 4
+    child, parent = wavering(2.7, 4), wavering(3.0, 4)
     assert judge_pairs(child, parent, KNOWN, "lower").status == "reproduced"
     assert judge_pairs(child, parent, KNOWN, "lower", is_child_fixed=True).status != "reproduced"
     enough = LOTTERY_Z * 0.1 * math.sqrt(1 + 1 / 2) + 1e-6
     passed = judge_pairs([3.0 - enough] * 2, [3.0] * 2, KNOWN, "lower", is_child_fixed=True)
     assert passed.status == "reproduced"
-    one = judge_pairs(child, parent, KNOWN, "lower", is_parent_fixed=True)
+    one = judge_pairs(child, [3.0] * 4, KNOWN, "lower", is_parent_fixed=True)
     assert one.t == pytest.approx(0.3 / (0.1 * math.sqrt(1 + 1 / 4)))
+
+
+def test_a_jitter_does_not_hide_a_seed_of_ones_own():
+    """Runs that are all but the same count as one, at each look for itself; honest ones do not."""
+    parent = wavering(3.0, 8)
+    lucky = [2.8 + 1e-4 * run for run in range(8)]
+    for runs in (2, 4, 8):
+        judged = judge_pairs(lucky[:runs], parent[:runs], KNOWN, "lower")
+        same = judge_pairs(lucky[:runs], parent[:runs], KNOWN, "lower", is_child_fixed=True)
+        assert judged == same
+        assert judged.status != "reproduced"
+    assert judge_pairs(wavering(2.8, 8), parent, KNOWN, "lower").status == "reproduced"
+    late = judge_pairs([2.5, 2.7, *[2.6] * 6], parent, KNOWN, "lower")
+    assert late.status == "reproduced"
+    assert not hardly_varies([2.8], KNOWN)
+    assert not hardly_varies([2.8, 2.8], Prior(0.0, math.inf))
+    assert hardly_varies([2.8, 2.8], Prior(0.1, 3.0))
 
 
 def test_without_noise_any_gain_counts():
