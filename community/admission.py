@@ -11,11 +11,13 @@ from community.archive.queries import leader
 from community.archive.state import RunState
 from community.claims import better, leading_claims
 from community.scenario import StopSection
-from scoring.evidence.sequential import LOOKS
+from scoring.evidence.sequential import LOOKS, references_wanted
 
 KEPT_PAIRS = 4
 """Near the end so many pairs' runs are kept: a gain of three sigma mostly passes with them. What is
 left of them is free again."""
+REFERENCES = references_wanted(1)
+"""Runs of its parent that a screen may still need."""
 
 
 class Admission:
@@ -70,6 +72,23 @@ class Admission:
             return "the run's experiments are used up"
         if self.keeps_the_rest(state):
             return f"the last {remaining} experiments are kept to confirm a leading claim"
+        return ""
+
+    def refuses_hypothesis(self, state: RunState) -> str:
+        """Say why nothing new can be screened now; empty when it can.
+
+        What is being screened already may need fresh runs of its parent, without which nothing
+        could be said of it: so many are left to it until it is judged.
+        """
+        refusal, remaining = self.refuses_screen(state), self.remaining(state)
+        if refusal or remaining is None:
+            return refusal
+        unjudged = sum(bool(c.experiments) and not c.changes for c in state.hypotheses.values())
+        is_kept = bool(leading_claims(state)) or any(
+            claim.reproduction_by is not None for claim in state.hypotheses.values()
+        )
+        if remaining - REFERENCES * unjudged <= (self.kept if is_kept and unjudged else 0):
+            return f"the last {remaining} experiments are kept to judge what is being screened"
         return ""
 
     def keeps_the_rest(self, state: RunState) -> bool:

@@ -99,7 +99,7 @@ class Institution:
         """Whether asking `screen` now gives an answer that waiting would not better."""
         state = self.chronicle.state
         is_known = screen_of(state, claim.post_id) is not None
-        return is_known or self.admission.is_closed or not self.admission.refuses_screen(state)
+        return is_known or self.admission.is_closed or not self.admission.refuses_hypothesis(state)
 
     def screen(self, claim: HypothesisState) -> str:
         """Admit the screen of `claim` unless that is done; returns why not, or an empty string."""
@@ -118,7 +118,7 @@ class Institution:
             detail = f"{claim.post_id}: its tree was measured as {known}"
             self.chronicle.record(Refused(claim.proposer, "request", detail))
             return "the same tree was measured before; its result is known"
-        refusal = self.admission.refuses_screen(state)
+        refusal = self.admission.refuses_hypothesis(state)
         if refusal:
             if not self.admission.is_closed:
                 detail = f"{claim.post_id}: {refusal}"

@@ -152,3 +152,27 @@ async def test_a_resumed_run_gives_everybody_time_for_a_turn(
         done, _ = await asyncio.wait((over,), timeout=0.1)
         assert not done
         over.cancel()
+
+
+async def test_the_last_experiments_are_left_to_what_is_being_screened(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """A screen near the limit may need fresh runs of its parent: a further one waits for it."""
+    scenario = scenario_of(experiments=4)
+    async with house(measured, repository, tmp_path, scenario) as home:
+        home.executor.gate.clear()
+        first = await home.propose("ada", 0.5)
+        second = await home.propose("bob", 0.6)
+        asked = [asyncio.create_task(home.lab("ada").run(home.commit_of(first), first))]
+        await measured.wait_until(lambda state: state.experiments_admitted == 1)
+        asked.append(asyncio.create_task(home.lab("bob").run(home.commit_of(second), second)))
+        await measured.wait_until(lambda state: state.experiments_admitted == 2)
+        third = await home.propose("ada", 0.7)
+        asked.append(asyncio.create_task(home.lab("ada").run(home.commit_of(third), third)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert measured.state.experiments_admitted == 2
+        home.executor.gate.set()
+        async with asyncio.timeout(20):
+            assert [(await each).outcome for each in asked] == ["ok"] * 3
+    assert all(claim.gain is not None for claim in measured.state.hypotheses.values())
