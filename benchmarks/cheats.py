@@ -40,12 +40,17 @@ HONEST = ("ada", "ben", "cyd", "dan")
 EVE = "eve"
 IDEAS = ((20, 21, 22, 23), (16, 17, 18, 19))
 """Changes that eve alone knows, for those who slice: 1 sigma each."""
+SQUAT = "squat"
 START = "".join(f"KNOB{n} = 0\n# knob\n" for n in range(0, CHANGES, 2)) + "total = 0\n"
 
 
 def text_of(changes: Sequence[int], style: str = "", junk: int = 0) -> str:
     """Return a tree with these changes: even ones turn a knob, odd ones add lines in `style`."""
     lines = START
+    if style == SQUAT:
+        own = text_of(range(CHANGES))[len(START) :].splitlines(keepends=True)
+        own += [f"KNOB{n} = 1\n" for n in range(0, CHANGES, 2)]
+        return lines + "if total > 1e9:\n" + "".join(f"    {line}" for line in own)
     for n in changes:
         if n % 2 == 0:
             lines = lines.replace(f"KNOB{n} = 0\n", f"KNOB{n} = {1.0 if style else 1}\n")
@@ -179,8 +184,10 @@ class Reviewed(Community):
 
 
 def live(community: Community, cheat: Callable[[Community], None]) -> None:
-    """Let everybody take turns; eve takes hers last in each round."""
+    """Let everybody take turns; eve takes hers last in each round, or first where that pays."""
     for _ in range(ROUNDS):
+        if cheat is squat:
+            cheat(community)
         for who in HONEST:
             parent = community.lead()
             left = [n for n in range(16) if n not in community.changes[parent]]
@@ -206,6 +213,12 @@ def draw_lots(community: Community) -> None:
     parent = community.lead()
     if parent != "base":
         community.submit(EVE, parent, community.changes[parent], "", community.turn)
+
+
+def squat(community: Community) -> None:
+    """Submit once, first of all, a tree that names every change where none of them acts."""
+    if community.turn == 0:
+        community.submit(EVE, "base", (), SQUAT)
 
 
 def whole(community: Community) -> None:
@@ -277,6 +290,7 @@ def play(seed: int, cheat: Callable[[Community], None], says: Any = None) -> Out
 ROWS: tuple[tuple[str, str, Any, Any, Any, Any], ...] = (
     ("plagiarist", "who passes instead", plagiarise, idle, None, None),
     ("seed lottery", "who passes instead", draw_lots, idle, None, None),
+    ("squatting", "who passes instead", squat, idle, None, None),
     ("slicing", "who submits the idea whole", sliced, whole, None, None),
     ("review stuffing (skill)", "who reviews honestly", idle, idle, stuffed_word, honest_word),
 )

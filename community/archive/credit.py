@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from community.archive.decided import decided
 from community.archive.queries import standing_moves
 from community.archive.spreads import prior_of
 from community.archive.state import BASELINE, RunState, Split
 from community.archive.steps import Trials
-from community.events import Proposed, StatusChanged
+from community.events import Proposed
 from community.seed_rule import is_deterministic
 from scoring.evidence.credit import (
     Credits,
@@ -25,6 +26,7 @@ from scoring.evidence.credit import (
     Move,
     Part,
     first_holders,
+    is_clear,
     leave_one_out,
     path_credit,
     quiet,
@@ -32,20 +34,13 @@ from scoring.evidence.credit import (
 )
 from scoring.evidence.gains import Measured, gain_of
 from scoring.evidence.sequential import gain_over
-from scoring.evidence.standing import Standing, standings
+from scoring.evidence.standing import Standing, Step, standings
 from scoring.evidence.variance import Prior, Spread
 from scoring.verdict import Direction
 
 Kind = Literal["path", "leave-one-out"]
 _SPLITS: tuple[Split, ...] = ("vault", "dev")
 _CARRIED = ("diff", "everything")
-_SETTLED = {
-    "reproduced": ("reproduced",),
-    "not_improved": ("not_improved",),
-    "contested": ("contested", "retracted"),
-    "retracted": ("retracted",),
-}
-"""What a confirmation decided -> the statuses under which it still does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,6 @@ class Omission:
 def credit_table(state: RunState) -> CreditTable:
     """Return who is owed what as of now."""
     ledger = CreditLedger(state)
-    decided = _decided(state)
     measured = ledger.left_out()
     kind: Kind = "path" if measured is None else "leave-one-out"
     found = measured or ledger.path
@@ -87,7 +81,7 @@ def credit_table(state: RunState) -> CreditTable:
         by_author[state.proposals[commit].author] += credit
     paid = {commit: credit for commit, credit in found.by_commit.items() if credit > 0}
     return CreditTable(
-        kind, found.total, found.unattributed, dict(sorted(by_author.items())), paid, decided
+        kind, found.total, found.unattributed, dict(sorted(by_author.items())), paid, decided(state)
     )
 
 
@@ -125,26 +119,48 @@ class CreditLedger:
         return prior_of(self._state) or Prior(0.0, math.inf)
 
     @cached_property
+    def _steps(self) -> dict[str, Step]:
+        return Trials(self._state, self._state.hypotheses).steps()
+
+    @cached_property
     def _standings(self) -> dict[str, Standing]:
-        return standings(Trials(self._state, self._state.hypotheses).steps())
+        return standings(self._steps)
+
+    @cached_property
+    def _caps(self) -> dict[str, float]:
+        """The most that each commit may claim of what others moved: what it may have gained itself.
+
+        That is the upper bound of its gain over its parent, or over the baseline where that is
+        less; nothing where either is not above noise. Else a tree that holds every idea where it
+        does nothing would own them all. Left out are commits of which no gain is known.
+        """
+        caps: dict[str, float] = {}
+        for commit, step in self._steps.items():
+            if step.gain is not None:
+                known = [step.gain, self._standings.get(commit, step.gain)]
+                caps[commit] = min(gain.high if is_clear(gain) else 0.0 for gain in known)
+        return caps
 
     @cached_property
     def holdings(self) -> list[Holding]:
-        """The commits that count as holders: proposed by an agent, and measured on his claim.
+        """The commits that count as holders: proposed by an agent, measured on his claim, of use.
 
         Not those that are known because somebody else had the same tree measured: to record a
-        commit costs nothing.
+        commit costs nothing. Nor those that were seen to gain nothing, unless they led.
         """
+        led = {moved.commit for _, moved in standing_moves(self._state)}
         return [
             Holding(commit, proposal.author, _hunks(proposal))
             for commit, proposal in self._state.proposals.items()
-            if proposal.author != BASELINE and self._was_measured(commit)
+            if proposal.author != BASELINE
+            and self._was_measured(commit)
+            and (commit in led or self._caps.get(commit, math.inf) > 0)
         ]
 
     @cached_property
     def path(self) -> Credits:
         """Path credit as of now."""
-        return path_credit(list(self._moves()), self.holdings)
+        return path_credit(list(self._moves()), self.holdings, self._caps)
 
     @property
     def leader(self) -> str | None:
@@ -244,7 +260,12 @@ class CreditLedger:
 
     def _part(self, leader: str, holders: Collection[str], losses: tuple[float, ...]) -> Part:
         path = math.fsum(self.path.by_commit.get(holder, 0.0) for holder in holders)
-        limits = [self.limit(holder, leader, is_last_word=True) for holder in holders]
+        limits = [
+            min(self.limit(holder, leader, is_last_word=True), self._caps.get(holder, math.inf))
+            if holder != leader
+            else self.limit(holder, leader, is_last_word=True)
+            for holder in holders
+        ]
         return Part(losses, path, math.fsum(limits))
 
     def _moves(self) -> Iterator[Move]:
@@ -373,22 +394,3 @@ class CreditLedger:
 def _hunks(proposal: Proposed) -> frozenset[str]:
     """What a commit changes; of an older ledger only that it is this tree."""
     return frozenset(proposal.hunks) or frozenset({f"tree {proposal.tree_key}"})
-
-
-def _decided(state: RunState) -> dict[str, int]:
-    """Count the confirmations that decided something and still stand, by who brought them about."""
-    counts: defaultdict[str, int] = defaultdict(int)
-    for claim in state.hypotheses.values():
-        before = "measured"
-        for _, change in claim.changes:
-            is_decision = any(change is confirmed for confirmed in claim.confirmations)
-            if is_decision and change.by != BASELINE:
-                counts[change.by] += _decides(change, before, claim.status)
-            before = change.status
-    return {name: count for name, count in sorted(counts.items()) if count}
-
-
-def _decides(change: StatusChanged, before: str, now: str) -> bool:
-    """Whether a confirmation changed what is believed, and is believed still."""
-    is_news = before == "improved" if change.status == "not_improved" else change.status != before
-    return is_news and now in _SETTLED.get(change.status, ())

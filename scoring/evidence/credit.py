@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import stats
 
 from scoring.evidence.effects import Combined
+from scoring.evidence.standing import Standing
 from scoring.evidence.variance import Spread
 
 SHOWN = 0.99
@@ -73,7 +74,11 @@ def first_holders(hunks: Collection[str], holdings: Sequence[Holding]) -> dict[s
     return found
 
 
-def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
+def path_credit(
+    moves: Sequence[Move],
+    holdings: Sequence[Holding],
+    caps: Mapping[str, float] | None = None,
+) -> Credits:
     """Share the frontier's gain, move by move, among the first holders of what was new in each.
 
     ``sum_k (p_k - p_(k-1))`` telescopes to the gain of the last move, which leads; p_k is what move
@@ -93,7 +98,9 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
     Args:
         moves: the frontier's, in order, the one that leads last.
         holdings: recorded commits, in the ledger's order; those of the moves among them.
+        caps: Commit -> the most that it may claim of moves of other commits, all together.
     """
+    caps = caps or {}
     held = {holding.commit: holding.hunks for holding in holdings}
     authors = {holding.commit: holding.author for holding in holdings}
     known = [move for move in moves if move.commit in held]
@@ -109,7 +116,12 @@ def path_credit(moves: Sequence[Move], holdings: Sequence[Holding]) -> Credits:
         if not shares:
             first = next(h.commit for h in holdings if h.hunks == now)
             shares = {first: 1.0}
-        for commit, amount in _shared_move(counts_for - best, shares, move, authors).items():
+        limits = dict(move.limits)
+        for commit in set(shares) - {move.commit}:
+            left = max(0.0, caps.get(commit, math.inf) - by_commit.get(commit, 0.0))
+            limits[commit] = min(limits.get(commit, math.inf), left)
+        within = replace(move, limits=limits)
+        for commit, amount in _shared_move(counts_for - best, shares, within, authors).items():
             by_commit[commit] = by_commit.get(commit, 0.0) + amount
         best, before = counts_for, now
     return Credits(best, by_commit, best - math.fsum(by_commit.values()))
@@ -151,6 +163,11 @@ def shown(gain: Combined) -> float:
     """
     half = float(stats.t.isf((1 - SHOWN) / 2, gain.df)) * math.sqrt(gain.variance)
     return max(0.0, gain.estimate - half)
+
+
+def is_clear(gain: Combined | Standing) -> bool:
+    """Whether a gain is above noise: beyond t(0.95, df), as in `is_loss`."""
+    return gain.estimate > float(stats.t.isf(NOISE, gain.df)) * math.sqrt(gain.variance)
 
 
 def shared_out(

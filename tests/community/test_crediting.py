@@ -203,6 +203,22 @@ async def test_who_only_records_a_change_does_not_hold_it(
     assert set(_credits(begun.state)) == {"ada"}
 
 
+async def test_who_names_a_change_where_it_does_nothing_does_not_hold_it(
+    begun: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """All ideas in a branch that never runs, measured as no gain; bob makes one of them work."""
+    idle = START + "if WIDTH > 99:\n    RATE = 1.5\n    RATE = 1.6\n"
+    scenario = _scenario()
+    async with house(begun, repository, tmp_path, scenario, score_phase=NoisyScorePhase()) as home:
+        await _screen(home, "ada", idle)
+        await _lead(home, "bob", START.replace("1.0", "1.5"))
+    hunks = [set(begun.state.proposals[commit].hunks) for commit in begun.state.proposals]
+    assert hunks[1] <= hunks[0]
+    credit = _credits(begun.state)
+    assert credit["bob"] == pytest.approx(0.5, abs=4 * SIGMA)
+    assert credit.get("ada", 0.0) == pytest.approx(0.0, abs=SIGMA)
+
+
 async def test_what_was_taken_back_pays_nobody(
     begun: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:

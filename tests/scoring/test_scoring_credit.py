@@ -46,6 +46,16 @@ def test_each_move_goes_to_who_held_first_what_was_new_in_it():
     assert (found.total, found.unattributed) == (5.5, pytest.approx(0.0))
 
 
+def test_who_names_first_what_others_make_work_has_what_he_showed():
+    """A cap holds over all moves of others together, and not of a move of one's own."""
+    holdings = [holding("s1", "xyz"), holding("a1", "x"), holding("b1", "xy"), holding("b2", "xyz")]
+    moves = [Move("a1", 3.0, {}), Move("b1", 5.0, {}), Move("b2", 6.0, {})]
+    found = path_credit(moves, holdings, {"s1": 0.5})
+    assert by_author(found) == pytest.approx({"s": 0.5, "a": 2.5, "b": 3.0})
+    led = path_credit([Move("s1", 1.0, {}), *moves[1:]], holdings, {"s1": 0.0})
+    assert by_author(led)["s"] == pytest.approx(1.0)
+
+
 def test_cutting_one_change_into_many_claims_earns_no_more():
     """Ten moves of one author's or one: the sum is the same, also beside somebody else's change."""
     hunks = "abcdefghij"
