@@ -259,7 +259,7 @@ def test_a_refused_reproduction_is_withdrawn_in_the_thread():
 
     world, checker = run_jumping(life())
     assert isinstance(world.posts[-1].body, Comment)
-    assert "6 experiments" in world.posts[-1].body.text
+    assert "not open, or too dear" in world.posts[-1].body.text
     assert checker.seen[-1].open_claims == ()
 
 
