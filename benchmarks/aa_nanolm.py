@@ -72,7 +72,7 @@ def twin_of(text: str, number: int) -> tuple[str, str]:
         changed = text.replace(begin, f"{begin}    torch.rand({draws})\n")
         return f"draw {draws} numbers before training", changed
     knob = re.compile(r"# [^\n]*\n[A-Z_0-9]+ = [^\n]*\n")
-    found = list(knob.finditer(text))
+    found = list(knob.finditer(text, 0, text.index("# ---- the model")))
     order = [each.group() for each in found]
     Random(number).shuffle(order)
     changed = text[: found[0].start()] + "".join(order) + text[found[-1].end() :]
