@@ -6,13 +6,14 @@ A function of the fold; the formulas are `scoring.evidence.variance`.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from community.archive.state import RunState
 from community.seed_rule import is_deterministic
-from scoring.evidence.variance import Prior, fit_prior
+from scoring.evidence.variance import Prior, alike, fit_prior
 
 
-def replicated(state: RunState, device_class: str | None = None) -> list[tuple[float, ...]]:
+def replicated(state: RunState, device_class: str | None = None) -> list[Sequence[float]]:
     """Return the scores of every tree that ran twice or more on one split in one device class.
 
     Left out: screens, of which the lucky ones are those that are repeated; trees that do not depend
@@ -49,9 +50,13 @@ def replicated(state: RunState, device_class: str | None = None) -> list[tuple[f
 def prior_of(state: RunState, device_class: str | None = None) -> Prior | None:
     """Return the prior of the spread between seeds, or None before any tree ran twice.
 
+    Trees that spread quite unlike the baseline in calibration are left out, unless all do.
+
     Args:
         state: The run.
         device_class: As in `replicated`.
     """
     groups = replicated(state, device_class)
+    if state.noise is not None and len(state.noise.scores) > 1:
+        groups = alike(groups, state.noise.scores) or groups
     return fit_prior(groups) if groups else None

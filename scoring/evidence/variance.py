@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import digamma, polygamma
+from scipy.special import digamma, fdtr, polygamma
 
 from scoring.errors import StatisticsError
 
@@ -35,6 +35,11 @@ BELIEF = 12.0
 much: about four trees of eight runs each, or sixty of two."""
 LEAST_LOG_SD = 0.15
 """However alike the trees look, `fit_prior` takes them to differ by this: d0 stays below 24."""
+
+
+FAR_P = 0.01
+"""A tree that spreads so much more or less than the baseline, on either side, says nothing of the
+next tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,29 @@ def fit_prior(groups: Sequence[Sequence[float]]) -> Prior:
         total2[d] += y * y
     s0, d0 = fit_sums(count, total, total2)
     return Prior(float(s0), float(d0))
+
+
+def alike(groups: Sequence[Sequence[float]], baseline: Sequence[float]) -> list[Sequence[float]]:
+    """Return the groups whose spread is not far from the baseline's: F between its `FAR_P` points.
+
+    Trees are researchers' own: a few with next to no spread would make everybody's luck look like
+    a gain, a few wild ones would hide everybody's gain. Phipson et al. 2016 draw such outliers in;
+    as they may be in the majority here, they are left out, and what the lab chose itself decides.
+
+    Args:
+        groups: As for `fit_prior`.
+        baseline: Scores of the unmodified start, two or more; without spread all groups are kept.
+    """
+    reference, d0 = _squares(baseline), len(baseline) - 1
+    if reference == 0:
+        return list(groups)
+    kept = []
+    for group in groups:
+        d = len(group) - 1
+        below = float(fdtr(d, d0, _squares(group) / d / (reference / d0)))
+        if FAR_P <= below <= 1 - FAR_P:
+            kept.append(group)
+    return kept
 
 
 def log_variance(s2: Floats | np.float64, d: int) -> Floats | np.float64:

@@ -11,6 +11,7 @@ from scoring.evidence.variance import (
     LEAST_LOG_SD,
     LOG_SD,
     Prior,
+    alike,
     fit_prior,
     inverse_trigamma,
     moderated,
@@ -94,3 +95,13 @@ def test_what_gives_no_spread_is_refused(groups):
     """No tree, a tree with one run, or no number."""
     with pytest.raises(StatisticsError):
         fit_prior(groups)
+
+
+def test_trees_that_spread_unlike_the_baseline_do_not_say_how_the_next_one_does():
+    """Three with next to no spread, or wild ones, move nothing; honest ones are kept."""
+    baseline = [0.9, 1.1, -0.8, 0.2, -1.2, 0.4, -0.6, 0.1]
+    honest = [0.7, -0.9, 0.5, -0.2]
+    for by in (1e-3, 100.0):
+        others = [[by * score for score in baseline[:6]]] * 3
+        assert alike([baseline, honest, *others], baseline) == [baseline, honest]
+    assert alike([[5.0, 5.0]], [1.0, 1.0]) == [[5.0, 5.0]]
