@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_script import ScriptedExecutor, calibrated, house, scenario_of, screened
+from bench_script import (
+    NoisyScorePhase,
+    ScriptedExecutor,
+    ScriptedScorePhase,
+    calibrated,
+    house,
+    scenario_of,
+    screened,
+)
 
 from community.chronicle import Chronicle
 from trainer.experiment import Job, TrainResult
@@ -43,7 +51,7 @@ def keep_gate(home: Any) -> Gatekeeper:
 
 @pytest.mark.parametrize(
     ("width", "rate", "is_final"),
-    [(4, 1.04, False), (9, 1.04, True), (9, 1.3, True)],
+    [(4, 1.052, False), (9, 1.04, True), (9, 1.3, True)],
     ids=["seeded", "lottery", "large gain"],
 )
 async def test_runs_that_cannot_differ_count_as_one(
@@ -55,7 +63,10 @@ async def test_runs_that_cannot_differ_count_as_one(
     is_final: bool,
 ):
     """A picked seed is not asked again, which would say nothing new; a large gain passes."""
-    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+    phase = NoisyScorePhase() if width == 4 else ScriptedScorePhase()
+    async with house(
+        calibrated(chronicle), repository, tmp_path, scenario_of(), score_phase=phase
+    ) as home:
         keeper = keep_gate(home)
         post_id = await screened(home, "ada", rate, width)
         claim = chronicle.state.hypotheses[post_id]
