@@ -1,7 +1,9 @@
 """Simulated communities whose truth is known, for `evidence_rule.py`: scores, and two rules.
 
 The rule's numbers and the variance model are `scoring.evidence`'s; its walk through stages and
-looks is repeated here for arrays, and a test holds the two equal.
+looks is repeated here for arrays, and a test holds the two equal. Left out are two guards against
+trees made to deceive, which meet one honest tree in a thousand (`sequential.hardly_varies`) and
+one in a hundred (`variance.alike`).
 
 Sigma is 1 for the median tree; its logarithm differs between trees by 0.3. Noise has Student's t
 with 5 degrees of freedom, scaled to its tree's sigma. Each slot drifts by 0.4 (an Ornstein-

@@ -89,6 +89,7 @@ class Institution:
             admission,
             scenario.noise.confirm_pairs,
             Place(bench.pool.names, bench.life_class),
+            scenario.noise.multiplicity,
         )
 
     def may(self, agent: str, right: Right) -> bool:

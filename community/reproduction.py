@@ -30,9 +30,9 @@ from community.reviewing import must_confirm
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree
 from community.seed_rule import is_deterministic
+from community.spending import Multiplicity, alpha_of
 from scoring.evidence.gains import Measured, gain_of
 from scoring.evidence.sequential import (
-    ALPHA,
     ALPHA_DRAWN,
     LOOKS,
     Judgement,
@@ -66,6 +66,7 @@ class Reproductions:
         admission: Counts them.
         pairs: The most pairs of a confirmation.
         place: Where they run.
+        multiplicity: How error is spent over claims.
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Reproductions:
         admission: Admission,
         pairs: int,
         place: Place,
+        multiplicity: Multiplicity = "fixed",
     ) -> None:
         self._chronicle = chronicle
         self._scheduler = scheduler
         self._admission = admission
         self._most = pairs
         self._place = place
+        self._multiplicity = multiplicity
 
     def open(
         self, hypothesis: str, by: str, *, has_right: bool = True, is_drawn: bool = False
@@ -263,11 +266,14 @@ class Reproductions:
 
         What looks in another device class spent, before the run was resumed in this one, is gone.
         """
-        pairs = Counter(p.child.device_class for p in pairs_of(self._chronicle.state, claim))
+        state = self._chronicle.state
+        pairs = Counter(p.child.device_class for p in pairs_of(state, claim))
         del pairs[self._place.device_class]
         looks = looks_within(self._looks()[-1])
         spent = sum(look.share for look in looks for done in pairs.values() if look.pairs <= done)
-        return (ALPHA if _has_earned(claim) else ALPHA_DRAWN) * max(0.0, 1 - spent)
+        earned = _has_earned(claim)
+        alpha = alpha_of(state, claim, self._multiplicity) if earned else ALPHA_DRAWN
+        return alpha * max(0.0, 1 - spent)
 
     def _prior(self) -> Prior:
         prior = prior_of(self._chronicle.state, self._place.device_class)

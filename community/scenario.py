@@ -123,6 +123,9 @@ class NoiseSection(_Section):
     much scores spread, and the first references."""
     confirm_pairs: Annotated[int, Field(ge=2, le=100)] = 8
     """Most pairs (child, parent) of runs in a reproduction; one with a clear answer ends sooner."""
+    multiplicity: Literal["fixed", "lord"] = "fixed"
+    """How error is spent over claims: the same for each, or by LORD++, which keeps the false
+    discovery rate below 5 % however few are true."""
 
 
 class SealSection(_Section):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_script import ScriptedScorePhase, calibrated, house, rate_of, scenario_of, screened
+from bench_script import Vault, calibrated, house, scenario_of, screened
 
 from community.archive.queries import leader
 from community.archive.state import ExperimentState
@@ -18,32 +17,10 @@ from community.events import ReproductionOpened, Row, StatusChanged, VerdictGive
 from community.evidence_events import AlarmCleared, AlarmRaised, ConfirmationDrawn
 from community.reproduction import NOT_OPEN
 from community.scenario import Scenario
-from community.score_phase import Scored
 from scoring.evidence.sequential import LOOKS
-from scoring.verdict import Score
 from trainer.repository import Repository
 
 CHILD = 1.5
-
-
-class Vault(ScriptedScorePhase):
-    """Scores on vault as planned by RATE, one after the other; None fails, no plan is as on dev."""
-
-    def __init__(self, **plan: list[float | None]) -> None:
-        self.plan = {
-            float(name[1:].replace("_", ".")): iter(scores) for name, scores in plan.items()
-        }
-
-    async def score(
-        self, artefact: Path, workspace: Path, split: Any, lease: Any, seed: int, *rest: Any
-    ) -> Scored:
-        """Score as the class says."""
-        planned: Iterator[float | None] = self.plan.get(rate_of(artefact.read_text()), iter(()))
-        if split == "vault":
-            for value in planned:
-                score = Score("ok" if value is not None else "invalid", value, "", 1, 1, 0.0)
-                return Scored(score, 0.1)
-        return await super().score(artefact, workspace, split, lease, seed, *rest)
 
 
 def _two_reproducers(experiments: int | None = None, **lab: Any) -> Scenario:
