@@ -139,6 +139,18 @@ def test_a_signal_during_the_start_ends_it_as_cleanly(
     assert survivors(within_s=0.5) == []
 
 
+def _children(life: Life) -> list[psutil.Process]:
+    return psutil.Process(life.process.pid).children()
+
+
+def _command(process: psutil.Process) -> str:
+    """Return its command line; nothing of one that has ended, whoever has yet to notice."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
+
+
 def test_processes_of_the_run_that_die_alone_are_replaced(tmp_path: Path, small: Path) -> None:
     """Scorer's worker, warm parent, broker: each killed once, and the run still finishes."""
     life = Life.begin(_scenario(tmp_path, small), cwd=tmp_path)
@@ -147,8 +159,7 @@ def test_processes_of_the_run_that_die_alone_are_replaced(tmp_path: Path, small:
         row = life.await_row(_is_screen_running, 60, after_seq=seq)
         assert row is not None, life.text[-3000:]
         seq = row.seq
-        children = psutil.Process(life.process.pid).children()
-        (victim,) = (child for child in children if program in " ".join(child.cmdline()))
+        (victim,) = (child for child in _children(life) if program in _command(child))
         victim.kill()
     assert life.finish(90) == 0, life.text[-3000:]
     state = state_of(life.folder)
