@@ -130,7 +130,7 @@ def m005_retractions(db: Database) -> None:
     """Show what was taken back: verdicts, and claims that later runs refuted."""
     columns = _columns("verdict_id", "hypothesis", "by", "why", "reach")
     kinds = "'verdict_retracted', 'claim_retracted'"
-    db.create_view("retractions", f"SELECT {columns} FROM events WHERE kind IN ({kinds})")  # noqa: S608
+    db.create_view("retractions", f"SELECT {columns} FROM events WHERE kind IN ({kinds})")  # noqa: S608 - names are constants
 
 
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:

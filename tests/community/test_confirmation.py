@@ -354,3 +354,20 @@ async def test_a_kill_anywhere_changes_no_pair_and_no_decision(
     assert len({run.queued.slot for run in runs}) == 1
     assert (change.status, change.pairs) == ("reproduced", 3)
     assert change.gain == pytest.approx(0.09)
+
+
+async def test_a_claim_confirmed_by_lot_alone_has_the_smaller_alpha(
+    measured: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Runs that would pass with the screen's right do not pass by the draw."""
+    plan = Vault(r0_9=[2.95, 2.985] * 4)
+    async with house(
+        measured, repository, tmp_path, scenario_of(experiments=100), score_phase=plan
+    ) as home:
+        poor = await screened(home, "ada", 0.9)
+        measured.record(ConfirmationDrawn(poor, 0.1))
+        lab = asyncio.create_task(home.institution.reproduce_unclaimed())
+        await measured.wait_until(lambda s: bool(s.hypotheses[poor].confirmations))
+        lab.cancel()
+    assert _last(measured, poor).pairs == 8
+    assert measured.state.hypotheses[poor].status == "undecided"
