@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from community.evidence_events import EvidenceEvent
+from community.forum_events import ForumEvent
 
 Purpose = Literal[
     "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal"
@@ -127,6 +128,10 @@ class Posted:
     """The body of `forum.messages.Post`, evidence filled in by the clerk."""
     readers: dict[str, str]
     """Who it was routed to: reader -> what the edge carried (score, summary, diff, everything)."""
+    due_us: dict[str, int] = field(default_factory=dict)
+    """Of those readers whom it reaches later: run time from which it may be delivered."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """Readers whose edge would have carried it and lost it; it never reaches them along it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +381,7 @@ Event = (
     | SealScored
     | Noticed
     | EvidenceEvent
+    | ForumEvent
 )
 
 

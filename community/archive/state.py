@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args
 
 from community.archive.evidence_state import EvidenceState, fold_evidence
+from community.archive.forum_state import ForumState, fold_forum
 from community.archive.reach import Reach
 from community.archive.state_records import (
     AgentState,
@@ -44,6 +45,7 @@ from community.events import (
     VerdictGiven,
 )
 from community.evidence_events import EvidenceEvent
+from community.forum_events import ForumEvent
 
 __all__ = [
     "BASELINE",
@@ -94,8 +96,7 @@ class RunState:
         self.verdicts: dict[str, VerdictGiven] = {}
         """By verdict id, in the ledger's order."""
         self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
-        """(tree key, split) -> verdicts that stand, in the ledger's order, invalid ones included.
-        """
+        """(tree key, split) -> verdicts that stand, in order, invalid ones included."""
         self.reach = Reach()
         """What has reached whom, and which reviews are still sealed."""
         self.delivered = self.reach.delivered
@@ -107,6 +108,8 @@ class RunState:
         self.notices: list[tuple[int, Noticed]] = []
         self.evidence = EvidenceState()
         """Alarms, assignments, draws, what was taken back."""
+        self.forum = ForumState()
+        """Who hears whom, leads that somebody works on, people."""
         self.spend: dict[str, SpendState] = {}
         """By agent; calibration is under ``lab``."""
         self.experiments_admitted = 0
@@ -339,6 +342,10 @@ class RunState:
     def _noticed(self, row: Row, event: Noticed) -> None:
         self.notices.append((row.at_us, event))
 
+    def _forum(self, row: Row, event: ForumEvent) -> None:
+        if wrong := fold_forum(self, row.seq, row.at_us, event):
+            raise self._wrong(row, wrong)
+
     def _evidence(self, row: Row, event: EvidenceEvent) -> None:
         if wrong := fold_evidence(self, row.at_us, event):
             raise self._wrong(row, wrong)
@@ -389,4 +396,5 @@ _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     SealScored: RunState._seal_scored,
     Noticed: RunState._noticed,
     **dict.fromkeys(get_args(EvidenceEvent), RunState._evidence),
+    **dict.fromkeys(get_args(ForumEvent), RunState._forum),
 }

@@ -32,6 +32,7 @@ from community.events import (
     VerdictGiven,
 )
 from community.evidence_events import ClaimRetracted, FinalsOpened, VerdictRetracted
+from community.forum_events import LeadClaimed, PersonActed, PersonJoined, TopologySet
 from community.plain_text import isolation_words, one_line
 
 LAB_WORK: dict[Purpose, str] = {
@@ -205,6 +206,19 @@ def _retracted(event: VerdictRetracted | ClaimRetracted, state: RunState) -> str
     return f"{what} is taken back by {by}: {why}; on it rested: {rested}"
 
 
+def _topology(event: TopologySet, state: RunState) -> str | None:
+    if event.why == "drawn":
+        return None  # who joins says whom he hears
+    count = sum(map(len, event.edges.values()))
+    return f"the topology is rewired ({event.why}): {count} edges"
+
+
+def _person(event: PersonActed, state: RunState) -> str:
+    verb = {"boost": "boosts", "veto": "vetoes", "pause": "pauses", "resume": "resumes"}
+    why = f": {plain(event.why)}" if event.why else ""
+    return f"{plain(event.person, 32)} {verb[event.action]} {plain(event.target, 64)}{why}"
+
+
 def _attempt(event: AttemptEnded, state: RunState) -> str | None:
     if event.outcome in ("ok", "invalid"):
         return None  # the verdict says it
@@ -238,6 +252,10 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     Posted: _posted,
     Refused: _refused,
     ReproductionOpened: lambda event, state: f"{event.by} reproduces {event.hypothesis}",
+    TopologySet: _topology,
+    LeadClaimed: lambda event, state: f"{event.by} works on lead {event.lead}",
+    PersonJoined: lambda event, state: f"{plain(event.person, 32)} joins, a person",
+    PersonActed: _person,
     Noticed: lambda event, state: plain(event.text) if event.text else None,
     RunStopped: lambda event, state: f"stopped: {plain(event.why)}",
 }

@@ -8,6 +8,7 @@ from typing import Any
 from agents.roles import Role
 from community import events as ev
 from community import evidence_events as evidence
+from community import forum_events
 from community.assigning import Assigning
 from community.scenario import ReviewsSection
 
@@ -205,7 +206,7 @@ def rows(events: list[tuple[int, ev.Event]] | None = None) -> list[ev.Row]:
     return [ev.Row(seq, at * S, event) for seq, (at, event) in enumerate(told, start=1)]
 
 
-EVIDENCE: tuple[evidence.EvidenceEvent, ...] = (
+EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent, ...] = (
     evidence.ReviewerAssigned("p1", "ben"),
     evidence.ConfirmationDrawn("p1", 0.1),
     evidence.AlarmRaised("a1", "drift", "cpu", "cpu0", "three sentinels in a row"),
@@ -213,6 +214,14 @@ EVIDENCE: tuple[evidence.EvidenceEvent, ...] = (
     evidence.VerdictRetracted("v-e0001", "a fault of the machine", "eve", ("hypothesis:p1",)),
     evidence.ClaimRetracted("p1", "two more pairs", "lab", ("hypothesis:p1",)),
     evidence.FinalsOpened((CHILD,)),
+    forum_events.TopologySet(
+        0, {"ada": {"ben": "diff"}, "ben": {}}, "drawn", {"density": 0.5}, {"ada": {"ben": 2 * S}}
+    ),
+    forum_events.Delivered("p1", ("ben",)),
+    forum_events.LeadClaimed("p1", "ben", 90 * S),
+    forum_events.LeadReleased("p1", "ben", "expired"),
+    forum_events.PersonJoined("eve"),
+    forum_events.PersonActed("eve", "boost", "p1", "it looks sound"),
 )
 """One event of each kind that the story has none of."""
 
