@@ -8,12 +8,22 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from community.scenario import BoardSection
 from forum.board import Board
-from forum.errors import BrokerStartError
+from forum.credentials import (
+    SUFFIX,
+    BrokerAddress,
+    Credential,
+    Credentials,
+    load_credential,
+    write_credentials,
+)
+from forum.errors import BrokerStartError, CredentialError
 from forum.memory_board import MemoryBoard
+from forum.topics import OBSERVER
 
 if TYPE_CHECKING:
     from forum.broker import EmbeddedBroker
@@ -30,9 +40,22 @@ _log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_board(
-    section: BoardSection, run_id: str, names: Sequence[str]
+    section: BoardSection,
+    run_id: str,
+    names: Sequence[str],
+    *,
+    guests: Sequence[str] = (),
+    folder: Path | None = None,
 ) -> AsyncIterator[Board]:
     """Open a board with a seat for each of `names`, and close it with everything it started.
+
+    Args:
+        section: Which board, and where.
+        run_id: Part of every topic.
+        names: Agents that take their seats from within.
+        guests: Agents and people who may come from outside.
+        folder: Where guests and the observer find their credentials, one file each. What lies there
+            from an earlier life of the run stays valid.
 
     Raises:
         BrokerStartError: the embedded broker cannot start, for example because its port is in use.
@@ -44,9 +67,9 @@ async def open_board(
     from forum.mqtt_board import MqttBoard  # the network's libraries only where a network is used
 
     if section.broker == "embedded":
-        from forum.broker import EmbeddedBroker
-
-        broker = await EmbeddedBroker.start(run_id, names, port=section.port or 0)
+        broker = await _start(section, run_id, [*names, *guests], folder)
+        if folder is not None:
+            _hand_out(folder, broker, [*guests, OBSERVER])
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(_keep_up(broker), name="broker")
             try:
@@ -55,6 +78,48 @@ async def open_board(
                 keeping.cancel()
         return
     yield MqttBoard.at(section.broker, run_id, os.environ.get(PASSWORD_VARIABLE))
+
+
+async def _start(
+    section: BoardSection, run_id: str, participants: Sequence[str], folder: Path | None
+) -> EmbeddedBroker:
+    """Start our own broker, as far as possible where and as its guests know it."""
+    from forum.broker import EmbeddedBroker
+
+    known = {} if folder is None else _handed_out(folder, run_id)
+    words = {name: credential.password for name, credential in known.items()}
+    credentials = Credentials.generate(participants, words)
+    if not section.port and OBSERVER in known:
+        earlier = BrokerAddress.parse(known[OBSERVER].url).port
+        try:
+            return await EmbeddedBroker.start(run_id, (), port=earlier, credentials=credentials)
+        except BrokerStartError:
+            _log.warning(
+                "port %d of the run's earlier life is taken; guests need a new one", earlier
+            )
+    return await EmbeddedBroker.start(run_id, (), port=section.port or 0, credentials=credentials)
+
+
+def _handed_out(folder: Path, run_id: str) -> dict[str, Credential]:
+    """Return the credentials of an earlier life that nobody else can have read."""
+    found = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            credential = load_credential(path)
+        except CredentialError as error:
+            _log.warning("%s; its holder gets a new one", error)
+        else:
+            if credential.run == run_id:
+                found[credential.user] = credential
+    return found
+
+
+def _hand_out(folder: Path, broker: EmbeddedBroker, guests: Sequence[str]) -> None:
+    url = BrokerAddress(broker.host, broker.port).url
+    logins = broker.credentials.logins
+    write_credentials(
+        folder, [Credential(name, logins[name].password, broker.run_id, url) for name in guests]
+    )
 
 
 async def _keep_up(broker: EmbeddedBroker) -> None:

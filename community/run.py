@@ -179,7 +179,9 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     topology = build_topology(names, scenario.topology, opening.opened.seed)
     roles = {member.name: load_role(member.role) for member in members}
     async with (
-        open_board(scenario.board, opening.opened.run_id, names) as board,
+        open_board(
+            scenario.board, opening.opened.run_id, names, folder=bench.folder.credentials
+        ) as board,
         board.desk() as desk,
         asyncio.TaskGroup() as group,
     ):

@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "scorer.secret"
 
     @property
+    def credentials(self) -> Path:
+        """Folder of the credentials of who takes part from outside; mode 0700, in no sandbox."""
+        return self.path / "credentials"
+
+    @property
     def scenario(self) -> Path:
         """The scenario as it was started; the ledger keeps it as well."""
         return self.path / "scenario.toml"

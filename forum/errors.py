@@ -6,6 +6,7 @@
     ├── MessageRefusedError      bytes that are no message of ours, or a message too large to send
     ├── PostRefusedError         the clerk turned a draft down
     ├── TopicError               a name, topic or broker URL that is not well formed
+    ├── CredentialError          a file that is no credential, or that others can read
     ├── BoardError
     │   ├── BoardClosedError     the board closed while somebody waited for it
     │   ├── BoardUnreachableError  no broker answers at the address, at first or for too long
@@ -43,6 +44,10 @@ class PostRefusedError(ForumError):
 
 class TopicError(ForumError):
     """A participant's name, a run id, a topic or a broker URL is not well formed."""
+
+
+class CredentialError(ForumError):
+    """A file is no credential, or others can read it."""
 
 
 class BoardError(ForumError):

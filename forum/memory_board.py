@@ -17,7 +17,7 @@ from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
 from forum.pending_drafts import PendingDrafts, accepted
-from forum.topics import CLERK, Topics, agent_name
+from forum.topics import CLERK, Topics, participant_name
 
 
 class MemoryBoard:
@@ -36,7 +36,7 @@ class MemoryBoard:
             SeatTakenError: `agent` has a seat already.
             TopicError: `agent` is not a name an agent may bear.
         """
-        if agent_name(agent) in self._seats:
+        if participant_name(agent) in self._seats:
             raise SeatTakenError(f"agent {agent!r} already has a seat; leave that one first")
         seat = self._seats[agent] = _MemorySeat(self, agent)
         try:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from forum.board import Desk, Observed, Seat, Submission
 from forum.codec import decode_notice, decode_post, decode_receipt, encode
-from forum.credentials import BrokerAddress, Credentials, Login
+from forum.credentials import BrokerAddress, Credential, Credentials, Login
 from forum.errors import BoardClosedError, MessageRefusedError, SeatTakenError, TopicError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
 from forum.mqtt_link import MqttLink, in_words
 from forum.pending_drafts import PendingDrafts, accepted
-from forum.topics import CLERK, OBSERVER, Topics
+from forum.topics import CLERK, OBSERVER, Topics, is_observer
 
 FIRST_REPEAT_S: Final = 0.5
 """A draft without a receipt is submitted again after this long, then at doubling intervals."""
@@ -35,20 +37,36 @@ Seats wait for ever; what ends them is the end of the run."""
 class MqttBoard:
     """Seats and one desk on an MQTT broker; see `forum.board.Board`."""
 
-    def __init__(self, host: str, port: int, run_id: str, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        run_id: str,
+        credentials: Credentials,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Describe the board; nothing is connected yet.
+
+        Args:
+            host: Where the broker listens.
+            port: Likewise.
+            run_id: Part of every topic.
+            credentials: Whoever takes a place logs in with his.
+            tls: What verifies the broker; None: plain text.
 
         Raises:
             TopicError: `run_id` cannot be part of a topic.
         """
         self._address = (host, port)
+        self._tls = tls
         self._topics = Topics(run_id)
         self._credentials = credentials
         self._taken: set[str] = set()
+        self._observers: Counter[str] = Counter()
 
     @classmethod
     def at(cls, url: str, run_id: str, password: str | None = None) -> MqttBoard:
-        """Use the broker at ``mqtt://[user:password@]host[:port]``, with one login for all.
+        """Use the broker at ``mqtt[s]://[user:password@]host[:port]``, with one login for all.
 
         Args:
             url: Where it is, perhaps with a user.
@@ -63,7 +81,32 @@ class MqttBoard:
         if login is not None and password is not None:
             login = Login(login.user, password)
         credentials = Credentials.of_broker(login)
-        return cls(address.host, address.port, run_id, credentials)
+        return cls(address.host, address.port, run_id, credentials, address.tls())
+
+    @classmethod
+    def joining(cls, url: str | None, credential: Credential) -> MqttBoard:
+        """Use the broker as the one participant that `credential` makes of its holder.
+
+        Args:
+            url: Where it is, ``mqtt[s]://host[:port][/run]``; None: where the credential says.
+            credential: Opens that participant's place and no other.
+
+        Raises:
+            TopicError: `url` is malformed, holds a login, or names another run.
+            CredentialError: the credential's certificates are none.
+        """
+        address = BrokerAddress.parse(url or credential.url)
+        if address.login is not None:
+            raise TopicError("the credential says who you are; leave user and password out")
+        if address.run not in ("", credential.run):
+            raise TopicError(
+                f"the credential is for run {credential.run!r}, the URL names {address.run!r}"
+            )
+        if BrokerAddress.parse(credential.url).is_tls and not address.is_tls:
+            raise TopicError("this broker speaks TLS; write mqtts://, lest the password be read")
+        credentials = Credentials(logins={credential.user: credential.login})
+        tls = address.tls(credential.ca)
+        return cls(address.host, address.port, credential.run, credentials, tls)
 
     @asynccontextmanager
     async def seat(self, agent: AgentName) -> AsyncIterator[Seat]:
@@ -119,6 +162,8 @@ class MqttBoard:
     async def observe(self) -> AsyncIterator[AsyncIterator[Observed]]:
         """Connect as an observer and watch the events from now on; several may.
 
+        Where there are several logins of observers, one that is free is taken.
+
         Raises:
             BoardUnreachableError: nobody answers at the address.
             LoginRefusedError: the broker refuses the observer's credential.
@@ -126,12 +171,13 @@ class MqttBoard:
         Cancellation: the connection is closed.
         """
         watcher = _Watcher(self._topics)
-        async with self._link(OBSERVER, (self._topics.all_events(),), watcher) as link:
-            link.ended.add_done_callback(lambda ended: watcher.events.close(_cause(ended)))
-            try:
-                yield watcher.events
-            finally:
-                watcher.events.close()
+        with self._observing() as user:
+            async with self._link(user, (self._topics.all_events(),), watcher) as link:
+                link.ended.add_done_callback(lambda ended: watcher.events.close(_cause(ended)))
+                try:
+                    yield watcher.events
+                finally:
+                    watcher.events.close()
 
     def _link(
         self,
@@ -142,7 +188,9 @@ class MqttBoard:
     ) -> MqttLink:
         login = self._credentials.of(participant)
         return MqttLink(
-            self._address, participant, login, filters, user.receive, patience_s=patience_s
+            *(self._address, participant, login, filters, user.receive),
+            tls=self._tls,
+            patience_s=patience_s,
         )
 
     @contextmanager
@@ -154,6 +202,17 @@ class MqttBoard:
             yield
         finally:
             self._taken.discard(participant)
+
+    @contextmanager
+    def _observing(self) -> Iterator[str]:
+        """Give a login of an observer, one that is not in use if there is such."""
+        logins = sorted(filter(is_observer, self._credentials.logins)) or [OBSERVER]
+        user = min(logins, key=self._observers.__getitem__)
+        self._observers[user] += 1
+        try:
+            yield user
+        finally:
+            self._observers[user] -= 1
 
 
 class _MqttSeat:

@@ -14,6 +14,7 @@ import math
 import random
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -72,22 +73,26 @@ class MqttLink:
         filters: Sequence[str],
         receive: Callable[[str, bytes], None],
         *,
+        tls: ssl.SSLContext | None = None,
         patience_s: float = math.inf,
     ) -> None:
         """Prepare to connect to `address` (host, port).
 
         Args:
             address: Host and port.
-            participant: Agent name, ``clerk`` or ``observer``; for messages and the client id.
+            participant: Name of an agent or person, ``clerk`` or ``observer``; for messages and
+                the client id.
             login: User and password, or None to connect without.
             filters: What to subscribe to after each connect.
             receive: Called with topic and payload of each message; must not block.
+            tls: What verifies the broker; None: plain text.
             patience_s: How long a lost connection is sought before the link ends. A link with an
                 end to its patience warns of long absences.
         """
         self._address = address
         self._participant = participant
         self._login = login
+        self._tls = tls
         self._filters = list(filters)
         self._receive = receive
         self._patience_s = patience_s
@@ -270,8 +275,12 @@ class MqttLink:
                     f"the broker refuses {self._participant!r}: {error.rc}; check its credential"
                 ) from None
             raise
-        except aiomqtt.MqttError:
+        except aiomqtt.MqttError as error:
             await _abandon(client)
+            if isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError):
+                raise LoginRefusedError(
+                    f"the broker is not the one that {self._participant!r} knows: {error}"
+                ) from None
             raise
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
@@ -325,6 +334,7 @@ class MqttLink:
             port,
             username=None if login is None else login.user,
             password=None if login is None else login.password,
+            tls_context=self._tls,
             identifier=f"{prefix}:{secrets.token_hex(8)}",
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,

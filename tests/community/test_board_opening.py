@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,11 @@ from community import board_opening
 from community.board_opening import BROKER_LIVES, open_board
 from community.scenario import BoardSection
 from forum.broker import EmbeddedBroker
+from forum.credentials import load_credential
 from forum.errors import BrokerStartError
 from forum.ids import AgentName
 from forum.messages import Notice
+from forum.mqtt_board import MqttBoard
 
 
 class ShortLivedBroker:
@@ -96,3 +99,25 @@ async def test_a_board_goes_on_when_its_broker_is_killed(
         assert await anext(seat.notices()) == notice
         assert [broker.port for broker in brokers] == [brokers[0].port] * 2
         assert "ended with code -9; it is started again" in caplog.text
+
+
+async def test_guests_find_their_credentials_and_keep_them(tmp_path: Path) -> None:
+    """One file for each guest and the observer, none for agents within; good after a restart."""
+    folder = tmp_path / "credentials"
+    for _ in range(2):
+        async with open_board(
+            BoardSection(), "r1", ["ada"], guests=["~anna"], folder=folder
+        ) as board:
+            assert sorted(path.name for path in folder.iterdir()) == ["observer.json", "~anna.json"]
+            first = load_credential(folder / "~anna.json")
+            seat = MqttBoard.joining(None, first).seat(AgentName("~anna"))
+            async with seat as anna, board.desk() as desk:
+                await desk.notify(Notice(kind="start", text="hello"))
+                assert (await anext(anna.notices())).text == "hello"
+            async with MqttBoard.joining(None, load_credential(folder / "observer.json")).observe():
+                pass
+        assert load_credential(folder / "~anna.json") == first
+    # What others may have read is worth nothing any more.
+    (folder / "~anna.json").chmod(0o644)
+    async with open_board(BoardSection(), "r1", ["ada"], guests=["~anna"], folder=folder):
+        assert load_credential(folder / "~anna.json").password != first.password

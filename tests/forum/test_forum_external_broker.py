@@ -26,11 +26,15 @@ ADA, BOB = AgentName("ada"), AgentName("bob")
         ("mqtt://10.0.0.7:1884", BrokerAddress("10.0.0.7", 1884)),
         ("mqtt://[::1]:1884/", BrokerAddress("::1", 1884)),
         ("mqtt://me:p%40ss%3Aword@h:1", BrokerAddress("h", 1, Login("me", "p@ss:word"))),
+        ("mqtts://h", BrokerAddress("h", 8883, is_tls=True)),
+        ("mqtts://h:1/run-7", BrokerAddress("h", 1, is_tls=True, run="run-7")),
     ],
 )
 def test_a_broker_url_is_read(url: str, expected: BrokerAddress) -> None:
-    """Host, port and login, escapes resolved."""
+    """Host, port, login and run, escapes resolved; and written down again without the login."""
     assert BrokerAddress.parse(url) == expected
+    again = BrokerAddress.parse(expected.url)
+    assert (again.host, again.port, again.is_tls) == (expected.host, expected.port, expected.is_tls)
 
 
 @pytest.mark.parametrize(
@@ -39,19 +43,19 @@ def test_a_broker_url_is_read(url: str, expected: BrokerAddress) -> None:
         "",
         "localhost:1883",
         "http://me:secret@localhost",
-        "mqtts://me:secret@localhost",
+        "ws://me:secret@localhost",
         "mqtt://me:secret@",
         "mqtt://me:secret@h:0",
         "mqtt://me:secret@h:99999",
         "mqtt://me:secret@h:port",
-        "mqtt://me:secret@h/topic",
+        "mqtt://me:secret@h/run/topic",
         "mqtt://me:secret@h?x=1",
         "mqtt://me:secret@[::1",
     ],
 )
 def test_a_bad_broker_url_is_refused_without_its_password(url: str) -> None:
     """The message shows the right form and never the secret."""
-    with pytest.raises(TopicError, match=r"write mqtt://") as caught:
+    with pytest.raises(TopicError, match=r"write mqtt\[s\]://") as caught:
         BrokerAddress.parse(url)
     assert "secret" not in str(caught.value)
 

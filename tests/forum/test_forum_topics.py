@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from forum.errors import TopicError
-from forum.topics import Topic, Topics, agent_name
+from forum.topics import (
+    Topic,
+    Topics,
+    agent_name,
+    is_observer,
+    is_person,
+    participant_name,
+    person_name,
+)
 
 TOPICS = Topics("r1")
 BUILT = {
@@ -37,6 +45,12 @@ STRANGE = [
     "rc/r1/notice/x",
     "rc/r1/lab/ada",
     "rc/r1/lab/ada/other",
+    "rc/r1/lab/clerk/request",
+    "rc/r1/lab/observer.x/request",
+    "rc/r1/submit/observer",
+    "rc/r1/submit/~",
+    "rc/r1/submit/~~ada",
+    "rc/r1/submit/ada~",
     "rc/r2/feed/ada",
     "xrc/r1/feed/ada",
     "rc/r1/feed/ada\n",
@@ -87,9 +101,64 @@ def test_the_clerk_writes_what_agents_read_and_no_drafts() -> None:
     }
 
 
-def test_observers_write_nothing() -> None:
-    """Observers only watch."""
-    assert not any(TOPICS.may_publish("observer", topic) for topic in BUILT)
+def test_observers_write_requests_of_their_own_only() -> None:
+    """Observers watch and ask; each of their logins under its own name."""
+    for user in ("observer", "observer.2"):
+        assert not any(TOPICS.may_publish(user, topic) for topic in BUILT)
+        assert TOPICS.may_publish(user, TOPICS.lab_request(user))
+        assert TOPICS.may_subscribe(user, TOPICS.lab_reply(user))
+        assert not TOPICS.may_publish(user, TOPICS.lab_reply(user))
+    assert not TOPICS.may_publish("observer", TOPICS.lab_request("observer.2"))
+    assert not TOPICS.may_subscribe("observer.2", TOPICS.lab_reply("observer"))
+    assert TOPICS.may_publish("clerk", TOPICS.lab_reply("observer.2"))
+    for name in ("observer.0", "observer.", "observer.x", "observer.100", "observer-2"):
+        assert not is_observer(name)
+
+
+def test_a_person_has_an_agents_topics_under_a_name_no_agent_can_bear() -> None:
+    """~ada and ada have the same rights, each over its own; neither passes for the other."""
+    anna = person_name("Anna B.")
+    assert anna == "~anna-b"
+    for topics in (TOPICS.writable, TOPICS.readable):
+        assert topics(anna) == tuple(topic.replace("/ada", f"/{anna}") for topic in topics("ada"))
+    for topic in TOPICS.writable(anna):
+        assert TOPICS.parse(topic).owner == anna
+        assert TOPICS.may_publish(anna, topic)
+        assert not TOPICS.may_publish("anna-b", topic)
+    assert TOPICS.may_publish("clerk", TOPICS.feed(anna))
+    assert participant_name(anna) == anna
+    assert is_person(anna)
+    assert not is_person("anna-b")
+    with pytest.raises(TopicError, match="agent name"):
+        agent_name(anna)
+
+
+@pytest.mark.parametrize(
+    ("known_as", "name"),
+    [
+        ("root", "~root"),
+        ("Ä Ö", "~somebody"),
+        ("", "~somebody"),
+        ("~x/#+", "~x"),
+        ("a" * 40, "~" + "a" * 32),
+    ],
+)
+def test_any_login_becomes_a_persons_name(known_as: str, name: str) -> None:
+    """Whatever a system calls its users, the name is one level of a topic."""
+    assert person_name(known_as) == name
+    assert participant_name(name) == name
+
+
+def test_the_rights_as_filters_say_the_same_as_the_questions() -> None:
+    """A filter somebody may write to or read is granted whole."""
+    for user in ("ada", "~ada", "clerk", "observer", "observer.2"):
+        assert TOPICS.writable(user)
+        for allowed in TOPICS.readable(user):
+            assert TOPICS.may_subscribe(user, allowed)
+        for allowed in TOPICS.writable(user):
+            topic = allowed.replace("+", "ada").replace("#", "post")
+            assert TOPICS.may_publish(user, topic)
+    assert TOPICS.writable("lab") == TOPICS.readable("lab") == ()
 
 
 def test_an_agent_reads_its_own_four_topics_only() -> None:
