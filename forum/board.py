@@ -7,13 +7,14 @@ what is the clerk's routing (and, on MQTT, the broker's permissions as well). Im
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from forum.ids import AgentName
 from forum.messages import Draft, Notice, Post, Receipt
+from forum.requests import JsonObject, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,15 @@ class Submission:
     """What reached the clerk: the author proved by credential, and bytes not yet believed."""
 
     author: AgentName
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What reached the institution: the asker proved by credential, and bytes not yet believed."""
+
+    who: str
+    """An agent, a person, or ``observer``."""
     payload: bytes
 
 
@@ -33,7 +43,36 @@ class Observed:
     payload: bytes
 
 
-class Seat(Protocol):
+class Asking(Protocol):
+    """Whoever may ask the institution something."""
+
+    async def request(self, op: str, args: Mapping[str, Any], request_id: str) -> JsonObject:
+        """Ask for `op` and wait for the result, however long that takes.
+
+        Repeated until the reply comes, also when the connection, the broker or the institution is
+        lost meanwhile; under one `request_id` it is one request.
+
+        Raises:
+            RequestRefusedError: the institution turned it down; carries a kind and the reason.
+            BoardClosedError: the board closed before a reply came; it says why.
+
+        Cancellation: the request may or may not have been carried out; repeat it with the same id.
+        """
+        ...
+
+
+class Watch(Asking, Protocol):
+    """An observer's place at the board; iterating yields events from now on, each once.
+
+    Several observers may watch under one credential, so their requests' ids must differ.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Observed]: ...
+
+    async def __anext__(self) -> Observed: ...
+
+
+class Seat(Asking, Protocol):
     """A researcher's place at the board."""
 
     @property
@@ -89,6 +128,17 @@ class Desk(Protocol):
         """Send `receipt` to `author` alone."""
         ...
 
+    def requests(self) -> AsyncIterator[Requested]:
+        """Yield requests in order of arrival, until the desk is left; one may come several times.
+
+        Raises as `submissions`.
+        """
+        ...
+
+    async def reply(self, who: str, reply: Reply) -> None:
+        """Send `reply` to `who` alone; for ``observer`` to all who watch."""
+        ...
+
     async def deliver(self, reader: AgentName, post: Post) -> None:
         """Put an already thinned copy of `post` on the feed of `reader` alone.
 
@@ -125,6 +175,6 @@ class Board(Protocol):
         """Connect as the clerk; leaving the block ends its iterator. Raises as `seat`."""
         ...
 
-    def observe(self) -> AbstractAsyncContextManager[AsyncIterator[Observed]]:
+    def observe(self) -> AbstractAsyncContextManager[Watch]:
         """Connect as an observer and yield events from now on. Raises as `seat`."""
         ...

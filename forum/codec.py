@@ -3,7 +3,8 @@
 Not a judge of content (that is the clerk) and not a defence of displays. Whatever the bytes are,
 decoding either returns a message or raises `MessageRefusedError` with a reason; nothing else.
 
-The envelope is ``{"v": 1, "type": "draft" | "post" | "receipt" | "notice", "message": {...}}``.
+The envelope is ``{"v": 1, "type": T, "message": {...}}``, where T is draft, post, receipt, notice,
+request or reply.
 """
 
 from __future__ import annotations
@@ -17,25 +18,28 @@ from pydantic import ValidationError
 from forum.errors import MessageRefusedError
 from forum.messages import SCHEMA_VERSION, Draft, Notice, Post, Receipt
 from forum.plain_text import plain
+from forum.requests import MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Reply, Request
 
 MAX_POST_BYTES: Final = 512 * 1024
 """Cap of a draft or post: a patch of 65,536 four-byte characters and three long texts still fit."""
 MAX_NOTE_BYTES: Final = 8 * 1024
 """Cap of a receipt or notice: 300 characters of text and a few names."""
 
-_MAX_DEPTH = 8  # envelope, message, body, knobs make four
+_MAX_DEPTH = 10  # a reply, its result, posts, one of them, its body, its forecast make seven
 _MAX_DIGITS = 20  # a 64-bit integer has 19
 _MAX_FLOAT_CHARACTERS = 40  # repr of a double has at most 24
 _MAX_REASON_CHARACTERS = 300  # Receipt.reason
 
-MessageType = Literal["draft", "post", "receipt", "notice"]
-_M = TypeVar("_M", Draft, Post, Receipt, Notice)
+MessageType = Literal["draft", "post", "receipt", "notice", "request", "reply"]
+_M = TypeVar("_M", Draft, Post, Receipt, Notice, Request, Reply)
 
 _TYPES: Final[dict[type, tuple[MessageType, int]]] = {
     Draft: ("draft", MAX_POST_BYTES),
     Post: ("post", MAX_POST_BYTES),
     Receipt: ("receipt", MAX_NOTE_BYTES),
     Notice: ("notice", MAX_NOTE_BYTES),
+    Request: ("request", MAX_REQUEST_BYTES),
+    Reply: ("reply", MAX_REPLY_BYTES),
 }
 
 
@@ -47,7 +51,7 @@ def encode(message: _M) -> bytes:
             the models' validation and would be refused where it arrives.
     """
     kind, cap_bytes = _TYPES[type(message)]
-    message_id = getattr(message, "message_id", "")
+    message_id = getattr(message, "message_id", getattr(message, "request_id", ""))
     envelope = {"v": SCHEMA_VERSION, "type": kind, "message": message.model_dump()}
     try:
         text = json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -95,6 +99,25 @@ def decode_notice(payload: bytes) -> Notice:
         MessageRefusedError: `payload` is not a notice.
     """
     return _decode(payload, Notice)
+
+
+def decode_request(payload: bytes) -> Request:
+    """Return the request in `payload`, its text cleaned.
+
+    Raises:
+        MessageRefusedError: `payload` is not a request; carries the reason and, if readable, the
+            request's id.
+    """
+    return _decode(payload, Request)
+
+
+def decode_reply(payload: bytes) -> Reply:
+    """Return the reply in `payload`, its text cleaned.
+
+    Raises:
+        MessageRefusedError: `payload` is not a reply.
+    """
+    return _decode(payload, Reply)
 
 
 def _decode(payload: bytes, model: type[_M]) -> _M:
@@ -192,7 +215,7 @@ def _too_large(kind: MessageType, size_bytes: int, cap_bytes: int) -> str:
 
 
 def _readable_id(message: dict[str, Any]) -> str:
-    message_id = message.get("message_id")
+    message_id = message.get("message_id", message.get("request_id"))
     return message_id if isinstance(message_id, str) and len(message_id) <= 64 else ""
 
 

@@ -42,6 +42,16 @@ class PostRefusedError(ForumError):
         self.reason = reason
 
 
+class RequestRefusedError(ForumError):
+    """The institution turned a request down."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        """A word for programs, chosen by whoever serves the requests."""
+        self.reason = reason
+
+
 class TopicError(ForumError):
     """A participant's name, a run id, a topic or a broker URL is not well formed."""
 

@@ -8,16 +8,18 @@ objects they are.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
-from forum.board import Desk, Observed, Seat, Submission
+from forum.board import Desk, Observed, Requested, Seat, Submission, Watch
 from forum.errors import BoardClosedError, SeatTakenError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
-from forum.pending_drafts import PendingDrafts, accepted
-from forum.topics import CLERK, Topics, participant_name
+from forum.pending import Pending, accepted, draft_bytes, request_bytes
+from forum.requests import JsonObject, Reply, granted
+from forum.topics import CLERK, OBSERVER, Topics, participant_name
 
 
 class MemoryBoard:
@@ -26,7 +28,7 @@ class MemoryBoard:
     def __init__(self) -> None:
         self._seats: dict[AgentName, _MemorySeat] = {}
         self._desk: _MemoryDesk | None = None
-        self._observers: list[Mailbox[Observed]] = []
+        self._observers: list[_MemoryWatch] = []
 
     @asynccontextmanager
     async def seat(self, agent: AgentName) -> AsyncIterator[Seat]:
@@ -55,8 +57,8 @@ class MemoryBoard:
         if self._desk is not None:
             raise SeatTakenError(f"the desk of the {CLERK} is taken; leave it first")
         desk = self._desk = _MemoryDesk(self)
-        for seat in self._seats.values():
-            seat.repeat()
+        for asker in (*self._seats.values(), *self._observers):
+            asker.repeat()
         try:
             yield desk
         finally:
@@ -64,19 +66,30 @@ class MemoryBoard:
             desk.leave()
 
     @asynccontextmanager
-    async def observe(self) -> AsyncIterator[AsyncIterator[Observed]]:
+    async def observe(self) -> AsyncIterator[Watch]:
         """Watch the events from now on."""
-        events: Mailbox[Observed] = Mailbox()
-        self._observers.append(events)
+        watch = _MemoryWatch(self)
+        self._observers.append(watch)
         try:
-            yield events
+            yield watch
         finally:
-            self._observers.remove(events)
-            events.close()
+            self._observers.remove(watch)
+            watch.leave()
 
     def _submit(self, submission: Submission) -> None:
         if self._desk is not None:
             self._desk.submitted.put(submission)
+
+    def _request(self, requested: Requested) -> None:
+        if self._desk is not None:
+            self._desk.requested.put(requested)
+
+    def _askers(self, who: str) -> list[_Asking]:
+        """Return where replies to `who` go: a seat, or every observer."""
+        if who == OBSERVER:
+            return list(self._observers)
+        seat = self._seat_of(AgentName(who))
+        return [] if seat is None else [seat]
 
     def _seat_of(self, agent: AgentName) -> _MemorySeat | None:
         return self._seats.get(agent)
@@ -85,26 +98,64 @@ class MemoryBoard:
         return list(self._seats.values())
 
     def _tell_observers(self, event: Observed) -> None:
-        for events in self._observers:
-            events.put(event)
+        for watch in self._observers:
+            watch.events.put(event)
 
 
-class _MemorySeat:
-    def __init__(self, board: MemoryBoard, agent: AgentName) -> None:
+class _Asking:
+    """Somebody who asks the institution."""
+
+    def __init__(self, board: MemoryBoard, who: str) -> None:
         self._board = board
+        self._who = who
+        self.asked: Pending[Reply] = Pending()
+
+    async def request(self, op: str, args: Mapping[str, Any], request_id: str) -> JsonObject:
+        payload = request_bytes(op, args, request_id)
+        with self.asked.expecting(request_id, payload) as reply:
+            self._ask(payload)
+            return granted(await reply)
+
+    def repeat(self) -> None:
+        self.asked.repeat(self._ask)
+
+    def _ask(self, payload: bytes) -> None:
+        self._board._request(Requested(self._who, payload))
+
+
+class _MemoryWatch(_Asking):
+    def __init__(self, board: MemoryBoard) -> None:
+        super().__init__(board, OBSERVER)
+        self.events: Mailbox[Observed] = Mailbox()
+
+    def __aiter__(self) -> AsyncIterator[Observed]:
+        return self.events
+
+    async def __anext__(self) -> Observed:
+        return await anext(self.events)
+
+    def leave(self) -> None:
+        self.asked.close(BoardClosedError("the observer left"))
+        self.events.close()
+
+
+class _MemorySeat(_Asking):
+    def __init__(self, board: MemoryBoard, agent: AgentName) -> None:
+        super().__init__(board, agent)
         self._agent = agent
         self._posts: Mailbox[Post] = Mailbox()
         self._notices: Mailbox[Notice] = Mailbox()
         self._seen: set[int] = set()
         self._interruptions = 0
-        self.pending = PendingDrafts()
+        self.drafts: Pending[Receipt] = Pending()
 
     @property
     def interruptions(self) -> int:
         return self._interruptions
 
     async def submit(self, draft: Draft) -> Receipt:
-        with self.pending.expecting(draft) as (payload, receipt):
+        payload = draft_bytes(draft)
+        with self.drafts.expecting(draft.message_id, payload) as receipt:
             self._send(payload)
             return accepted(await receipt)
 
@@ -126,10 +177,13 @@ class _MemorySeat:
         self._notices.put(notice)
 
     def repeat(self) -> None:
-        self.pending.repeat(self._send)
+        super().repeat()
+        self.drafts.repeat(self._send)
 
     def leave(self) -> None:
-        self.pending.close(BoardClosedError(f"agent {self._agent!r} left its seat"))
+        why = BoardClosedError(f"agent {self._agent!r} left its seat")
+        self.drafts.close(why)
+        self.asked.close(why)
         self._posts.close()
         self._notices.close()
 
@@ -142,6 +196,7 @@ class _MemoryDesk:
         self._board = board
         # Each author waits for its receipt, so authors bound it; a lost draft would hang one.
         self.submitted: Mailbox[Submission] = Mailbox(capacity=sys.maxsize)
+        self.requested: Mailbox[Requested] = Mailbox(capacity=sys.maxsize)
 
     def submissions(self) -> AsyncIterator[Submission]:
         return self.submitted
@@ -149,7 +204,14 @@ class _MemoryDesk:
     async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
         seat = self._board._seat_of(author)
         if seat is not None:
-            seat.pending.settle(receipt)
+            seat.drafts.settle(receipt.message_id, receipt)
+
+    def requests(self) -> AsyncIterator[Requested]:
+        return self.requested
+
+    async def reply(self, who: str, reply: Reply) -> None:
+        for asker in self._board._askers(who):
+            asker.asked.settle(reply.request_id, reply)
 
     async def deliver(self, reader: AgentName, post: Post) -> None:
         seat = self._board._seat_of(reader)
@@ -166,3 +228,4 @@ class _MemoryDesk:
 
     def leave(self) -> None:
         self.submitted.close()
+        self.requested.close()

@@ -11,24 +11,23 @@ import asyncio
 import math
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
-from forum.board import Desk, Observed, Seat, Submission
-from forum.codec import decode_notice, decode_post, decode_receipt, encode
+from forum.board import Desk, Observed, Requested, Seat, Submission, Watch
+from forum.codec import decode_notice, decode_post, decode_receipt, decode_reply, encode
 from forum.credentials import BrokerAddress, Credential, Credentials, Login
 from forum.errors import BoardClosedError, MessageRefusedError, SeatTakenError, TopicError
 from forum.ids import AgentName
 from forum.mailbox import Mailbox
 from forum.messages import Draft, Notice, Post, Receipt
+from forum.mqtt_exchange import MqttExchange
 from forum.mqtt_link import MqttLink, in_words
-from forum.pending_drafts import PendingDrafts, accepted
+from forum.pending import accepted, draft_bytes, request_bytes
+from forum.requests import JsonObject, Reply, granted
 from forum.topics import CLERK, OBSERVER, Topics, is_observer
 
-FIRST_REPEAT_S: Final = 0.5
-"""A draft without a receipt is submitted again after this long, then at doubling intervals."""
-LONGEST_REPEAT_S: Final = 30.0
 DESK_PATIENCE_S: Final = 120.0
 """How long the desk seeks a lost broker: a machine's reboot, but no night in which nobody is heard.
 Seats wait for ever; what ends them is the end of the run."""
@@ -126,10 +125,11 @@ class MqttBoard:
                 self._topics.feed(agent),
                 self._topics.inbox(agent),
                 self._topics.notice(),
+                self._topics.lab_reply(agent),
             )
             link = self._link(agent, filters, seat)
             async with link:
-                seat.link = link
+                seat.connect(link)
                 link.ended.add_done_callback(lambda ended: seat.leave(_cause(ended)))
                 try:
                     yield seat
@@ -149,7 +149,7 @@ class MqttBoard:
         """
         desk = _MqttDesk(self._topics)
         with self._taking(CLERK):
-            filters = (self._topics.all_submits(),)
+            filters = (self._topics.all_submits(), self._topics.all_lab_requests())
             async with self._link(CLERK, filters, desk, DESK_PATIENCE_S) as link:
                 desk.link = link
                 link.ended.add_done_callback(lambda ended: desk.leave(_cause(ended)))
@@ -159,7 +159,7 @@ class MqttBoard:
                     desk.leave()
 
     @asynccontextmanager
-    async def observe(self) -> AsyncIterator[AsyncIterator[Observed]]:
+    async def observe(self) -> AsyncIterator[Watch]:
         """Connect as an observer and watch the events from now on; several may.
 
         Where there are several logins of observers, one that is free is taken.
@@ -170,20 +170,22 @@ class MqttBoard:
 
         Cancellation: the connection is closed.
         """
-        watcher = _Watcher(self._topics)
         with self._observing() as user:
-            async with self._link(user, (self._topics.all_events(),), watcher) as link:
-                link.ended.add_done_callback(lambda ended: watcher.events.close(_cause(ended)))
+            watch = _MqttWatch(user, self._topics)
+            filters = (self._topics.all_events(), self._topics.lab_reply(user))
+            async with self._link(user, filters, watch) as link:
+                watch.connect(link)
+                link.ended.add_done_callback(lambda ended: watch.leave(_cause(ended)))
                 try:
-                    yield watcher.events
+                    yield watch
                 finally:
-                    watcher.events.close()
+                    watch.leave()
 
     def _link(
         self,
         participant: str,
         filters: tuple[str, ...],
-        user: _MqttSeat | _MqttDesk | _Watcher,
+        user: _MqttSeat | _MqttDesk | _MqttWatch,
         patience_s: float = math.inf,
     ) -> MqttLink:
         login = self._credentials.of(participant)
@@ -215,38 +217,51 @@ class MqttBoard:
             self._observers[user] -= 1
 
 
-class _MqttSeat:
+class _MqttAsking:
+    """Somebody who asks the institution."""
+
+    def __init__(self, who: str, topics: Topics) -> None:
+        self._replies = topics.lab_reply(who)
+        self._asked: MqttExchange[Reply] = MqttExchange(topics.lab_request(who))
+
+    async def request(self, op: str, args: Mapping[str, Any], request_id: str) -> JsonObject:
+        payload = request_bytes(op, args, request_id)
+        return granted(await self._asked.ask(request_id, payload))
+
+    def connect(self, link: MqttLink) -> None:
+        """Use `link` from now on."""
+        self._asked.link = link
+
+    def _take_reply(self, payload: bytes) -> None:
+        reply = decode_reply(payload)
+        self._asked.settle(reply.request_id, reply)
+
+
+class _MqttSeat(_MqttAsking):
     link: MqttLink
 
     def __init__(self, agent: AgentName, topics: Topics) -> None:
+        super().__init__(agent, topics)
         self._agent = agent
-        self._submit_topic = topics.submit(agent)
         self._feed = topics.feed(agent)
         self._inbox = topics.inbox(agent)
         self._posts: Mailbox[Post] = Mailbox()
         self._notices: Mailbox[Notice] = Mailbox()
         self._seen: set[int] = set()
         self._overflows = 0
-        self._pending = PendingDrafts()
+        self._drafts: MqttExchange[Receipt] = MqttExchange(topics.submit(agent))
+
+    def connect(self, link: MqttLink) -> None:
+        super().connect(link)
+        self.link = self._drafts.link = link
 
     @property
     def interruptions(self) -> int:
         return self.link.connections - 1 + self._overflows
 
     async def submit(self, draft: Draft) -> Receipt:
-        with self._pending.expecting(draft) as (payload, receipt):
-            pause_s = FIRST_REPEAT_S
-            reconnected = self.link.next_connection
-            await self.link.send(self._submit_topic, payload)
-            # Neither a draft nor its receipt is stored anywhere on the way, so either is lost if
-            # the clerk, or we, are away: repeat after a reconnect, and on a timer.
-            while await self._still_waits(receipt, reconnected, pause_s):
-                pause_s = min(2 * pause_s, LONGEST_REPEAT_S)
-                if reconnected.done():
-                    reconnected, pause_s = self.link.next_connection, FIRST_REPEAT_S
-                if self.link.is_connected:
-                    await self.link.send(self._submit_topic, payload)
-            return accepted(receipt.result())
+        payload = draft_bytes(draft)
+        return accepted(await self._drafts.ask(draft.message_id, payload))
 
     def posts(self) -> AsyncIterator[Post]:
         return self._posts
@@ -260,7 +275,10 @@ class _MqttSeat:
             if topic == self._feed:
                 self._show(decode_post(payload))
             elif topic == self._inbox:
-                self._pending.settle(decode_receipt(payload))
+                receipt = decode_receipt(payload)
+                self._drafts.settle(receipt.message_id, receipt)
+            elif topic == self._replies:
+                self._take_reply(payload)
             else:
                 self._notices.put(decode_notice(payload))
         except MessageRefusedError:
@@ -273,16 +291,10 @@ class _MqttSeat:
         how = "left its seat" if cause is None else f"lost its seat: {in_words(cause)}"
         error = BoardClosedError(f"agent {self._agent!r} {how}")
         error.__cause__ = cause
-        self._pending.close(error)
+        self._drafts.close(error)
+        self._asked.close(error)
         for mailbox in (self._posts, self._notices):
             mailbox.close(error if cause is not None else None)
-
-    async def _still_waits(
-        self, receipt: asyncio.Future[Receipt], reconnected: asyncio.Future[None], pause_s: float
-    ) -> bool:
-        futures = (receipt, reconnected)
-        await asyncio.wait(futures, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-        return not receipt.done()
 
     def _show(self, post: Post) -> None:
         if post.seq in self._seen:
@@ -299,9 +311,16 @@ class _MqttDesk:
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
         self._submitted: Mailbox[Submission] = Mailbox()
+        self._requested: Mailbox[Requested] = Mailbox()
 
     def submissions(self) -> AsyncIterator[Submission]:
         return self._submitted
+
+    def requests(self) -> AsyncIterator[Requested]:
+        return self._requested
+
+    async def reply(self, who: str, reply: Reply) -> None:
+        await self.link.send(self._topics.lab_reply(who), encode(reply))
 
     async def acknowledge(self, author: AgentName, receipt: Receipt) -> None:
         await self.link.send(self._topics.inbox(author), encode(receipt))
@@ -316,30 +335,49 @@ class _MqttDesk:
         await self.link.send(self._topics.event(topic), payload)
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Take a draft in; when the clerk is far behind, drop it: its author repeats it."""
+        """Take a draft or request in; when the clerk is far behind, drop it: it is repeated."""
         try:
-            author = self._topics.parse(topic).owner
+            parsed = self._topics.parse(topic)
         except TopicError:
             return
-        self._submitted.put(Submission(AgentName(author), payload))
+        if parsed.kind == "lab_request":
+            self._requested.put(Requested(parsed.owner, payload))
+        else:
+            self._submitted.put(Submission(AgentName(parsed.owner), payload))
 
     def leave(self, cause: BaseException | None = None) -> None:
-        """End the submissions, with what took the desk away if it was not left."""
+        """End what comes in, with what took the desk away if it was not left."""
         self._submitted.close(cause)
+        self._requested.close(cause)
 
 
-class _Watcher:
-    def __init__(self, topics: Topics) -> None:
+class _MqttWatch(_MqttAsking):
+    def __init__(self, user: str, topics: Topics) -> None:
+        super().__init__(user, topics)
         self._topics = topics
-        self.events: Mailbox[Observed] = Mailbox()
+        self._events: Mailbox[Observed] = Mailbox()
+
+    def __aiter__(self) -> AsyncIterator[Observed]:
+        return self._events
+
+    async def __anext__(self) -> Observed:
+        return await anext(self._events)
 
     def receive(self, topic: str, payload: bytes) -> None:
-        """Take an event in; what is none came from a stranger."""
+        """Take an event or a reply in; what is neither came from a stranger."""
         try:
-            name = self._topics.parse(topic).owner
-        except TopicError:
+            if topic == self._replies:
+                self._take_reply(payload)
+            else:
+                self._events.put(Observed(self._topics.parse(topic).owner, payload))
+        except (MessageRefusedError, TopicError):
             return
-        self.events.put(Observed(name, payload))
+
+    def leave(self, cause: BaseException | None = None) -> None:
+        """End what waits and reads here, with what took the place away if it was not left."""
+        how = "left" if cause is None else f"lost its place: {in_words(cause)}"
+        self._asked.close(BoardClosedError(f"the observer {how}"))
+        self._events.close(cause)
 
 
 def _cause(ended: asyncio.Task[None]) -> BaseException | None:

@@ -7,34 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-import pytest_asyncio
 
 from forum.board import Board, Desk, Observed
-from forum.broker import EmbeddedBroker
 from forum.codec import decode_draft
-from forum.errors import BoardClosedError, PostRefusedError, SeatTakenError, TopicError
+from forum.errors import (
+    BoardClosedError,
+    PostRefusedError,
+    SeatTakenError,
+    TopicError,
+)
 from forum.ids import AgentName
-from forum.memory_board import MemoryBoard
 from forum.messages import Comment, Draft, Notice, Post, Receipt
-from forum.mqtt_board import MqttBoard
 
 ADA, BOB, CARL = AgentName("ada"), AgentName("bob"), AgentName("carl")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker() -> AsyncIterator[EmbeddedBroker]:
-    """Run one embedded broker for the module."""
-    async with await EmbeddedBroker.start("contract", [ADA, BOB, CARL]) as running:
-        yield running
-
-
-@pytest.fixture(params=["memory", "mqtt"])
-def board(request: pytest.FixtureRequest, broker: EmbeddedBroker) -> Board:
-    """Give each implementation in turn."""
-    if request.param == "memory":
-        return MemoryBoard()
-    return MqttBoard(broker.host, broker.port, broker.run_id, broker.credentials)
 
 
 def draft(message_id: str, text: str = "hello") -> Draft:
