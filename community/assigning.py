@@ -86,9 +86,15 @@ def is_drawn(secret: bytes, post_id: str, share: float) -> bool:
 
 
 def assignments(state: RunState, agent: str) -> frozenset[str]:
-    """Return the hypotheses that `agent` was asked to review and has not, while there is time."""
+    """Return the hypotheses that `agent` was asked to review and has not, while there is time.
+
+    Of one that is still on its way he is not told.
+    """
+    reached = state.delivered.get(agent, {})
     return frozenset(
-        hypothesis for hypothesis in state.evidence.assigned if agent in _open_to(state, hypothesis)
+        hypothesis
+        for hypothesis in state.evidence.assigned
+        if hypothesis in reached and agent in _open_to(state, hypothesis)
     )
 
 

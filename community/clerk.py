@@ -2,7 +2,8 @@
 
 An author says what he likes; what is recorded about commits and verdicts is what the ledger and the
 repository say. A copy goes to each reader whose edge carries it, thinned to what it carries, in the
-ledger's order. The clerk knows no scores beyond what a post may cite and decides nothing about
+ledger's order; what an edge delays or loses is settled with the post (`community.topology`). The
+clerk knows no scores beyond what a post may cite and decides nothing about
 jobs. On a broker that cannot tell its clients apart anybody may hand in anything: who takes no part
 is not heard at all, and who does cannot fill the ledger with refusals.
 """
@@ -10,7 +11,6 @@ is not heard at all, and who does cannot fill the ledger with refusals.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
 from agents.roles import Right
 from community.archive.state import RunState
@@ -18,14 +18,13 @@ from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
 from community.screening import told_on_dev
-from community.topology import Topology
+from community.topology import route
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, encode
 from forum.errors import BoardClosedError, BoardError, MessageRefusedError
 from forum.ids import AgentName
 from forum.messages import (
     Body,
-    Carries,
     Claim,
     Draft,
     Evidence,
@@ -36,7 +35,7 @@ from forum.messages import (
     Receipt,
     Review,
 )
-from forum.visibility import is_carried, thin
+from forum.visibility import thin
 from trainer.repository import Repository
 from trainer.texts import Texts
 
@@ -63,7 +62,6 @@ class Clerk:
     Args:
         chronicle: Where posts are recorded.
         desk: The clerk's place at the board.
-        topology: Whose posts reach whom.
         repository: Source of the trees whose patches posts show.
         texts: Makes the patches.
         assigning: What each participant may do, and who is asked to review what.
@@ -73,7 +71,6 @@ class Clerk:
         self,
         chronicle: Chronicle,
         desk: Desk,
-        topology: Topology,
         repository: Repository,
         texts: Texts,
         assigning: Assigning,
@@ -81,7 +78,6 @@ class Clerk:
         self._assigning = assigning
         self._chronicle = chronicle
         self._desk = desk
-        self._topology = topology
         self._repository = repository
         self._texts = texts
         self._refusals: Counter[str] = Counter()
@@ -114,13 +110,12 @@ class Clerk:
         """Publish the institution's word in `thread`, to the agent `along` and along its edges."""
         if (LAB, message_id) in self._chronicle.state.posts_by_message:
             return
-        readers = {**self._topology.readers(along), along: "everything"}
         draft = Draft(message_id=message_id, thread=thread, body=body)
-        await self._publish(LAB, draft, readers)
+        await self._publish(LAB, draft, along)
 
     async def _take(self, submission: Submission) -> None:
         author = submission.author
-        if author not in self._topology.edges:
+        if author not in self._assigning.roles:
             return  # without a word: a stranger must not be able to make the ledger grow
         try:
             draft = decode_draft(submission.payload)
@@ -141,38 +136,43 @@ class Clerk:
         except MessageRefusedError as error:
             await self._refuse(author, draft.message_id, error.reason)
             return
-        readers: dict[str, Carries] = {**self._topology.readers(author), author: "everything"}
-        await self._publish(author, established, readers)
+        await self._publish(author, established, author)
 
-    async def _publish(self, author: str, draft: Draft, readers: Mapping[str, Carries]) -> None:
+    async def _publish(self, author: str, draft: Draft, along: str) -> None:
         """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost.
 
-        A review is sealed: recorded with its readers, and sent on by `community.sealed_reviews`.
+        It goes along the edges of `along`. Those whom it does not reach now get it from
+        `community.sealed_reviews`, a review being sealed, or from `community.late_posts`.
         """
         state = self._chronicle.state
         post_id = f"p{len(state.posts) + 1}"
-        reached = {
-            reader: carries
-            for reader, carries in sorted(readers.items())
-            if is_carried(draft.body, carries)
-        }
+        way = route(
+            state.forum.topology,
+            along,
+            draft.body,
+            post_id,
+            seed=state.opened.seed if state.opened else 0,
+            now_us=self._chronicle.clock.now_us(),
+        )
         posted = Posted(
             post_id=post_id,
             message_id=draft.message_id,
             author=author,
             thread=draft.thread,
             body=draft.body.model_dump(mode="json"),
-            readers=dict(reached),
+            readers=dict(way.readers),
+            due_us=way.due_us,
+            lost=way.lost,
         )
         self._chronicle.record(posted, *self._assigning.asked(state, posted))
         post = state.posts[post_id].as_post()  # as recorded, which is what catching up gives
-        now = [reader for reader in reached if post_id in state.delivered.get(reader, {})]
+        now = [reader for reader in way.readers if post_id in state.delivered.get(reader, {})]
         self._refusals[author] = 0
         if author != LAB:
             receipt = Receipt(message_id=post.message_id, post_id=post_id, seq=post.seq)
             await self._desk.acknowledge(AgentName(author), receipt)
         for reader in now:
-            copy = thin(post, reached[reader])
+            copy = thin(post, way.readers[reader])
             if copy is not None:
                 await self._desk.deliver(AgentName(reader), copy)
 

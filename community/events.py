@@ -92,14 +92,14 @@ class RunStopped:
 
 @dataclass(frozen=True, slots=True)
 class AgentJoined:
-    """A participant and its neighbours."""
+    """A participant, and its neighbours when the run began; `TopologySet` has those of later."""
 
     kind: ClassVar[str] = "agent_joined"
     agent: str
     role: str
     mind: str
     hears: tuple[str, ...]
-    """Whose posts reach it."""
+    """Whose posts reach it, to begin with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,8 +189,7 @@ class AgentLab:
         posts = []
         for post_id, carries in state.delivered.get(self._agent, {}).items():
             record = state.posts[post_id]
-            author = record.posted.author
-            if state.reach.arrival(self._agent, post_id, author, record.seq) > after_seq:
+            if state.reach.arrival(self._agent, record) > after_seq:
                 copy = thin(record.as_post(), cast(Carries, carries))
                 if copy is not None:
                     posts.append(copy)

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from agents.roles import known_roles
-from community.errors import Fault, ScenarioError
+from community.errors import Fault, ScenarioError, TopologyError
 from community.scenario import Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
+from community.topology.edge_file import read_edges
 from trainer.devices import find_slots
 from trainer.task import find_task, list_tasks, load_task
 
@@ -108,7 +109,8 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_syntax_fault(error, text, path)]) from error
     is_moved = _resolve_task(data, path)
-    found = shape_faults(data)
+    found, is_read = _read_graph(data, path)
+    found += shape_faults(data)
     found += cross_checks(data, shipped_tasks(), known_roles(), known_minds())
     lines = key_lines(text)
 
@@ -120,8 +122,9 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     if found:
         raise ScenarioError(placed(found))
     scenario = Scenario.model_validate(data)
-    if is_moved:
-        text = f"# {path.name}, the task's path made absolute\n{scenario_toml(scenario)}"
+    if is_moved or is_read:
+        told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * is_read]
+        text = f"# {path.name}, {' and '.join(told)}\n{scenario_toml(scenario)}"
     return LoadedScenario(scenario, text, path, tuple(placed(warnings_of(scenario))))
 
 
@@ -196,6 +199,27 @@ def _resolve_task(data: dict[str, Any], path: Path) -> bool:
         return False
     run["task"] = str(folder)
     return str(folder) != task
+
+
+def _read_graph(data: dict[str, Any], path: Path) -> tuple[list[tuple[KeyPath, str]], bool]:
+    """Put the edges of a graph's file in its place; answer faults, and whether there was one."""
+    table = data.get("topology")
+    if not isinstance(table, dict) or table.get("family") != "edges":
+        return [], False
+    file = table.get("file")
+    if not isinstance(file, str) or not file:
+        return [], False
+    key = ("topology", "file")
+    if "edges" in table:
+        return [(key, "file and edges are two graphs; keep one")], False
+    try:
+        table["edges"] = read_edges(path.parent / Path(file).expanduser())
+    except TopologyError as error:
+        return [(key, str(error))], False
+    if not table["edges"]:
+        return [(key, f"{file} has no edges; isolated is the family without any")], False
+    del table["file"]
+    return [], True
 
 
 def _syntax_fault(error: tomllib.TOMLDecodeError, text: str, path: Path) -> Fault:

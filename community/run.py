@@ -30,6 +30,7 @@ from community.clerk import Clerk
 from community.clock import RunClock
 from community.events import (
     AgentJoined,
+    Event,
     FrontierMoved,
     Noticed,
     Row,
@@ -41,16 +42,18 @@ from community.events import (
 from community.finals import is_ending, run_finals
 from community.institution import Institution
 from community.lab import AgentLab
+from community.late_posts import LatePosts
 from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.queueing import Queue
 from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
-from community.scenario import Member, Scenario
+from community.scenario import Member, Scenario, TopologySection
 from community.scheduler import Scheduler
 from community.screening import FOUND, awaits_status
 from community.sealed_reviews import SealedReviews
 from community.sealing import open_finals
-from community.topology import Topology, build_topology
+from community.topology import build_topology
+from community.topology.rewiring import Rewiring
 from forum.board import Board
 from forum.errors import ForumError
 from forum.ids import AgentName
@@ -176,7 +179,6 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     """Seat everybody and let them work until a stop condition holds; returns which."""
     bench, members = opening.bench, scenario.members()
     names = [member.name for member in members]
-    topology = build_topology(names, scenario.topology, opening.opened.seed)
     roles = {member.name: load_role(member.role) for member in members}
     async with (
         open_board(
@@ -191,17 +193,20 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)
-        clerk = Clerk(chronicle, desk, topology, bench.repository, bench.texts, assigning)
+        clerk = Clerk(chronicle, desk, bench.repository, bench.texts, assigning)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
         community = _Community(
             scenario, chronicle, institution, board, roles, opening, _knobs(opening)
         )
-        _join(chronicle, members, topology)
+        rewiring = Rewiring(chronicle, names, scenario.topology, opening.opened.seed)
+        _join(chronicle, members, scenario.topology, opening.opened.seed)
         tasks = [
             group.create_task(clerk.serve(), name="clerk"),
             group.create_task(SealedReviews(chronicle, desk).serve(), name="sealed reviews"),
+            group.create_task(LatePosts(chronicle, desk).serve(), name="late posts"),
+            group.create_task(rewiring.serve(), name="rewiring"),
             group.create_task(scheduler.serve(), name="scheduler"),
             group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
         ]
@@ -275,14 +280,19 @@ def _knobs(opening: Opening) -> tuple[Knob, ...]:
     return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())
 
 
-def _join(chronicle: Chronicle, members: tuple[Member, ...], topology: Topology) -> None:
-    """Record who takes part, unless a resumed ledger says so already."""
+def _join(
+    chronicle: Chronicle, members: tuple[Member, ...], section: TopologySection, seed: int
+) -> None:
+    """Record who takes part and who hears whom, unless a resumed ledger says so already."""
+    topology = build_topology([member.name for member in members], section, seed)
     joined = {name for name, agent in chronicle.state.agents.items() if agent.role}
-    events = [
+    events: list[Event] = [
         AgentJoined(member.name, member.role, member.mind, topology.hears(member.name))
         for member in members
         if member.name not in joined
     ]
+    if chronicle.state.forum.topology is None:
+        events.append(topology.as_event())
     if events:
         chronicle.record(*events)
 

@@ -15,7 +15,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from forum.messages import Carries
 
-Family = Literal["complete", "ring", "star", "small_world", "isolated"]
+Family = Literal[
+    "complete", "star", "ring", "line", "lattice", "small_world", "scale_free", "random_regular",
+    "erdos_renyi", "caveman", "hierarchy", "teams", "isolated", "edges",
+]  # fmt: skip
+OneWay = Literal["forward", "backward", "random"]
+Rewire = Literal["static", "schedule", "adaptive"]
 BudgetKind = Literal["auto", "cpu_seconds", "device_seconds", "steps"]
 Isolation = Literal["full", "partial", "none"]
 
@@ -103,16 +108,59 @@ class BoardSection(_Section):
     """Loopback port of the embedded broker; without it, or with 0, a free one is chosen."""
 
 
-class TopologySection(_Section):
-    """Who hears whom."""
+def _family(value: object) -> object:
+    return "isolated" if value == "none" else value
 
-    family: Family = "complete"
-    k: Annotated[int, Field(ge=2)] | None = None
-    """small_world only: neighbours in the ring before rewiring; even, below the agents' number."""
+
+class EdgeSection(_Section):
+    """One edge of a graph that is given edge by edge."""
+
+    author: str
+    reader: str
+    """Who hears the author."""
+    carries: Carries | None = None
+    """None, here and below: as the section says for all edges."""
+    delay_s: Annotated[float, Field(ge=0)] | None = None
+    loss: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class TopologySection(_Section):
+    """Who hears whom; `community.topology.families` says what each family is."""
+
+    family: Annotated[Family, BeforeValidator(_family)] = "complete"
+    """``none`` is another word for ``isolated``."""
+    k: Annotated[int, Field(ge=1)] | None = None
+    """Neighbours of each: lattice, small_world (before rewiring), random_regular."""
     p: Annotated[float, Field(ge=0, le=1)] | None = None
-    """small_world only: probability that an edge is rewired."""
+    """Probability of each edge (erdos_renyi) or of its being rewired (small_world, caveman)."""
+    m: Annotated[int, Field(ge=1)] | None = None
+    """scale_free: edges that each newcomer makes."""
+    size: Annotated[int, Field(ge=2)] | None = None
+    """Agents of each cave or team."""
+    bridges: Annotated[int, Field(ge=1)] | None = None
+    """teams: edges between each team and the next."""
+    branching: Annotated[int, Field(ge=1)] | None = None
+    """hierarchy: reports of each head."""
+    columns: Annotated[int, Field(ge=1)] | None = None
+    """lattice: a grid of so many columns, in place of k."""
+    edges: Annotated[tuple[EdgeSection, ...], Field(strict=False, min_length=1)] | None = None
+    """Of the family ``edges``."""
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """Or where they are; `community.loading` reads it and puts them in its place."""
+    one_way: OneWay | None = None
+    """None: every edge goes both ways."""
     carries: Carries = "everything"
     """How much of a post an edge lets through."""
+    delay_s: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of run time that a post takes along an edge."""
+    loss: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Probability that an edge loses a post."""
+    rewire: Rewire = "static"
+    """schedule: drawn anew; adaptive: by whose predictions came true."""
+    rewire_every: Annotated[int, Field(ge=1)] | None = None
+    """Experiments with a verdict between two rewirings."""
+    rewire_every_s: Annotated[float, Field(gt=0)] | None = None
+    """Or seconds of run time between them."""
 
 
 class NoiseSection(_Section):
@@ -229,7 +277,9 @@ def scenario_toml(scenario: Scenario) -> str:
 
 
 def _literal(value: Any) -> str:
-    """One value as a TOML literal: inline table, string or number."""
+    """One value as a TOML literal: inline table, array, string or number."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_literal(item)}" for key, item in value.items()) + " }"
     if isinstance(value, str):

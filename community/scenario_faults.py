@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,20 +19,15 @@ from pydantic_core import ErrorDetails
 from agents.errors import RoleError
 from agents.minds.catalogue import NEEDS
 from agents.roles import Right, known_roles, load_role
-from community.errors import TopologyError
 from community.scenario import (
     RESERVED_NAMES,
     AgentSection,
-    Family,
+    EdgeSection,
     Scenario,
-    TopologySection,
     member_names,
 )
-from community.toml_lines import KeyPath
 from community.topology import build_topology
-
-Found = list[tuple[KeyPath, str]]
-"""Faults or warnings: where, and what is wrong with what to do."""
+from community.topology.faults import Found, topology_faults, topology_warnings
 
 _Section = TypeVar("_Section", bound=BaseModel)
 
@@ -99,6 +94,8 @@ def _keys_at(loc: Sequence[str | int]) -> list[str]:
         return list(Scenario.model_fields)
     if loc[0] == "agents":
         return list(AgentSection.model_fields)
+    if loc[:2] == ("topology", "edges"):
+        return list(EdgeSection.model_fields)
     annotation = Scenario.model_fields[str(loc[0])].annotation
     options = [annotation, *getattr(annotation, "__args__", ())]
     return [
@@ -134,10 +131,10 @@ def cross_checks(
             if word is not None and word not in known:
                 found.append((("agents", index, key), _unknown(key, word, known)))
     found += _right_faults(entries)
+    names: list[str] = []
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
-        found += _size_faults(data.get("topology"), len(names))
-    return found + _family_faults(data.get("topology")) + _pair_faults(data)
+    return found + topology_faults(data.get("topology"), names) + _pair_faults(data)
 
 
 def _text(table: object, key: str) -> str | None:
@@ -226,38 +223,6 @@ def _rights(role: str | None) -> frozenset[Right] | None:
         return None
 
 
-def _family_faults(table: object) -> Found:
-    """Return keys of the topology that its family lacks, or has no use for."""
-    if not isinstance(table, dict):
-        return []
-    family = table.get("family", TopologySection().family)
-    if family == "small_world":
-        return [
-            (("topology",), f"small_world needs {key}; write {key} = {example}")
-            for key, example in (("k", "4"), ("p", "0.1"))
-            if key not in table
-        ]
-    return [
-        (("topology", key), f'{key} belongs to family = "small_world"; remove it')
-        for key in ("k", "p")
-        if key in table and family in get_args(Family)
-    ]
-
-
-def _size_faults(table: object, size: int) -> Found:
-    """Return why a small world's k does not fit `size` agents, whatever its p is."""
-    if not isinstance(table, dict) or table.get("family") != "small_world":
-        return []
-    section = _valid(TopologySection, {"family": "small_world", "k": table.get("k"), "p": 0.1})
-    if section is None or section.k is None:
-        return []
-    try:
-        build_topology([str(i) for i in range(size)], section, seed=0)
-    except TopologyError as error:
-        return [(("topology", "k"), str(error))]
-    return []
-
-
 def _pair_faults(data: dict[str, Any]) -> Found:
     found: Found = []
     board, budget = data.get("board"), data.get("budget")
@@ -276,11 +241,7 @@ def warnings_of(scenario: Scenario) -> Found:
     """Return what is allowed but probably not meant."""
     members = scenario.members()
     topology = build_topology([m.name for m in members], scenario.topology, scenario.run.seed)
-    found: Found = []
-    is_parted = scenario.topology.family != "isolated" and not topology.measures.is_connected
-    if is_parted:
-        text = "not everybody can be reached under this seed; raise k, lower p, or change the seed"
-        found.append((("topology",), text))
+    found = topology_warnings(scenario.topology, topology)
     for index, agent in enumerate(scenario.agents):
         names = member_names(agent.name, agent.count)
         if any(topology.hears(name) for name in names):

@@ -356,7 +356,7 @@ class CreditLedger:
         found = {
             state.posts[post_id].posted.body.get("commit")
             for post_id, carries in state.delivered.get(author, {}).items()
-            if carries in _CARRIED and state.posts[post_id].seq < until
+            if carries in _CARRIED and state.reach.arrival(author, state.posts[post_id]) < until
         }
         for other, proposal in state.proposals.items():
             if other == commit:

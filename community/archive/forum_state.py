@@ -84,4 +84,8 @@ def fold_forum(state: RunState, seq: int, at_us: int, event: ForumEvent) -> str:
         return f"no post {event.lead}"
     if isinstance(event, PersonActed) and event.person not in state.forum.people:
         return f"{event.person} has not joined"
+    if isinstance(event, TopologySet):
+        for name, agent in state.agents.items():
+            heard = (author for author in state.agents if name in event.edges.get(author, {}))
+            agent.hears = tuple(heard)
     return state.forum.fold(seq, at_us, event)

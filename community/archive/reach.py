@@ -10,11 +10,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from community.events import Posted
 
+if TYPE_CHECKING:
+    from community.archive.state_records import PostRecord
+
 _WITH_COMMIT = frozenset({"diff", "everything"})
 """What an edge has to carry for the reader to be given the commit."""
+
+
+class OnWay(NamedTuple):
+    """A copy of a post that an edge delays."""
+
+    due_us: int
+    """Run time from which it may be delivered."""
+    seq: int
+    """Of the post."""
+    post_id: str
+    reader: str
 
 
 @dataclass(slots=True)
@@ -33,13 +48,15 @@ class Reach:
     """Reviews that were sealed -> sequence number of the row with which they reached others."""
     awaited: dict[str, dict[str, str]] = field(default_factory=dict)
     """Post id -> reader -> what the edge carries, of posts that are still on their way."""
-    _sealed: dict[str, list[Posted]] = field(default_factory=dict)
+    delayed: list[OnWay] = field(default_factory=list)
+    """Every copy that was ever on its way, in the order in which it began to be."""
+    _sealed: dict[str, list[tuple[int, Posted]]] = field(default_factory=dict)
     """By hypothesis."""
     _late: dict[str, Posted] = field(default_factory=dict)
     _arrivals: dict[tuple[str, str], int] = field(default_factory=dict)
     """(reader, late post) -> sequence number of the row with which it arrived."""
 
-    def post(self, event: Posted) -> None:
+    def post(self, seq: int, event: Posted) -> None:
         """Take in a post: it reaches its readers now, a review that is in time its author alone."""
         body = event.body
         readers = event.readers
@@ -47,13 +64,20 @@ class Reach:
             hypothesis = str(body["hypothesis"])
             self.reviews.setdefault(hypothesis, {}).setdefault(event.author, event.post_id)
             if hypothesis not in self.begun:
-                self._sealed.setdefault(hypothesis, []).append(event)
+                self._sealed.setdefault(hypothesis, []).append((seq, event))
                 readers = {who: carries for who, carries in readers.items() if who == event.author}
-        late = {who: carries for who, carries in readers.items() if who in event.due_us}
-        if late:
-            self.awaited[event.post_id] = late
+        self._send(seq, event, readers, set(event.due_us))
+
+    def _send(self, seq: int, event: Posted, readers: dict[str, str], late: set[str]) -> None:
+        """Let a post reach `readers`, those of them who are `late` when they are due."""
+        awaited = {who: carries for who, carries in readers.items() if who in late}
+        if awaited:
+            self.awaited[event.post_id] = awaited
             self._late[event.post_id] = event
-        self._deliver(event, {who: c for who, c in readers.items() if who not in late})
+            self.delayed += (
+                OnWay(event.due_us[who], seq, event.post_id, who) for who in sorted(awaited)
+            )
+        self._deliver(event, {who: c for who, c in readers.items() if who not in awaited})
 
     def arrive(self, post_id: str, readers: tuple[str, ...], seq: int) -> str:
         """Let a late post reach `readers` with row `seq`; returns what is wrong with that."""
@@ -67,19 +91,25 @@ class Reach:
             del self.awaited[post_id], self._late[post_id]
         return ""
 
-    def begin(self, hypothesis: str, seq: int) -> None:
-        """Open what is sealed about `hypothesis`: with row `seq` an attempt of its screen began."""
+    def begin(self, hypothesis: str, seq: int, at_us: int) -> None:
+        """Open what is sealed about `hypothesis`: with row `seq` an attempt of its screen began.
+
+        A reader at the end of a slow edge waits longer, if his copy is not due yet.
+        """
         self.begun.add(hypothesis)
-        for event in self._sealed.pop(hypothesis, ()):
+        for posted, event in self._sealed.pop(hypothesis, ()):
             self.opened[event.post_id] = seq
             others = {who: carries for who, carries in event.readers.items() if who != event.author}
-            self._deliver(event, others)  # opened when its experiment begins, however far away
+            late = {who for who, due_us in event.due_us.items() if due_us > at_us}
+            self._send(posted, event, others, late)
 
-    def arrival(self, reader: str, post_id: str, author: str, seq: int) -> int:
-        """Return the number of the row with which a delivered post, itself row `seq`, arrived."""
-        if reader == author:
-            return seq
-        return self._arrivals.get((reader, post_id), self.opened.get(post_id, seq))
+    def arrival(self, reader: str, post: PostRecord) -> int:
+        """Return the number of the row with which a delivered post arrived, often its own."""
+        posted = post.posted
+        if reader == posted.author:
+            return post.seq
+        usual = self.opened.get(posted.post_id, post.seq)
+        return self._arrivals.get((reader, posted.post_id), usual)
 
     def _deliver(self, event: Posted, readers: dict[str, str]) -> None:
         commit = event.body.get("commit")

@@ -237,7 +237,7 @@ class RunState:
             )
         self.posts[event.post_id] = PostRecord(row.seq, row.at_us, event)
         self.posts_by_message[message] = event.post_id
-        self.reach.post(event)
+        self.reach.post(row.seq, event)
         if event.body.get("kind") == "hypothesis":
             self._hypothesis(row, event)
 
@@ -275,7 +275,7 @@ class RunState:
             raise self._wrong(row, f"attempt {event.attempt} is not {experiment.next_attempt}")
         experiment.attempts.append(AttemptState(event.attempt, event.slot, row.at_us))
         if experiment.queued.purpose == "screen":
-            self.reach.begin(experiment.queued.hypothesis, row.seq)
+            self.reach.begin(experiment.queued.hypothesis, row.seq, row.at_us)
 
     def _attempt_ended(self, row: Row, event: AttemptEnded) -> None:
         experiment = self._known_experiment(row, event.experiment_id)

@@ -246,7 +246,7 @@ class AgentState:
     role: str = ""
     mind: str = ""
     hears: tuple[str, ...] = ()
-    """Whose posts reach it."""
+    """Whose posts reach it now."""
     next_turn: int = 0
     notebook: str = ""
 

@@ -79,22 +79,19 @@ def check(
 def _description(loaded: LoadedScenario) -> list[str]:
     """Return what the scenario comes to, in a few lines."""
     from community.loading import has_no_end
+    from community.show.topology_lines import measures_words, topology_words
     from community.topology import build_topology
 
     scenario = loaded.scenario
     members = scenario.members()
     topology = build_topology([m.name for m in members], scenario.topology, scenario.run.seed)
-    measures = topology.measures
     lines = [f"{m.name}: {m.role}, {m.mind}" for m in members]
     lines = [
         f"{line}; hears {', '.join(topology.hears(m.name)) or 'nobody'}"
         for line, m in zip(lines, members, strict=True)
     ]
-    length = "none" if measures.path_length is None else f"{measures.path_length:.2f}"
-    lines.append(
-        f"topology: {scenario.topology.family}, density {measures.density:.2f}, clustering "
-        f"{measures.clustering:.2f}, mean path length {length}"
-    )
+    lines.append(f"topology: {topology_words(scenario.topology)}")
+    lines.append(f"  {measures_words(topology.measures.as_numbers())}")
     limits = scenario.stop.model_dump(exclude_none=True)
     ends = ", ".join(f"{key} = {value:g}" for key, value in limits.items())
     lines.append(f"ends: {'never by itself' if has_no_end(scenario.stop) else ends}")

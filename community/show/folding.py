@@ -21,6 +21,7 @@ from community.show.records import (
     SealShown,
     Shown,
     SpendShown,
+    TopologyShown,
     YardstickShown,
 )
 from community.show.retractions import retractions
@@ -71,6 +72,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         posts=len(state.posts),
         refusals=len(state.refusals),
         pool=PoolShown(tuple(s.slot for s in use.slots), use.busy_share, use.train_share),
+        topology=_topology(state),
         spend=SpendShown(
             device_seconds=state.device_seconds,
             baseline_device_seconds=state.baseline_device_seconds,
@@ -179,6 +181,20 @@ def _yardstick(state: RunState) -> YardstickShown:
         reference_share=sum(o.share for o in spend if o.purpose in ("parent", "sentinel")),
         spend=spend,
         alarms=alarms(state),
+    )
+
+
+def _topology(state: RunState) -> TopologyShown | None:
+    known = state.forum.topology
+    if known is None:
+        return None
+    return TopologyShown(
+        edges=sum(map(len, known.edges.values())),
+        rewirings=known.epoch,
+        why=known.why,
+        measures=known.measures,
+        lost=sum(len(record.posted.lost) for record in state.posts.values()),
+        on_their_way=sum(map(len, state.reach.awaited.values())),
     )
 
 

@@ -118,6 +118,22 @@ class PoolShown:
 
 
 @dataclass(frozen=True, slots=True)
+class TopologyShown:
+    """Who hears whom at the moment, or when the run ended."""
+
+    edges: int
+    rewirings: int
+    why: str
+    """How this graph came about: drawn, schedule or adaptive."""
+    measures: dict[str, float | None]
+    """As `community.topology.measures` has them; of the graph that holds."""
+    lost: int
+    """Copies of posts that edges have lost."""
+    on_their_way: int
+    """Copies that are delayed and have not arrived."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpendShown:
     """What the run consumed."""
 
@@ -197,6 +213,8 @@ class Shown:
     posts: int
     refusals: int
     pool: PoolShown
+    topology: TopologyShown | None
+    """None in older ledgers."""
     spend: SpendShown
     stop: str | None
     """Why it ended in order; None while it runs and after a kill."""

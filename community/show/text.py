@@ -19,6 +19,7 @@ from community.show.evidence_lines import (
     yardstick_lines,
 )
 from community.show.records import Shown
+from community.show.topology_lines import topology_lines
 
 
 def _seal_lines(record: Shown) -> list[str]:
@@ -83,6 +84,7 @@ def summary_lines(record: Shown) -> list[str]:
         f"{record.spend.device_seconds:.0f} device-seconds"
     )
     lines += yardstick_lines(record)
+    lines += topology_lines(record.topology)
     lines.append(
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"

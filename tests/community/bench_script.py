@@ -263,9 +263,10 @@ async def house(
     names = [member.name for member in members]
     board = MemoryBoard()
     async with board.desk() as desk, asyncio.TaskGroup() as group:
-        topology = build_topology(names, scenario.topology, 1)
+        if chronicle.state.forum.topology is None:  # it knows of an earlier life
+            chronicle.record(build_topology(names, scenario.topology, 1).as_event())
         roles = {member.name: load_role(member.role) for member in members}
-        clerk = Clerk(chronicle, desk, topology, repository, texts, asking(roles))
+        clerk = Clerk(chronicle, desk, repository, texts, asking(roles))
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
         queue = Queue(lambda: 0.0, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)

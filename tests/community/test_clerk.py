@@ -59,13 +59,14 @@ async def served(
     broker: str, chronicle: Chronicle, repository: Repository, family: TopologySection
 ) -> AsyncIterator[tuple[Board, Desk]]:
     """Run a clerk on a board until the block ends."""
-    topology = build_topology(NAMES, family, seed=3)
+    if chronicle.state.forum.topology is None:  # it knows of an earlier life
+        chronicle.record(build_topology(NAMES, family, seed=3).as_event())
     async with (
         open_board(BoardSection(broker=broker), "r1", NAMES) as board,
         board.desk() as desk,
         asyncio.TaskGroup() as group,
     ):
-        clerk = Clerk(chronicle, desk, topology, repository, TrustedTexts(), asking(ROLES))
+        clerk = Clerk(chronicle, desk, repository, TrustedTexts(), asking(ROLES))
         task = group.create_task(clerk.serve())
         yield board, desk
         task.cancel()

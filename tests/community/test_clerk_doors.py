@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from archive_script import asking
-from test_clerk import COMPLETE, HUNCH, NAMES, ROLES, draft, hypothesis, proposal
+from test_clerk import HUNCH, ROLES, draft, hypothesis, proposal
 
 from agents.roles import Role
 from community.chronicle import Chronicle
 from community.clerk import REFUSALS_IN_A_ROW, Clerk
-from community.topology import build_topology
 from forum.board import Submission
 from forum.codec import encode
 from forum.errors import BoardClosedError
@@ -49,11 +48,8 @@ class ScriptedDesk:
 
     async def serve(self, chronicle: Chronicle, repository: Repository) -> None:
         """Have a clerk take everything in."""
-        topology = build_topology(NAMES, COMPLETE, seed=3)
         with pytest.raises(BoardClosedError):
-            await Clerk(
-                chronicle, self, topology, repository, TrustedTexts(), asking(ROLES)
-            ).serve()  # type: ignore[arg-type]
+            await Clerk(chronicle, self, repository, TrustedTexts(), asking(ROLES)).serve()  # type: ignore[arg-type]
 
 
 async def test_a_stranger_is_not_heard(chronicle: Chronicle, repository: Repository) -> None:
@@ -104,13 +100,12 @@ async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: 
         "reproduce": Claim(target="p1"),
         "lead": Lead(title="look there"),
     }
-    topology = build_topology(NAMES, COMPLETE, seed=3)
     given = [encode(draft(body, name=right)) for right, body in bodies.items()]
     given.append(encode(draft(Comment(text="hello"), name="comment")))
     desk = ScriptedDesk(*(("ada", payload) for payload in given))
     roles = {"ada": Role("guest", "listens", frozenset({"comment"}))}
     with pytest.raises(BoardClosedError):
-        await Clerk(chronicle, desk, topology, repository, TrustedTexts(), asking(roles)).serve()  # type: ignore[arg-type]
+        await Clerk(chronicle, desk, repository, TrustedTexts(), asking(roles)).serve()  # type: ignore[arg-type]
     refused = {receipt.message_id: receipt.reason for _, receipt in desk.receipts if receipt.reason}
     assert refused == {right: f"the role of ada has no right to {right}" for right in bodies}
     assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["comment"]

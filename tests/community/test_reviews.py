@@ -77,7 +77,8 @@ async def table(
     chronicle: Chronicle, repository: Repository, broker: str = "memory", **reviews: float
 ) -> AsyncIterator[Table]:
     """Seat everybody of `ROLES` at a board that a clerk serves; everybody hears everybody."""
-    topology = build_topology(tuple(ROLES), COMPLETE, seed=3)
+    if chronicle.state.forum.topology is None:  # it knows of an earlier life
+        chronicle.record(build_topology(tuple(ROLES), COMPLETE, seed=3).as_event())
     async with (
         open_board(BoardSection(broker=broker), "r1", tuple(ROLES)) as board,
         board.desk() as desk,
@@ -88,7 +89,7 @@ async def table(
         asyncio.TaskGroup() as group,
     ):
         rules = asking(ROLES, **reviews)
-        clerk = Clerk(chronicle, desk, topology, repository, TrustedTexts(), rules)
+        clerk = Clerk(chronicle, desk, repository, TrustedTexts(), rules)
         sealed = SealedReviews(chronicle, desk)
         seated = Table(chronicle, {"ada": ada, "bob": bob, "karl": karl, "lena": lena})
         tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
@@ -163,8 +164,8 @@ async def test_who_was_away_catches_up_on_what_was_opened_meanwhile(
         seen = chronicle.state.last_seq
         begin(chronicle)
     reach, record = chronicle.state.reach, chronicle.state.posts["p2"]
-    assert record.seq < seen < reach.arrival("ada", "p2", reviewer, record.seq)
-    assert reach.arrival(reviewer, "p2", reviewer, record.seq) == record.seq
+    assert record.seq < seen < reach.arrival("ada", record)
+    assert reach.arrival(reviewer, record) == record.seq
     async with table(chronicle, repository) as at:  # a second life sends nothing twice
         at.marks = 100
         assert not any([await at.reviews_of(name) for name in ROLES])

@@ -1,0 +1,62 @@
+"""Who hears whom in a few plain words, of a scenario and of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from community.scenario import TopologySection
+from community.show.records import TopologyShown
+
+
+def topology_words(section: TopologySection) -> str:
+    """Return what a scenario says of the topology: family, parameters, edges, rewiring."""
+    keys = ("k", "p", "m", "size", "bridges", "branching", "columns", "one_way")
+    given = [(key, getattr(section, key)) for key in keys]
+    words = [section.family, *(f"{key} = {value}" for key, value in given if value is not None)]
+    words.append(f"carries {section.carries}")
+    if section.delay_s:
+        words.append(f"{section.delay_s:g} s late")
+    if section.loss:
+        words.append(f"{section.loss:.1%} lost")
+    if section.rewire != "static":
+        every = section.rewire_every
+        when = f"{section.rewire_every_s} s" if every is None else f"{every} experiments"
+        words.append(f"rewired every {when} ({section.rewire})")
+    return ", ".join(words)
+
+
+def measures_words(measures: Mapping[str, float | None]) -> str:
+    """Return the measures of a graph in one line, those that it has."""
+    names = {
+        "density": "density",
+        "clustering": "clustering",
+        "path_length": "mean path length",
+        "spectral_gap": "spectral gap",
+        "degree_inequality": "degree inequality",
+    }
+    told = [
+        f"{name} {'none' if (value := measures[key]) is None else format(value, '.2f')}"
+        for key, name in names.items()
+        if key in measures
+    ]
+    if "is_connected" in measures:
+        told.append("connected" if measures["is_connected"] else "not everybody can be reached")
+    return ", ".join(told)
+
+
+def topology_lines(shown: TopologyShown | None) -> list[str]:
+    """Return what is said of a run's graph; nothing of ledgers that do not hold it."""
+    if shown is None:
+        return []
+    again = ""
+    if shown.rewirings:
+        times = "once" if shown.rewirings == 1 else f"{shown.rewirings} times"
+        again = f", rewired {times} ({shown.why})"
+    way = [
+        *([f"{shown.on_their_way} copies on their way"] if shown.on_their_way else ()),
+        *([f"{shown.lost} lost"] if shown.lost else ()),
+    ]
+    return [
+        f"topology: {shown.edges} edges{again}{''.join(f'; {each}' for each in way)}",
+        f"  {measures_words(shown.measures)}",
+    ]
