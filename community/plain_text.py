@@ -13,11 +13,25 @@ _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def one_line(text: str, limit: int = 300) -> str:
     """Return `text` as one printable line of at most `limit` characters."""
-    spaced = (" " if unicodedata.category(c) in _HARMFUL else c for c in text[: 4 * limit])
-    line = " ".join("".join(spaced).split())
+    text = text[: 4 * limit]
+    if not text.isprintable():  # most is, and this is asked of every post many times
+        text = "".join(" " if unicodedata.category(c) in _HARMFUL else c for c in text)
+    line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def isolation_words(degree: str) -> str:
     """Return how candidate code was isolated, for people; empty where that was full."""
     return {"full": "", "partial": "partial isolation", "none": "no isolation"}[degree]
+
+
+def several_lines(text: str, limit: int = 20_000) -> list[str]:
+    """Return `text` as printable lines, tabs as four spaces, at most `limit` characters in all."""
+    lines = text[:limit].replace("\r\n", "\n").split("\n")
+    return [_printable(line.expandtabs(4)) for line in lines]
+
+
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(" " if unicodedata.category(c) in _HARMFUL else c for c in line)

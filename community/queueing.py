@@ -131,11 +131,11 @@ class Queue:
         experiment = place.waiting.experiment
         if experiment.purpose != "screen" or experiment.slot:
             return 0, 0.0
-        rank = _class_of(self._worth(experiment.hypothesis)) - place.passed // PATIENCE
+        rank = class_of(self._worth(experiment.hypothesis)) - place.passed // PATIENCE
         return max(FIRST_CLASS, rank), self.usage.of(experiment.charged_to, now_s)
 
 
-def _class_of(worth: float) -> int:
+def class_of(worth: float) -> int:
     """Return the class of a screen: the nearest power of two of its worth, within bounds."""
     halvings = LAST_CLASS if worth <= 0.0 else round(-math.log2(worth))
     return min(max(USUAL_CLASS + halvings, FIRST_CLASS), LAST_CLASS)

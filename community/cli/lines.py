@@ -16,6 +16,7 @@ from community.events import (
     APART,
     AgentJoined,
     AttemptEnded,
+    Event,
     FrontierMoved,
     NoiseEstimated,
     Noticed,
@@ -55,6 +56,11 @@ def row_line(row: Row, state: RunState) -> str | None:
     """Return the line for `row`, which `state` has already taken in."""
     line = _LINES.get(type(row.event))
     return line(row.event, state) if line else None
+
+
+def has_line(event: Event) -> bool:
+    """Whether there may be a line for such an event."""
+    return type(event) in _LINES
 
 
 def run_time(at_us: int) -> str:

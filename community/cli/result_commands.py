@@ -101,7 +101,8 @@ def export(
 def watch(run: RunArgument = "latest") -> None:
     """Watch a run live.
 
-    Forum, leaderboard, slots, best so far; e shows the evidence; read-only. Press q to leave.
+    Forum, lab, progress, leaderboard, topology, lineage, evidence: keys 1 to 7. Press ? for help, q
+    to leave; the run goes on.
     """
     folder = _folder(run)
     from community.tui.app import WatchApp

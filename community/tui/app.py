@@ -1,223 +1,252 @@
-"""The watch screen of a run: forum, plot, leaderboard, slots. It reads the ledger and nothing else.
+"""The application: a run's screens, each one key away, live, finished or replayed.
 
-A thread (`community.tui.feed`) reads the ledger and posts batches of rows; the handlers here own
-the fold and all widgets, and redraw at most four times a second. Nothing a run does depends on it.
+A source (`community.tui.feed`) reads rows in a thread, `community.tui.fold` folds them and paints
+in another; what is left here is to hand pictures to the screen in front and keys to whom they are
+for. Nothing a run does depends on it; what a person does to a run goes through
+`community.tui.taking_part`, as a participant's word like any other.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
-from textual.widgets import Footer, Static
+from textual.message import Message
+from textual.screen import Screen
 
-from community.archive.leaderboard import contributions
-from community.archive.queries import PoolUse, pool_use
-from community.archive.state import RunState
-from community.errors import LedgerInconsistentError
 from community.run_folder import RunFolder
-from community.show import shown
-from community.tui.colours import AMBER, GREY, RED
-from community.tui.feed import LedgerFeed, LedgerUnread, RowsRead
-from community.tui.forum_lines import forum_line
-from community.tui.plot import plot_of
-from community.tui.summary import board_rows, header_lines, plot_title, slot_lines
-from community.tui.widgets.board_table import BoardTable
-from community.tui.widgets.evidence_screen import EvidenceScreen
-from community.tui.widgets.forum_feed import MAX_LINES, ForumFeed
-from community.tui.widgets.help_screen import HelpScreen
-from community.tui.widgets.progress_plot import ProgressPlot
-from community.tui.widgets.text_lines import TextLines
+from community.tui.feed import LedgerFeed, RowSource
+from community.tui.fold import Fold, Look, Notice, Painted
+from community.tui.pictures.header import Header, header
+from community.tui.scene import Line
+from community.tui.screens.evidence import EvidenceScreen
+from community.tui.screens.forum import ForumScreen
+from community.tui.screens.help import HelpScreen, help_text
+from community.tui.screens.lab import LabScreen
+from community.tui.screens.leaderboard import LeaderboardScreen
+from community.tui.screens.lineage import LineageScreen
+from community.tui.screens.page import PageScreen
+from community.tui.screens.progress import ProgressScreen
+from community.tui.screens.run_screen import TABS, RunScreen
+from community.tui.screens.search import ChooseScreen, SearchScreen
+from community.tui.screens.topology import TopologyScreen
+from community.tui.wanted import Wanted
 
-REFRESH_S = 0.25
-"""Between two frames; what a frame costs hardly depends on how many rows it brings."""
+EVERYBODY = "everybody"
 
 
-class WatchApp(App[None]):
+@runtime_checkable
+class Pictured(Protocol):
+    """A screen that shows pictures of the run."""
+
+    @property
+    def is_mounted(self) -> bool:
+        """Whether its panes are there."""
+        ...
+
+    def look(self) -> Look:
+        """Return what paints it as it is set now."""
+        ...
+
+    def take(self, header: Header, picture: Any, seq: int) -> None:
+        """Show what was painted."""
+        ...
+
+
+class News(Message):
+    """Something for the screens, from one of the threads."""
+
+    def __init__(self, what: Painted | Notice) -> None:
+        super().__init__()
+        self.what = what
+
+
+class WatchApp(App[str]):
     """Shows a run while it goes on, or after.
 
     Args:
-        ledger: The ledger file, which need not exist yet, or the run's folder.
+        source: Where its rows come from: a ledger file, which need not exist yet, the run's folder,
+            or any other source.
+        patches: Folder that copied patches are written to; by default ``patches`` in the run's.
     """
 
     CSS_PATH = "community.tcss"
     TITLE = "research community"
-    ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual's type
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - Textual's type
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
+    MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {
+        "forum": ForumScreen,
+        "lab": LabScreen,
+        "progress": ProgressScreen,
+        "leaderboard": LeaderboardScreen,
+        "topology": TopologyScreen,
+        "lineage": LineageScreen,
+        "evidence": EvidenceScreen,
+    }  # type: ignore[assignment]
+    DEFAULT_MODE = "forum"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "quit", "Quit"),
-        Binding("p", "pause", "Pause"),
-        Binding("f", "focus_pane('feed')", "Forum"),
-        Binding("l", "focus_pane('board')", "Leaderboard"),
-        Binding("e", "evidence", "Evidence"),
-        Binding("d", "light_or_dark", "Dark/light"),
+        *(Binding(key, f"go('{mode}')", title, show=False) for key, mode, title in TABS),
+        Binding("space", "hold", "Hold"),
+        Binding("o", "open", "Open"),
+        Binding("f", "follow", "Follow"),
+        Binding("d", "light_or_dark", "Dark/light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, ledger: Path | RunFolder) -> None:
+    def __init__(
+        self, source: Path | RunFolder | RowSource, *, patches: Path | None = None
+    ) -> None:
         super().__init__()
-        path = ledger.ledger if isinstance(ledger, RunFolder) else ledger
-        self._feed = LedgerFeed(path, self.post_message)
-        self.state = RunState()
-        self.is_paused = False
-        self._is_live = False
-        self._is_broken = False
-        """Whether a row contradicted those before; nothing after it is believed."""
-        self._seen_s = 0.0
-        """Loop time at which the newest rows came."""
-        self._new_lines: deque[Text] = deque(maxlen=MAX_LINES)
-        self.shown_seq = 0
-        """Last row that is on the screen; rows after it wait for the next frame."""
-        self._use: PoolUse | None = None
-        self._notice: tuple[str, str] = ("Opening the ledger.", GREY)
-
-    def compose(self) -> ComposeResult:
-        """Lay out the panes."""
-        yield Static(id="header", markup=False)
-        yield Static(id="notice", markup=False)
-        with Container(id="body"):
-            feed = ForumFeed(id="feed")
-            feed.border_title = "Forum"
-            yield feed
-            with Vertical(id="side"):
-                plot = ProgressPlot(id="plot")
-                plot.border_title = "Best so far"
-                yield plot
-                board = BoardTable(id="board")
-                board.border_title = "Leaderboard"
-                yield board
-                slots = TextLines(id="slots")
-                slots.border_title = "Slots"
-                yield slots
-        yield Footer()
+        if isinstance(source, RunFolder):
+            source = source.ledger
+        if isinstance(source, Path):
+            patches = patches or source.parent / "patches"
+            source = LedgerFeed(source)
+        self._source = source
+        self._patches = patches or Path("patches")
+        self.fold = Fold(lambda what: self.post_message(News(what)), header)
+        self.wanted = Wanted()
+        """The filter that holds on every screen."""
+        self.notice = Notice("Opening the ledger.", is_error=False)
+        self.is_held = False
+        self._colours: dict[str, str] = {}
 
     def on_mount(self) -> None:
-        """Begin to read."""
-        self._show_notice()
-        self.query_one(ForumFeed).focus()
-        self.set_interval(REFRESH_S, self._draw)
-        self.run_worker(self._feed.follow, thread=True, name="ledger", group="ledger")
+        """Begin to read and to paint."""
+        self.run_worker(
+            lambda: self._source.follow(self.fold.take), thread=True, name="source", group="rows"
+        )
+        self.run_worker(self.fold.paint, thread=True, name="painter", group="pictures")
 
     def on_unmount(self) -> None:
-        """End the reading thread."""
-        self._feed.close()
+        """End both threads."""
+        self._source.close()
+        self.fold.close()
 
-    # -- what the thread says ------------------------------------------------------------------
+    # -- what the threads say ------------------------------------------------------------------
 
-    def on_rows_read(self, message: RowsRead) -> None:
-        """Fold new rows; the next frame shows them."""
-        self._feed.taken_in()
-        if self._is_broken:
+    def on_news(self, message: News) -> None:
+        """Hand a picture to the screen that asked for it; show a notice."""
+        what = message.what
+        if isinstance(what, Notice):
+            self.notice = what
+            for screen in self._run_screens():
+                screen.show_notice(what)
             return
-        self._is_live = message.is_live
-        if not message.rows:
-            if self.state.opened is None:
-                self._notice = ("The ledger is there, but the run has not begun: no row yet.", GREY)
-                self._show_notice()
-            return
-        is_first = self.state.opened is None
-        self._seen_s = asyncio.get_running_loop().time()
-        for row in message.rows:
-            try:
-                self.state.apply(row)
-            except LedgerInconsistentError as error:
-                self._feed.close()
-                self._is_broken = True
-                self._notice = (str(error), RED)
-                break
-            if line := forum_line(row, self.state):
-                self._new_lines.append(line)
-        else:
-            self._notice = ("", GREY)
-        if is_first:
-            self._draw()
+        assert isinstance(what.header, Header)
+        front = self.front
+        if front is not None and id(front) == what.screen:
+            front.take(what.header, what.picture, what.seq)
+        for screen in self._run_screens():
+            if screen is not front:
+                screen.show_header(what.header)
 
-    def on_ledger_unread(self, message: LedgerUnread) -> None:
-        """Say why there is nothing (more) to show."""
-        self._notice = (message.why, GREY if message.is_absent else RED)
-        self._show_notice()
+    @property
+    def front(self) -> Pictured | None:
+        """The topmost screen that shows pictures: help lies over it, and it goes on below."""
+        found = (s for s in reversed(self._stack()) if isinstance(s, Pictured) and s.is_mounted)
+        return next(found, None)
+
+    def _stack(self) -> list[Screen[Any]]:
+        """Return the screens of this mode; none while the application begins or ends."""
+        return list(self.screen_stack) if self.is_running and self._screen_stacks else []
+
+    def _run_screens(self) -> list[RunScreen]:
+        found = [s for s in self._stack() if isinstance(s, RunScreen) and s.is_mounted]
+        return [s for s in found if s.query("#notice")]
+
+    def ask(self, screen: Pictured) -> None:
+        """Have a screen painted from now on, the first time at once."""
+        if screen is self.front:
+            self.fold.look(id(screen), screen.look())
+
+    def want(self, wanted: Wanted) -> None:
+        """Set the filter of every screen."""
+        self.wanted = wanted
+        if (front := self.front) is not None:
+            self.ask(front)
 
     # -- keys ----------------------------------------------------------------------------------
 
-    def action_pause(self) -> None:
-        """Hold the picture still, or follow again; reading goes on all the while."""
-        self.is_paused = not self.is_paused
-        self._draw()
+    async def action_go(self, mode: str) -> None:
+        """Show a screen; whatever was opened on it is closed."""
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        await self.switch_mode(mode)
 
-    def action_focus_pane(self, pane: str) -> None:
-        """Focus a pane by its id."""
-        self.query_one(f"#{pane}").focus()
+    def action_hold(self) -> None:
+        """Hold the picture still, or go on; reading goes on all the while."""
+        self.is_held = not self.is_held
+        self.fold.hold(self.is_held)
 
     def action_light_or_dark(self) -> None:
         """Change between the dark and the light theme."""
         self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
-        self.query_one(ProgressPlot).refresh()
-
-    def action_evidence(self) -> None:
-        """Show what the numbers rest on, as of now."""
-        if self.state.opened is not None:
-            record = shown(self.state, "", is_live=self._is_live)
-            self.push_screen(EvidenceScreen(record))
+        self.screen.refresh(layout=True)
 
     def action_help(self) -> None:
-        """Show keys and signs."""
-        self.push_screen(HelpScreen())
+        """Show keys and signs of the screen in front."""
+        screens = self._run_screens()
+        if screens and not isinstance(self.screen, HelpScreen):
+            title = next((t for _, m, t in TABS if m == screens[-1].MODE), "")
+            words = help_text(screens[-1].ABOUT, screens[-1].KEYS, is_replay=False)
+            self.push_screen(HelpScreen(title, words))
 
-    # -- frames --------------------------------------------------------------------------------
+    def action_open(self) -> None:
+        """Search, and open what is chosen."""
 
-    def _draw(self) -> None:
-        """Bring the screen up to date; panes that have nothing new stay untouched."""
-        if self._is_leaving:
+        def chosen(name: str | None) -> None:
+            if name:
+                self.open_page(name)
+
+        self.push_screen(SearchScreen(), chosen)
+
+    def open_page(self, name: str) -> None:
+        """Open what an id stands for."""
+        self.push_screen(PageScreen(name, self.current_mode))
+
+    def action_follow(self) -> None:
+        """Choose an agent to follow."""
+        names = [EVERYBODY, *self.fold.names]
+        lines = [Line(name, Text(name, style=self.fold.colour(name))) for name in names]
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                agent = "" if name == EVERYBODY else name
+                self.want(Wanted(self.wanted.words, agent))
+
+        self.push_screen(ChooseScreen("Follow", lines), chosen)
+
+    def copy_patch(self, name: str, patch: str) -> None:
+        """Copy a patch into the clipboard and into a file."""
+        if not patch:
+            self.notify("There is no patch here.", severity="warning", markup=False)
             return
-        state, at_us = self.state, self._now_us()
-        main = self.screen_stack[0]
-        self._show_notice()
-        first, second = header_lines(state, at_us, is_live=self._is_live)
-        if self.is_paused:
-            waiting = state.last_seq - self.shown_seq
-            first.append(f"  ‖ paused, {waiting} new (p)", style=f"bold {AMBER}")
-        main.query_one("#header", Static).update(Text("\n").join((first, second)))
-        if self.is_paused or state.opened is None:
+        self.copy_to_clipboard(patch)
+        path = self._patches / f"{name}.patch"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(patch, encoding="utf-8")
+        except OSError as error:
+            words = f"In the clipboard; {path} cannot be written: {error.strerror}"
+            self.notify(words, severity="warning", markup=False)
             return
-        if self.shown_seq != state.last_seq or self._use is None:
-            self.shown_seq = state.last_seq
-            self._use = pool_use(state)
-            main.query_one(ForumFeed).extend(self._new_lines)
-            self._new_lines.clear()
-            plot = main.query_one(ProgressPlot)
-            board = contributions(state)
-            plot.show(plot_of(state, board))
-            plot.border_title = plot_title(state)
-            main.query_one(BoardTable).show(board_rows(state, board))
-        main.query_one("#slots", TextLines).show(slot_lines(state, self._use, at_us))
+        self.notify(f"In the clipboard, and in {path}", markup=False)
 
-    def _show_notice(self) -> None:
-        """Show the notice in place of the panes, or above them once there is something in them."""
-        if self._is_leaving:
-            return
-        main = self.screen_stack[0]
-        words, style = self._notice
-        notice = main.query_one("#notice", Static)
-        notice.display = bool(words)
-        notice.update(Text(words, style=style, justify="center"))
-        main.set_class(self.state.opened is None, "-empty")
-
-    @property
-    def _is_leaving(self) -> bool:
-        """Whether the panes are gone already: the last timers and messages come after them."""
-        screens = self.screen_stack
-        return not screens or not screens[0].query("#notice")
-
-    def _now_us(self) -> int:
-        """Return the run time now: a live run's goes on between two rows."""
-        if not self._is_live or self.state.stopped is not None or self.state.opened is None:
-            return self.state.last_us
-        since_s = asyncio.get_running_loop().time() - self._seen_s
-        return self.state.last_us + int(since_s * 1e6)
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """List what the command palette offers."""
+        for key, mode, title in TABS:
+            show = partial(self.action_go, mode)
+            yield SystemCommand(title, f"Show this screen ({key})", show)
+        yield SystemCommand("Hold", "Hold the picture still, or go on (space)", self.action_hold)
+        yield SystemCommand("Open", "Search, and open anything by its id (o)", self.action_open)
+        yield SystemCommand("Follow", "Follow one agent (f)", self.action_follow)
+        yield SystemCommand("Dark or light", "Change the theme (d)", self.action_light_or_dark)
+        yield SystemCommand("Help", "Keys and signs of this screen (?)", self.action_help)
+        yield SystemCommand("Quit", "Leave; the run goes on (q)", self.action_quit)

@@ -25,6 +25,9 @@ _STATUSES = {
     "retracted": ("✗", RED),
     "open again": ("○", GREY),
     "invalid": ("×", RED),
+    "running": ("▶", AMBER),
+    "queued": ("…", GREY),
+    "open lead": ("→", AMBER),
 }
 
 

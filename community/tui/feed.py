@@ -1,18 +1,18 @@
-"""The ledger's rows on their way to the screen: one thread reads, the application folds.
+"""Where rows come from, and the ledger file as one such source.
 
-It touches no widget and keeps no state of the run; it only posts messages. It waits for a ledger
-that does not exist yet, and goes on after the run's end, because a run may be resumed. Next:
-`community.tui.app` takes the messages in.
+A source reads in a thread of its own and hands over what is new; it touches no widget and keeps no
+state of the run. Others are `community.tui.replay` (a finished run, at any speed) and
+`community.tui.observer` (a run elsewhere, over its board). Next: `community.tui.fold` folds them.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-
-from textual.message import Message
+from typing import Protocol
 
 from community.archive.file_lock import FileLock
 from community.archive.ledger import LedgerReader
@@ -22,87 +22,101 @@ from community.events import Row
 POLL_S = 0.25
 """Between two looks at the ledger: as often as the screen is redrawn."""
 BATCH_ROWS = 500
-"""At most so many rows in one message, so that a long ledger does not block the keys."""
-BATCHES_AHEAD = 4
-"""How many batches may wait for the application before the thread stops reading."""
+"""At most so many rows at once, so that a long ledger is not read in one gulp."""
 
 
-class RowsRead(Message):
-    """New rows, in order; none when only `is_live` changed."""
+@dataclass(frozen=True, slots=True)
+class RowsRead:
+    """New rows, in order; none when only something else changed."""
 
-    def __init__(self, rows: tuple[Row, ...], *, is_live: bool) -> None:
-        super().__init__()
-        self.rows = rows
-        self.is_live = is_live
-        """Whether a process writes the ledger."""
+    rows: tuple[Row, ...]
+    is_live: bool = False
+    """Whether a process writes the ledger."""
+    at_us: int | None = None
+    """What time it is in a run that is replayed; None where that goes on by itself."""
+    is_restart: bool = False
+    """Whether these rows are the run's first again, in place of all that came before."""
 
 
-class LedgerUnread(Message):
+@dataclass(frozen=True, slots=True)
+class Unread:
     """There is nothing to show: no ledger yet, or one that cannot be read."""
 
-    def __init__(self, why: str, *, is_absent: bool) -> None:
-        super().__init__()
-        self.why = why
-        self.is_absent = is_absent
-        """Whether it may still come; otherwise `why` is an error."""
+    why: str
+    is_absent: bool
+    """Whether it may still come; otherwise `why` is an error."""
+
+
+News = RowsRead | Unread
+
+
+class RowSource(Protocol):
+    """Something that rows of one run can be had from."""
+
+    def follow(self, post: Callable[[News], object]) -> None:
+        """Hand over what there is and what comes, until `close`; runs in a thread.
+
+        Args:
+            post: Takes it; may wait, which holds back the source and nobody else.
+        """
+        ...
+
+    def close(self) -> None:
+        """Have the thread end within milliseconds; may be called from any thread."""
+        ...
 
 
 class LedgerFeed:
-    """Reads a ledger from its first row on and posts what is new.
+    """Reads a ledger from its first row on and hands over what is new.
+
+    It waits for a ledger that does not exist yet, and goes on after the run's end, because a run
+    may be resumed.
 
     Args:
         path: The ledger file; it need not exist yet.
-        post: Takes a message; called from the reading thread.
     """
 
-    def __init__(self, path: Path, post: Callable[[Message], object]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._lock_path = path.with_suffix(".lock")
-        self._post = post
         self._closing = threading.Event()
-        self._room = threading.Semaphore(BATCHES_AHEAD)
         self._said = ""
 
-    def follow(self) -> None:
-        """Read until `close`, or until the ledger turns out to be damaged; runs in a thread."""
-        reader = self._opened()
+    def follow(self, post: Callable[[News], object]) -> None:
+        """Read until `close`, or until the ledger turns out to be damaged."""
+        reader = self._opened(post)
         if reader is None:
             return
         with reader:
             try:
-                self._tail(reader)
+                self._tail(reader, post)
             except LedgerError as error:
-                self._tell(str(error), is_absent=False)
-
-    def taken_in(self) -> None:
-        """Say that one batch was taken in, so that another may be read."""
-        self._room.release()
+                self._tell(post, str(error), is_absent=False)
 
     def close(self) -> None:
-        """Have the thread end within milliseconds; may be called from any thread."""
+        """Have the thread end."""
         self._closing.set()
-        self._room.release()
 
-    def _opened(self) -> LedgerReader | None:
+    def _opened(self, post: Callable[[News], object]) -> LedgerReader | None:
         """Wait for the ledger; None when closed before it came."""
         failures = 0
         while not self._closing.is_set():
             try:
                 return LedgerReader(self._path)
             except LedgerMissingError:
-                self._tell(
+                words = (
                     f"Waiting for {self._path}, which does not exist yet.\n"
-                    "Start a run with `community run`; q leaves.",
-                    is_absent=True,
+                    "Start a run with `community run`; q leaves."
                 )
+                self._tell(post, words, is_absent=True)
             except LedgerError as error:
                 failures += 1  # the first one may be a ledger that is being made
                 if failures > 1:
-                    self._tell(str(error), is_absent=False)
+                    self._tell(post, str(error), is_absent=False)
             self._closing.wait(POLL_S)
         return None
 
-    def _tail(self, reader: LedgerReader) -> None:
+    def _tail(self, reader: LedgerReader, post: Callable[[News], object]) -> None:
         after_seq = 0
         was_live: bool | None = None
         while not self._closing.is_set():
@@ -110,15 +124,14 @@ class LedgerFeed:
             is_live = FileLock.is_held(self._lock_path)
             rows = tuple(islice(reader.rows(after_seq), BATCH_ROWS))
             if rows or is_live != was_live:
-                self._room.acquire()
-                self._post(RowsRead(rows, is_live=is_live))
+                post(RowsRead(rows, is_live=is_live))
                 was_live = is_live
             if rows:
                 after_seq = rows[-1].seq
             if len(rows) < BATCH_ROWS:
                 self._closing.wait(POLL_S)
 
-    def _tell(self, why: str, *, is_absent: bool) -> None:
+    def _tell(self, post: Callable[[News], object], why: str, *, is_absent: bool) -> None:
         if why != self._said:
             self._said = why
-            self._post(LedgerUnread(why, is_absent=is_absent))
+            post(Unread(why, is_absent=is_absent))

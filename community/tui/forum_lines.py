@@ -1,7 +1,7 @@
 """One coloured line per ledger row that belongs in the feed, and None for the rest.
 
 What agents wrote is data: it becomes the characters of a `Text`, never markup, and control
-characters are gone by then. Next: `community.tui.widgets.forum_feed` shows the lines.
+characters are gone by then. Next: `community.tui.pictures.forum` lists the lines.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from rich.text import Text
 
 from community.archive.queries import best_commit
-from community.archive.state import RunState
-from community.cli.lines import row_line, run_time
+from community.cli import lines
 from community.events import (
     AttemptStarted,
+    Event,
     ExperimentQueued,
     FrontierMoved,
     Noticed,
@@ -28,7 +28,8 @@ from community.events import (
 )
 from community.evidence_events import ClaimRetracted, VerdictRetracted
 from community.plain_text import one_line
-from community.tui.colours import AMBER, GREEN, GREY, RED, author_colour, status_look
+from community.tui.colours import AMBER, GREEN, GREY, RED, status_look
+from community.tui.scene import Scene
 
 LINE_CHARACTERS = 400
 """What is kept of a line."""
@@ -39,16 +40,22 @@ _ELSEWHERE = (VerdictGiven, ExperimentQueued, AttemptStarted)
 _KINDS = {"hypothesis": "bold", "failure": RED, "lead": AMBER}
 
 
-def forum_line(row: Row, state: RunState) -> Text | None:
-    """Return the line for `row`, which `state` has already taken in."""
+def has_line(event: Event) -> bool:
+    """Whether the feed may have a line for it."""
+    if isinstance(event, StatusChanged):
+        return event.status != "not_improved"  # its author's failure post says it
+    return lines.has_line(event) and not isinstance(event, _ELSEWHERE)
+
+
+def forum_line(row: Row, scene: Scene) -> Text | None:
+    """Return the line for `row`, which the run of `scene` has already taken in."""
     event = row.event
     if isinstance(event, Posted):
-        return _post(row, event, state)
-    if isinstance(event, _ELSEWHERE) or (
-        isinstance(event, StatusChanged) and event.status == "not_improved"
-    ):
-        return None  # its author's failure post says it
-    words = _new_best(event, state) if isinstance(event, FrontierMoved) else row_line(row, state)
+        return _post(row, event, scene)
+    if isinstance(event, FrontierMoved):
+        words: str | None = _new_best(event, scene)
+    else:
+        words = lines.row_line(row, scene.state)
     if not words:
         return None
     sign, style = "·", GREY
@@ -67,30 +74,25 @@ def forum_line(row: Row, state: RunState) -> Text | None:
     return line
 
 
-def author_style(name: str, state: RunState) -> str:
-    """Return the colour of an agent: by the order in which they joined."""
-    return author_colour(list(state.agents).index(name)) if name in state.agents else GREY
-
-
-def _new_best(event: FrontierMoved, state: RunState) -> str:
-    best = best_commit(state)
+def _new_best(event: FrontierMoved, scene: Scene) -> str:
+    best = scene.view(best_commit)
     gain = best.gain_percent if best is not None and best.score == event.score else None
-    hypothesis = state.hypotheses.get(event.hypothesis)
+    hypothesis = scene.state.hypotheses.get(event.hypothesis)
     whose = f' by {hypothesis.author}: "{one_line(hypothesis.title, 120)}"' if hypothesis else ""
     return f"new best {event.score:.4f}{'' if gain is None else f' ({gain:+.1f} %)'}{whose}"
 
 
 def _time(row: Row) -> Text:
-    return Text(f"{run_time(row.at_us):>7}  ", style=GREY, no_wrap=True, end="")
+    return Text(f"{lines.run_time(row.at_us):>7}  ", style=GREY, no_wrap=True, end="")
 
 
-def _post(row: Row, event: Posted, state: RunState) -> Text:
+def _post(row: Row, event: Posted, scene: Scene) -> Text:
     body = event.body
     kind = str(body.get("kind"))
     line = Text(no_wrap=True, end="")
     line.append_text(_time(row))
     author = one_line(event.author, 32)
-    line.append(f"{author:<{_NAME_CELLS}} ", style=f"bold {author_style(event.author, state)}")
+    line.append(f"{author:<{_NAME_CELLS}} ", style=f"bold {scene.colour(event.author)}")
     line.append(f"{one_line(kind, 20):<{_KIND_CELLS}} ", style=_KINDS.get(kind, GREY))
     line.append(f"{one_line(event.post_id, 12):<4} ", style=GREY)
     words = _SAID.get(kind, _said_text)(body)

@@ -1,6 +1,6 @@
 """The progress plot as characters: every experiment, the best reproduced one as steps, the noise.
 
-Pure functions: `plot_of` takes from a folded run what is plotted, `drawn` puts it on a grid of
+Pure functions: `plots_of` takes from a folded run what is plotted, `drawn` puts it on a grid of
 cells: steps are box-drawing characters, which every font has, experiments are one sign each. Next:
 `community.tui.widgets.progress_plot` shows the grid.
 """
@@ -8,8 +8,8 @@ cells: steps are box-drawing characters, which every font has, experiments are o
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rich.text import Text
@@ -29,18 +29,22 @@ class Plot:
     """What is plotted."""
 
     direction: str
-    points: tuple[tuple[int, float, str], ...]
-    """(number of the experiment, score on dev, present status)."""
-    steps: tuple[tuple[int, float], ...]
+    points: tuple[tuple[float, float, str], ...]
+    """(number of the experiment, score on dev, present status); on the other axis the
+    device-seconds spent by then."""
+    steps: tuple[tuple[float, float], ...]
     """(experiments done by then, mean on vault) of each move of the frontier; where vault has the
     baseline, that first."""
     baseline: tuple[float, float] | None
     """(mean, sigma)."""
-    experiments: int
-    """How many have a verdict."""
-    bars: tuple[tuple[int, float, float], ...] = ()
+    last: float
+    """Where the axis ends: how many have a verdict, or what was spent."""
+    unit: str = "experiments"
+    bars: tuple[tuple[float, float, float], ...] = ()
     """(experiments done by then, low, high): the 95 % intervals of what was reproduced, on vault.
     """
+    labels: tuple[tuple[float, float, str], ...] = ()
+    """(experiments done by then, score on dev, post id) of what is reproduced now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,8 @@ class Frame:
 
     low: float
     high: float
-    last: int
-    """The greatest number of an experiment."""
+    last: float
+    """Where the axis ends."""
     width: int
     height: int
 
@@ -59,27 +63,63 @@ class Frame:
         share = (self.high - score) / (self.high - self.low)
         return round(min(1.0, max(0.0, share)) * (self.height - 1))
 
-    def column(self, number: int) -> int:
+    def column(self, number: float) -> int:
         """Return the column of an experiment; 0 is where the baseline stands."""
-        return round(min(1.0, number / max(1, self.last)) * (self.width - 1))
+        return round(min(1.0, number / max(1.0, self.last)) * (self.width - 1))
 
 
-def plot_of(state: RunState, board: Sequence[Contribution]) -> Plot:
-    """Return what is plotted of a run, of which `board` are the contributions."""
+def plots_of(state: RunState, board: Sequence[Contribution]) -> tuple[Plot, Plot]:
+    """Return a run against experiments and against device-seconds; `board`: its contributions."""
     moves = standing_moves(state)
     start = baseline_mean(state, "vault") if moves else None
     ends = verdict_ends(state)
     kept = [bar for bar in confirmed(state, board) if bar.status == "reproduced"]
-    return Plot(
+    points = progress_points(state)
+    by_number = Plot(
         direction=state.opened.direction if state.opened else "lower",
-        points=tuple((p.experiments, p.score, p.status) for p in progress_points(state)),
+        points=tuple((p.experiments, p.score, p.status) for p in points),
         steps=(
             *([] if start is None else [(0, start)]),
             *((bisect_right(ends, at_us), moved.score) for at_us, moved in moves),
         ),
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
-        experiments=state.experiments_done,
+        last=state.experiments_done,
         bars=tuple((bar.number, bar.low, bar.high) for bar in kept),
+        labels=tuple(
+            (p.experiments, p.score, p.hypothesis) for p in points if p.status == "reproduced"
+        ),
+    )
+    spent = _spent_by(state, ends)
+    return by_number, _against(by_number, lambda number: spent[round(number)])
+
+
+def _spent_by(state: RunState, ends: Sequence[int]) -> list[float]:
+    """Return the device-seconds spent when so many experiments had a verdict, from 0 on."""
+    charges = sorted(
+        (attempt.ended_us or 0, attempt.charge_s)
+        for experiment in state.experiments.values()
+        for attempt in experiment.attempts
+        if not attempt.is_running and not experiment.is_apart
+    )
+    spent, total, place = [0.0], 0.0, 0
+    for end_us in ends:
+        while place < len(charges) and charges[place][0] <= end_us:
+            total += charges[place][1]
+            place += 1
+        spent.append(total)
+    return spent
+
+
+def _against(plot: Plot, spent: Callable[[float], float]) -> Plot:
+    """Return the same plot with device-seconds below."""
+    return replace(
+        plot,
+        points=tuple((spent(x), score, status) for x, score, status in plot.points),
+        steps=tuple((spent(x), score) for x, score in plot.steps),
+        last=spent(plot.last),
+        unit="device-seconds",
+        bars=tuple((spent(x), low, high) for x, low, high in plot.bars),
+        labels=tuple((spent(x), score, name) for x, score, name in plot.labels),
     )
 
 
@@ -98,7 +138,7 @@ def drawn(plot: Plot, width: int, height: int, *, band_style: str) -> list[Text]
     high, low = (f"{value:.4g}" for value in (span[1], span[0]))
     mean = f"{plot.baseline[0]:.4g}" if plot.baseline else ""
     margin = max(len(high), len(low), len(mean)) + 1
-    frame = Frame(*span, plot.experiments, width - margin, height - 1)
+    frame = Frame(*span, plot.last, width - margin, height - 1)
     labels = {0: high, frame.height - 1: low}
     if plot.baseline is not None:
         labels[frame.row(plot.baseline[0])] = mean
@@ -110,7 +150,7 @@ def drawn(plot: Plot, width: int, height: int, *, band_style: str) -> list[Text]
         for sign, style in inner:
             line.append(sign, style=style)
         lines.append(line)
-    last = f"{plot.experiments} experiments"
+    last = f"{plot.last:.0f} {plot.unit}"
     gap = frame.width - 1 - len(last)
     lines.append(Text(f"{'':>{margin}}0{'':<{max(1, gap)}}{last}"[:width], style=GREY, end=""))
     return lines
@@ -150,9 +190,22 @@ def _cells(plot: Plot, frame: Frame, band_style: str) -> list[list[tuple[str, st
         if not frame.low <= score <= frame.high:
             sign = "▴" if score > frame.high else "▾"
         signs[frame.row(score)][frame.column(number)] = (sign, style)
+    _label(plot, frame, signs)
     for row in band:
         signs[row] = [(sign, f"{style} {band_style}".strip()) for sign, style in signs[row]]
     return signs
+
+
+def _label(plot: Plot, frame: Frame, signs: list[list[tuple[str, str]]]) -> None:
+    """Write the ids of what was kept beside the dots, where there is room."""
+    for number, score, name in reversed(plot.labels):
+        row, dot = frame.row(score), frame.column(number)
+        for start in (dot + 1, dot - len(name)):
+            cells = signs[row][max(0, start) : start + len(name)]
+            if start >= 0 and len(cells) == len(name) and all(s in " ╌─┊" for s, _ in cells):
+                for offset, letter in enumerate(name):
+                    signs[row][start + offset] = (letter, f"bold {GREEN}")
+                break
 
 
 def _importance(status: str) -> int:
@@ -164,7 +217,7 @@ def _steps(plot: Plot, frame: Frame) -> dict[tuple[int, int], str]:
     """Return the signs, by (row, column), of the line of the best reproduced score."""
     if not plot.steps:
         return {}
-    path = [*plot.steps, (plot.experiments, plot.steps[-1][1])]
+    path = [*plot.steps, (plot.last, plot.steps[-1][1])]
     cells: dict[tuple[int, int], str] = {}
     for (number, score), (following, next_score) in pairwise(path):
         start, turn = frame.column(number), frame.column(following)

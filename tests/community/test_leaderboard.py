@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from archive_script import BASE, CHILD, OTHER, S, opened, queued, rows, story, verdict
+from community.tui.summary import header_lines
 
 from community import events as ev
 from community.archive.export import results_tsv
@@ -14,7 +15,6 @@ from community.archive.queries import best_commit
 from community.archive.state import RunState
 from community.cli.lines import row_line
 from community.show import leaderboard_text, shown
-from community.tui.summary import header_lines
 
 
 @pytest.fixture

@@ -1,45 +1,21 @@
-"""The watch screen on a run with evidence: what 80 x 24 has room for, and the evidence screen."""
+"""The application on a run with evidence: what 80 x 24 has room for, and the evidence screen."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from evidence_script import BASE, whole
 from rich.console import Console
-from test_tui import feed_text, screen_text, until_shown
-from textual.pilot import Pilot
+from tui_pilot import SIZES, lines_of, listed, press, screen_text, watching
 
 from community import events as ev
-from community.archive.ledger import Ledger
 from community.cli.progress import PanelProgress
 from community.scenario import StopSection
 from community.show import shown
-from community.tui.app import WatchApp
-from community.tui.feed import LedgerUnread
-from community.tui.widgets.board_table import BoardTable
-from community.tui.widgets.evidence_screen import EvidenceScreen
-
-SIZES = [(80, 24), (160, 48)]
-
-
-@asynccontextmanager
-async def watching(
-    folder: Path, size: tuple[int, int], until: str = "end"
-) -> AsyncIterator[tuple[WatchApp, Pilot[Any]]]:
-    """Show the scripted run at a size of the terminal."""
-    with Ledger.create(folder / "ledger.db") as ledger:
-        for row in whole(until=until):
-            ledger.append(row.at_us, row.event)
-        app = WatchApp(ledger.path)
-        async with app.run_test(size=size) as pilot:
-            await until_shown(pilot, app, ledger)
-            yield app, pilot
+from community.tui.screens.evidence import EvidenceScreen
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -47,25 +23,23 @@ async def test_the_board_has_interval_proposer_and_reproducer(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
     """In sight without scrolling sideways, the title's beginning too; what fell has its sign."""
-    async with watching(tmp_path, size) as (app, _):
-        seen = screen_text(app)
-        rows = [[cell.plain for cell in row] for row in app.query_one(BoardTable).cells]
-        first = rows[0]
-        assert first[1] == "● reproduced"
-        assert "±" in first[3]
-        assert first[4] == "ben +eve"
-        line = next(line for line in seen.splitlines() if "ben +eve" in line)
-        assert first[3] in line
+    async with watching(tmp_path, whole(), size, "4") as (app, _):
+        first = listed(app, "#board")[0]
+        assert "● reproduced" in first
+        assert "±" in first
+        assert "ben +eve" in first
+        line = next(line for line in screen_text(app).splitlines() if "ben +eve" in line)
+        assert "±" in line
         assert "embedding" in line.split("ben +eve")[1]
-        signs = {row[1].split(" ", 1)[1]: row[1][0] for row in rows}
+        signs = {line[6:20].strip(): line[4] for line in listed(app, "#board")}
         assert (signs["contested"], signs["retracted"], signs["open again"]) == ("?", "✗", "○")
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_header_ends_with_the_gain_on_seal(tmp_path: Path, size: tuple[int, int]) -> None:
     """Once the last runs are in, the number that counts is that of seal, with its interval."""
-    async with watching(tmp_path, size) as (app, _):
-        found = shown(app.state, "").headline
+    async with watching(tmp_path, whole(), size) as (app, _):
+        found = shown(app.fold.told.state, "").headline
         line = screen_text(app).splitlines()[1]
         assert f"on seal {found.percent:+.1f} ±" in line
         assert "% over the baseline (vault " in line
@@ -74,18 +48,18 @@ async def test_the_header_ends_with_the_gain_on_seal(tmp_path: Path, size: tuple
 
 async def test_an_alarm_is_in_the_header_while_it_lasts(tmp_path: Path) -> None:
     """And in the forum, where it was raised."""
-    async with watching(tmp_path, (80, 24), until="alarm") as (app, _):
+    async with watching(tmp_path, whole(until="alarm"), (80, 24)) as (app, _):
         assert "! drift alarm" in screen_text(app).splitlines()[0]
-        assert "! a1: the CUSUM passed 5 sigma" in feed_text(app)
+        assert any("! a1: the CUSUM passed 5 sigma" in line for line in listed(app, "#feed"))
 
 
 async def test_the_forum_tells_what_was_taken_back_and_how_sure_a_status_is(
     tmp_path: Path,
 ) -> None:
     """Numbers come before the title, which may be cut."""
-    async with watching(tmp_path, (80, 24)) as (app, _):
-        feed = feed_text(app)
-        p4 = app.state.hypotheses["p4"].changes[-1][1]
+    async with watching(tmp_path, whole(), (80, 24)) as (app, _):
+        feed = "\n".join(listed(app, "#feed"))
+        p4 = app.fold.told.state.hypotheses["p4"].changes[-1][1]
         assert f"● p4 is reproduced (gain {p4.gain:+.4f} ±" in feed
         assert ", 4 pairs), by cyd" in feed
         assert "p3 is open again" in feed
@@ -96,9 +70,7 @@ async def test_the_forum_tells_what_was_taken_back_and_how_sure_a_status_is(
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_evidence_screen_fits_and_scrolls(tmp_path: Path, size: tuple[int, int]) -> None:
     """Everything that `community show` says, no line cut, from the first to the last."""
-    async with watching(tmp_path, size) as (app, pilot):
-        await pilot.press("e")
-        await pilot.pause()
+    async with watching(tmp_path, whole(), size, "7") as (app, pilot):
         assert isinstance(app.screen, EvidenceScreen)
         seen = screen_text(app)
         assert "headline: " in seen
@@ -109,8 +81,30 @@ async def test_the_evidence_screen_fits_and_scrolls(tmp_path: Path, size: tuple[
         assert "Researchers" in seen
         assert "skill" in seen
         assert "…" not in seen
-        await pilot.press("escape")
-        assert not isinstance(app.screen, EvidenceScreen)
+
+
+async def test_a_thread_shows_reviews_against_what_came_of_it(tmp_path: Path) -> None:
+    """The prediction, whether it held, where the measured gain lies; statuses with verdicts."""
+    async with watching(tmp_path, whole(), (160, 48), "4", "enter") as (app, _):
+        page = lines_of(app, "#page")
+        assert "cyd support: +0.0400 (+0.0000 to +0.1000), 60% to hold" in page
+        assert "→ reproduced ✓, measured " in page
+        assert "● reproduced +" in page
+        assert "2 pairs by eve" in page
+
+
+async def test_the_lab_tells_what_the_device_seconds_went_for(tmp_path: Path) -> None:
+    """Caps beside what is spent, and every account."""
+    async with watching(tmp_path, whole(), (160, 48), "2") as (app, pilot):
+        spend = lines_of(app, "#spend")
+        assert "of 200" in spend
+        assert "no cap" in spend
+        for name in ("ada", "ben", "cyd", "eve", "lab"):
+            assert f" {name} " in spend
+        before = lines_of(app, "#slots").splitlines()[0]
+        await press(pilot, app, "z")
+        assert lines_of(app, "#slots").splitlines()[0] != before
+        assert "0:00" in lines_of(app, "#slots").splitlines()[0]
 
 
 async def test_the_panel_of_a_run_tells_alarms_and_what_the_lab_runs() -> None:
@@ -132,13 +126,3 @@ async def test_the_panel_of_a_run_tells_alarms_and_what_the_lab_runs() -> None:
     assert "alarm a1: the CUSUM passed 5 sigma" in text
     assert "sentinel of what leads" in text
     assert "reproduces" not in text.split("cpu1")[1].splitlines()[0]
-
-
-async def test_a_frame_that_comes_after_the_panes_is_dropped(tmp_path: Path) -> None:
-    """On a busy machine the last timer fires while the screen is taken down."""
-    async with watching(tmp_path, (80, 24), until="calibrated") as (app, pilot):
-        await app.screen.query("Screen > *").remove()
-        app.action_pause()
-        app.on_ledger_unread(LedgerUnread("gone", is_absent=True))
-        await pilot.pause()
-        assert app.is_running

@@ -14,7 +14,7 @@ def test_the_plot_shows_band_steps_and_experiments() -> None:
         points=((1, 2.5, "reproduced"), (5, 9.0, "not_improved"), (9, 2.9, "improved")),
         steps=((0, 3.0), (4, 2.4), (7, 2.2)),
         baseline=(3.0, 0.02),
-        experiments=10,
+        last=10,
     )
     lines = [line.plain for line in drawn(plot, 60, 12, band_style="on #222222")]
     assert len(lines) == 12
@@ -61,7 +61,7 @@ def test_intervals_stand_behind_steps_and_experiments() -> None:
         points=((5, 2.0, "reproduced"),),
         steps=((0, 3.0), (5, 2.0)),
         baseline=(3.0, 0.01),
-        experiments=10,
+        last=10,
         bars=((8, 1.95, 2.6),),
     )
     lines = [line.plain for line in drawn(plot, 60, 24, band_style="")]

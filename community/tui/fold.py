@@ -1,0 +1,231 @@
+"""Folds rows and paints pictures, each in a thread, so that the application only shows and listens.
+
+The source's thread folds what it read; the painter's thread turns the run into the picture that the
+screen in front asks for, at most four times a second, oftener only when somebody presses a key.
+Both take turns under one lock; the application never does, so a long computation delays a picture
+and no key. Next: `community.tui.app` hands the pictures to the screens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from community.errors import LedgerInconsistentError
+from community.events import AgentJoined, Event, Posted, Row, StatusChanged
+from community.forum_events import PersonJoined
+from community.tui.colours import author_colour
+from community.tui.feed import News, RowsRead
+from community.tui.forum_lines import has_line
+from community.tui.scene import Scene, Told
+
+REFRESH_S = 0.25
+"""Between two pictures; what one costs hardly depends on how many rows it brings."""
+CLOCK_S = 1.0
+"""Between two pictures of a live run without news: seconds go on."""
+REST = 3.0
+"""After a picture so many times its cost pass before the next one that nobody asked for."""
+HELD_ROWS = 50_000
+"""So many rows wait while the picture is held still; then the source does."""
+
+Look = Callable[[Scene], object]
+"""Paints what one screen shows; pure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A picture that was asked for."""
+
+    screen: int
+    """Who asked."""
+    header: object
+    picture: object
+    seq: int
+    """The last row that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Why there is nothing (more) to show; no words where there is."""
+
+    words: str
+    is_error: bool
+
+
+class Fold:
+    """A run as it becomes known.
+
+    Args:
+        post: Takes pictures and notices; called from both threads.
+        header: Paints what every screen has on top.
+    """
+
+    def __init__(self, post: Callable[[Painted | Notice], object], header: Look) -> None:
+        self.told = Told()
+        self._post = post
+        self._header = header
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._look: tuple[int, Look] | None = None
+        self._is_asked = False
+        self._is_painting = False
+        self._is_live = False
+        self._is_broken = False
+        self._is_held = False
+        self._held: deque[RowsRead] = deque()
+        self._waiting = 0
+        self._clock: tuple[int | None, float] = (None, 0.0)
+        """(time in a replayed run, when the newest rows came)."""
+        self._colours: dict[str, str] = {}
+
+    # -- from the source's thread --------------------------------------------------------------
+
+    def take(self, news: News) -> None:
+        """Take in what a source hands over; waits where too much is held back already."""
+        if not isinstance(news, RowsRead):
+            self._post(Notice(news.why, is_error=not news.is_absent))
+            return
+        with self._changed:
+            while self._is_held and self._waiting >= HELD_ROWS and not self._closing.is_set():
+                self._changed.wait(0.2)
+            if self._is_held and news.at_us is None:
+                self._held.append(news)
+                self._waiting += len(news.rows)
+            else:
+                self._apply(news)
+            self._wake.set()
+
+    def _apply(self, news: RowsRead) -> None:
+        if news.is_restart:
+            self._restart()
+        if self._is_broken:
+            return
+        self._is_live = news.is_live
+        if news.rows or news.at_us is not None:
+            self._clock = (news.at_us, time.perf_counter())
+        for row in news.rows:
+            try:
+                self.told.state.apply(row)
+            except LedgerInconsistentError as error:
+                self._is_broken = True
+                self._post(Notice(str(error), is_error=True))
+                return
+            self._note(row, row.event)
+        is_begun = self.told.state.opened is not None
+        words = "" if is_begun else "The ledger is there, but the run has not begun: no row yet."
+        self._post(Notice(words, is_error=False))
+
+    def _note(self, row: Row, event: Event) -> None:
+        """Keep what the eye needs beside the fold."""
+        told = self.told
+        if isinstance(event, Posted):
+            told.threads.take(row, event)
+            told.posts.append(event.post_id)
+        elif isinstance(event, StatusChanged):
+            told.threads.touch(event.hypothesis, row.seq)
+        elif isinstance(event, AgentJoined | PersonJoined):
+            name = event.agent if isinstance(event, AgentJoined) else event.person
+            self._colours.setdefault(name, author_colour(len(self._colours)))
+        if has_line(event):
+            told.recent.append(row)
+
+    def _restart(self) -> None:
+        self.told, self._colours, self._is_broken = Told(), {}, False
+
+    # -- from the application ------------------------------------------------------------------
+
+    def look(self, screen: int, look: Look) -> None:
+        """Paint this from now on, the first time at once."""
+        self._look, self._is_asked = (screen, look), True
+        self._wake.set()
+
+    def hold(self, is_held: bool) -> None:
+        """Hold the run still, or let in what has come meanwhile."""
+        with self._changed:
+            self._is_held = is_held
+            while not is_held and self._held:
+                self._apply(self._held.popleft())
+            self._waiting = 0 if not is_held else self._waiting
+            self._is_asked = True
+            self._changed.notify_all()
+            self._wake.set()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what was asked for last is painted, and holds all that is known."""
+        return not (self._is_asked or self._is_painting or self.told.views.is_behind)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody who takes part, in the order in which they joined."""
+        return tuple(self._colours)
+
+    def colour(self, name: str) -> str:
+        """Return the colour of a participant; nothing for a stranger."""
+        return self._colours.get(name, "")
+
+    def close(self) -> None:
+        """End the painter, and let a source go on that waits."""
+        self._closing.set()
+        self._wake.set()
+
+    # -- the painter's thread ------------------------------------------------------------------
+
+    def paint(self) -> None:
+        """Paint until `close`."""
+        next_s, clock_s, seen = 0.0, 0.0, (-1, 0, False)
+        while not self._closing.is_set():
+            self._wake.wait(REFRESH_S)
+            self._wake.clear()
+            now_s = time.perf_counter()
+            self._is_painting = True
+            is_asked, self._is_asked = self._is_asked, False
+            told = self.told
+            is_new = self._stamp != seen or told.views.is_behind
+            is_new |= self._clock[0] is not None
+            is_due = now_s >= next_s and (is_new or (self._is_live and now_s >= clock_s))
+            if self._look is None or not (is_asked or is_due):
+                self._is_painting = False
+                continue
+            screen, look = self._look
+            with self._lock:
+                seen = self._stamp
+                painted = self._painted(screen, look)
+            ended_s = time.perf_counter()
+            next_s = ended_s + max(REFRESH_S, REST * (ended_s - now_s))
+            clock_s = ended_s + CLOCK_S
+            self._post(painted)
+            self._is_painting = False
+
+    @property
+    def _stamp(self) -> tuple[int, int, bool]:
+        """Whatever of these changed is news."""
+        return self.told.state.last_seq, self._waiting, self._is_live
+
+    def _painted(self, screen: int, look: Look) -> Painted:
+        told = self.told
+        told.views.is_behind = False
+        scene = Scene(
+            told=told,
+            at_us=self._now_us(),
+            is_live=self._is_live,
+            waiting=self._waiting,
+            is_held=self._is_held,
+            is_replay=self._clock[0] is not None,
+            colours=self._colours,
+        )
+        return Painted(screen, self._header(scene), look(scene), told.state.last_seq)
+
+    def _now_us(self) -> int:
+        """Return the run time now: a live run's goes on between two rows."""
+        state, (replayed_us, came_s) = self.told.state, self._clock
+        if replayed_us is not None:
+            return replayed_us
+        if not self._is_live or self._is_held or state.stopped is not None or state.opened is None:
+            return state.last_us
+        return state.last_us + int((time.perf_counter() - came_s) * 1e6)

@@ -1,0 +1,1 @@
+"""What each screen shows, as records and coloured lines: pure functions of a `Scene`."""
