@@ -1,0 +1,272 @@
+"""Property: everybody receives exactly what the edges carry at a post's row, on every board.
+
+Random graphs, rewirings, delays, losses, restarts, seats that are left and taken again; the feed,
+catching up and the lab's answers are held against an oracle written from the documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hearing_stage import Trees, VirtualLoop
+from hearing_world import NAMES, World
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from community.archive.ledger import Ledger
+from community.scenario import TopologySection
+from community.topology import build_topology
+from community.topology.drawing import Arc, Edge, arcs_of
+from forum.board import Board
+from forum.broker import EmbeddedBroker
+from forum.memory_board import MemoryBoard
+from forum.messages import Claim, Comment, Forecast, Lead, Review
+from forum.mqtt_board import MqttBoard
+
+STEADY = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+"""The same stories on every machine; `--hypothesis-seed` does not matter, a bug's story does."""
+ARCS: list[Arc] = list(itertools.permutations(NAMES, 2))
+FAMILIES: list[dict[str, Any]] = [
+    {"family": "complete"},
+    {"family": "isolated"},
+    {"family": "star", "one_way": "backward"},
+    {"family": "ring", "one_way": "forward"},
+    {"family": "line"},
+    {"family": "small_world", "k": 2, "p": 0.3},
+    {"family": "scale_free", "m": 1, "one_way": "random"},
+    {"family": "erdos_renyi", "p": 0.4},
+    {"family": "hierarchy", "branching": 2},
+    {"family": "teams", "size": 2, "bridges": 1},
+]
+MOSQUITTO = Path("/usr/sbin/mosquitto")
+HUNCH = Forecast(reproduced=0.5, gain=(-0.1, 0.0, 0.1))
+CARRIES = ("score", "summary", "diff", "everything", "everything", "everything", "everything")
+Graph = dict[Arc, Edge]
+Step = tuple[Any, ...]
+
+
+def graphs(delays_s: tuple[float, ...]) -> st.SearchStrategy[Graph]:
+    """Make graphs edge by edge, and of the families."""
+    carries = st.sampled_from(CARRIES)
+    delays = st.sampled_from(delays_s)
+    losses = st.sampled_from((0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 1.0))
+    edge = st.builds(
+        Edge, carries=carries, delay_us=delays.map(lambda s: round(s * 1e6)), loss=losses
+    )
+    free = st.fixed_dictionaries({arc: st.none() | edge for arc in ARCS})
+    drawn = st.builds(
+        lambda family, seed, **keys: arcs_of(
+            build_topology(
+                NAMES, TopologySection.model_validate({**family, **keys}), seed
+            ).as_event()
+        ),
+        st.sampled_from(FAMILIES),
+        st.integers(0, 5),
+        carries=carries,
+        delay_s=delays,
+        loss=losses,
+    )
+    return drawn | free.map(lambda arcs: {arc: edge for arc, edge in arcs.items() if edge})
+
+
+def steps(delays_s: tuple[float, ...]) -> st.SearchStrategy[Step]:
+    """Make one thing that happens."""
+    who, which = st.sampled_from(NAMES), st.integers(0, 20)
+
+    def one(kind: str, *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
+        return st.tuples(st.just(kind), *parts)
+
+    return st.one_of(
+        one("comment", who),
+        one("lead", who),
+        one("propose", who),
+        one("propose", who),
+        one("answer", who, which),
+        one("claim", who, which),
+        one("review", who, which),
+        one("reviews", which),
+        one("reviews", which),
+        one("begin", which),
+        one("study", who, st.integers(0, 2), st.booleans()),
+        one("study", who, st.integers(0, 2), st.booleans()),
+        one("report", which, st.booleans()),
+        one("lab", who),
+        one("rewire", graphs(delays_s)),
+        one("wait", st.integers(1, 4)),
+        one("leave", who),
+        one("join", who),
+        one("restart"),
+    )
+
+
+async def perform(world: World, step: Step) -> None:
+    """Let a step happen, if it can."""
+    kind, *parts = step
+    match kind:
+        case "comment":
+            await world.say(parts[0], Comment(text="hello"))
+        case "lead":
+            await world.say(parts[0], Lead(title="there", text="look", knobs={"RATE": 9}))
+        case "propose":
+            await world.propose(parts[0])
+        case "answer" | "claim":
+            target = world.post_at(parts[1])
+            if target is not None and kind == "answer":
+                await world.say(parts[0], Comment(text="indeed"), target)
+            elif target is not None:
+                await world.say(parts[0], Claim(target=target, text="mine"), None)
+        case "review" | "begin" | "report":
+            place = 1 if kind == "review" else 0
+            target = world.post_at(parts[place], "hypothesis")
+            if target is None:
+                return
+            if kind == "review":
+                await world.say(parts[0], review_of(target), target)
+            elif kind == "begin":
+                world.begin(target)
+            else:
+                world.begin(target)
+                await world.report(target, is_valid=parts[1])
+        case "reviews":
+            await review_all(world, world.post_at(parts[0], "hypothesis"))
+        case "study":
+            await study(world, *parts)
+        case "lab":
+            await world.lab_says(parts[0])
+        case "rewire":
+            world.rewire(parts[0])
+        case "wait":
+            await world.wait(parts[0])
+        case "leave":
+            await world.leave(parts[0])
+        case "join":
+            await world.join(parts[0])
+        case "restart":
+            await world.restart()
+
+
+def review_of(hypothesis: str) -> Review:
+    """Return a review."""
+    return Review(hypothesis=hypothesis, opinion="support", forecast=HUNCH, text="good")
+
+
+async def review_all(world: World, hypothesis: str | None) -> None:
+    """Let everybody review who was asked to."""
+    if hypothesis is not None:
+        for name in world.asked(hypothesis):
+            await world.say(name, review_of(hypothesis), hypothesis)
+
+
+async def study(world: World, author: str, pause: int, is_valid: bool) -> None:
+    """Propose, be reviewed, measure and report, with pauses."""
+    before = set(world.chronicle.state.hypotheses)
+    await world.propose(author)
+    for hypothesis in set(world.chronicle.state.hypotheses) - before:
+        await world.wait(pause)
+        await review_all(world, hypothesis)
+        world.begin(hypothesis)
+        await world.wait(pause)
+        await world.report(hypothesis, is_valid=is_valid)
+
+
+@contextmanager
+def mosquitto(folder: Path) -> Iterator[int]:
+    """Run a Mosquitto without logins on a free loopback port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder / "mosquitto.conf"
+    lines = (f"listener {port} 127.0.0.1", "allow_anonymous true", "set_tcp_nodelay true")
+    config.write_text("\n".join((*lines, "persistence false", "max_queued_messages 0", "")))
+    process = subprocess.Popen(
+        [MOSQUITTO, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(200):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def told(board: Board, trees: Trees, graph: Graph, story: list[Step], *, real: bool) -> None:
+    """Let a story happen on a new ledger."""
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger.create(Path(folder) / "ledger.db")
+        try:
+            world = World(board, trees, ledger, is_real=real)
+            await world.live(graph, [lambda w, s=step: perform(w, s) for step in story])
+        finally:
+            ledger.close()
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Trees:
+    """Give a repository that all stories share."""
+    return Trees.grow(tmp_path_factory.mktemp("trees"))
+
+
+SLOW_S = (0.0, 0.0, 10.0, 31.0)
+"""Delays on a clock that jumps."""
+SHORT_S = (0.0, 0.0, 0.02, 0.05)
+"""Where time is real."""
+
+
+@settings(STEADY, max_examples=100)
+@given(graph=graphs(SLOW_S), story=st.lists(steps(SLOW_S), min_size=12, max_size=30))
+def test_everybody_hears_what_the_edges_carry(
+    trees: Trees, graph: Graph, story: list[Step]
+) -> None:
+    """On the memory board: after every step, on a clock that jumps."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(told(MemoryBoard(), trees, graph, story, real=False))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """Give one event loop to a broker and all stories on it."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module", params=["embedded", "mosquitto"])
+def mqtt_board(
+    request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Board]:
+    """Give a board on each broker; Mosquitto where this machine has it."""
+    if request.param == "embedded":
+        broker = runner.run(EmbeddedBroker.start("hearing", NAMES))
+        yield MqttBoard(broker.host, broker.port, broker.run_id, broker.credentials)
+        runner.run(broker.aclose())
+        return
+    if not MOSQUITTO.exists():
+        pytest.skip(f"there is no {MOSQUITTO}; `apt-get install mosquitto`")
+    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as port:
+        yield MqttBoard.at(f"mqtt://127.0.0.1:{port}", "hearing")
+
+
+@settings(STEADY, max_examples=8)
+@given(graph=graphs(SHORT_S), story=st.lists(steps(SHORT_S), min_size=10, max_size=20))
+def test_over_mqtt_everybody_hears_what_the_edges_carry(
+    mqtt_board: Board, runner: asyncio.Runner, trees: Trees, graph: Graph, story: list[Step]
+) -> None:
+    """On both brokers: at the end of the story, and whenever somebody leaves his seat."""
+    runner.run(told(mqtt_board, trees, graph, story, real=True))
