@@ -54,6 +54,7 @@ def application() -> typer.Typer:
     app.command("report")(result_commands.report)
     app.command("export")(result_commands.export)
     app.command("watch")(result_commands.watch)
+    app.command("replay")(result_commands.replay)
     app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("doctor")(machine_commands.doctor)

@@ -110,6 +110,25 @@ def watch(run: RunArgument = "latest") -> None:
     WatchApp(folder).run()
 
 
+def replay(
+    run: RunArgument = "latest",
+    *,
+    speed: Annotated[
+        int, typer.Option(min=1, max=1000, help="Seconds of run time in a second.")
+    ] = 10,
+) -> None:
+    """Play a finished run again.
+
+    The same screens as `community watch`. space plays and pauses, [ and ] change the speed from 1x
+    to 1000x, comma and full stop go back and forward, n jumps to the next improvement.
+    """
+    folder = _folder(run)
+    from community.tui.app import WatchApp
+    from community.tui.replay import Replay
+
+    WatchApp(Replay(folder.ledger, speed=speed), patches=folder.path / "patches").run()
+
+
 def print_summary(folder: RunFolder) -> None:
     """Write the report, then say what came of a run, where everything lies, and what to type."""
     from community.show import summary_lines

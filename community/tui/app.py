@@ -23,6 +23,7 @@ from community.run_folder import RunFolder
 from community.tui.feed import LedgerFeed, RowSource
 from community.tui.fold import Fold, Look, Notice, Painted
 from community.tui.pictures.header import Header, header
+from community.tui.replay import Replay
 from community.tui.scene import Line
 from community.tui.screens.evidence import EvidenceScreen
 from community.tui.screens.forum import ForumScreen
@@ -92,6 +93,14 @@ class WatchApp(App[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(key, f"go('{mode}')", title, show=False) for key, mode, title in TABS),
         Binding("space", "hold", "Hold"),
+        Binding("space", "play", "Play"),
+        Binding("left_square_bracket", "speed(-1)", "Slower", show=False),
+        Binding("right_square_bracket", "speed(1)", "Faster", show=False),
+        Binding("comma", "scrub(-0.02)", "Back", show=False),
+        Binding("full_stop", "scrub(0.02)", "Forward", show=False),
+        Binding("less_than_sign", "scrub(-0.1)", "Far back", show=False),
+        Binding("greater_than_sign", "scrub(0.1)", "Far forward", show=False),
+        Binding("n", "next_improvement", "Next gain"),
         Binding("o", "open", "Open"),
         Binding("f", "follow", "Follow"),
         Binding("d", "light_or_dark", "Dark/light", show=False),
@@ -109,6 +118,8 @@ class WatchApp(App[str]):
             patches = patches or source.parent / "patches"
             source = LedgerFeed(source)
         self._source = source
+        self.replay = source if isinstance(source, Replay) else None
+        """The clock of a finished run; None of a run that is watched."""
         self._patches = patches or Path("patches")
         self.fold = Fold(lambda what: self.post_message(News(what)), header)
         self.wanted = Wanted()
@@ -146,6 +157,7 @@ class WatchApp(App[str]):
         for screen in self._run_screens():
             if screen is not front:
                 screen.show_header(what.header)
+        self._show_replay()
 
     @property
     def front(self) -> Pictured | None:
@@ -172,6 +184,11 @@ class WatchApp(App[str]):
         if (front := self.front) is not None:
             self.ask(front)
 
+    def _show_replay(self) -> None:
+        if self.replay is not None:
+            for screen in self._run_screens():
+                screen.show_replay(self.replay.playing.bar(self.size.width - 2))
+
     # -- keys ----------------------------------------------------------------------------------
 
     async def action_go(self, mode: str) -> None:
@@ -185,6 +202,36 @@ class WatchApp(App[str]):
         self.is_held = not self.is_held
         self.fold.hold(self.is_held)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer a replay's keys in a replay, a live run's elsewhere."""
+        if action in ("play", "speed", "scrub", "next_improvement"):
+            return self.replay is not None
+        return self.replay is None if action == "hold" else True
+
+    def action_play(self) -> None:
+        """Play, or pause."""
+        if self.replay is not None:
+            self.replay.toggle()
+            self._show_replay()
+
+    def action_speed(self, steps: int) -> None:
+        """Replay faster, or slower."""
+        if self.replay is not None:
+            self.replay.change_speed(steps)
+            self._show_replay()
+
+    def action_scrub(self, share: float) -> None:
+        """Go forward, or back."""
+        if self.replay is not None:
+            self.replay.scrub(share)
+            self._show_replay()
+
+    def action_next_improvement(self) -> None:
+        """Go to the next improvement."""
+        if self.replay is not None:
+            self.replay.next_improvement()
+            self._show_replay()
+
     def action_light_or_dark(self) -> None:
         """Change between the dark and the light theme."""
         self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
@@ -195,7 +242,9 @@ class WatchApp(App[str]):
         screens = self._run_screens()
         if screens and not isinstance(self.screen, HelpScreen):
             title = next((t for _, m, t in TABS if m == screens[-1].MODE), "")
-            words = help_text(screens[-1].ABOUT, screens[-1].KEYS, is_replay=False)
+            words = help_text(
+                screens[-1].ABOUT, screens[-1].KEYS, is_replay=self.replay is not None
+            )
             self.push_screen(HelpScreen(title, words))
 
     def action_open(self) -> None:
@@ -244,7 +293,13 @@ class WatchApp(App[str]):
         for key, mode, title in TABS:
             show = partial(self.action_go, mode)
             yield SystemCommand(title, f"Show this screen ({key})", show)
-        yield SystemCommand("Hold", "Hold the picture still, or go on (space)", self.action_hold)
+        if self.replay is None:
+            words = "Hold the picture still, or go on (space)"
+            yield SystemCommand("Hold", words, self.action_hold)
+        else:
+            yield SystemCommand("Play", "Play, or pause (space)", self.action_play)
+            words = "Go to what was improved next (n)"
+            yield SystemCommand("Next improvement", words, self.action_next_improvement)
         yield SystemCommand("Open", "Search, and open anything by its id (o)", self.action_open)
         yield SystemCommand("Follow", "Follow one agent (f)", self.action_follow)
         yield SystemCommand("Dark or light", "Change the theme (d)", self.action_light_or_dark)

@@ -178,7 +178,8 @@ class Fold:
 
     def paint(self) -> None:
         """Paint until `close`."""
-        next_s, clock_s, seen = 0.0, 0.0, (-1, 0, False)
+        next_s, clock_s = 0.0, 0.0
+        seen: tuple[int, int, bool, int | None] = (-1, 0, False, None)
         while not self._closing.is_set():
             self._wake.wait(REFRESH_S)
             self._wake.clear()
@@ -187,7 +188,6 @@ class Fold:
             is_asked, self._is_asked = self._is_asked, False
             told = self.told
             is_new = self._stamp != seen or told.views.is_behind
-            is_new |= self._clock[0] is not None
             is_due = now_s >= next_s and (is_new or (self._is_live and now_s >= clock_s))
             if self._look is None or not (is_asked or is_due):
                 self._is_painting = False
@@ -203,9 +203,9 @@ class Fold:
             self._is_painting = False
 
     @property
-    def _stamp(self) -> tuple[int, int, bool]:
+    def _stamp(self) -> tuple[int, int, bool, int | None]:
         """Whatever of these changed is news."""
-        return self.told.state.last_seq, self._waiting, self._is_live
+        return self.told.state.last_seq, self._waiting, self._is_live, self._clock[0]
 
     def _painted(self, screen: int, look: Look) -> Painted:
         told = self.told
