@@ -23,9 +23,11 @@ from community.report.progress_figure import progress_svg
 from community.run_folder import RunFolder
 from community.show import shown
 from community.show.evidence_lines import (
+    NOTHING_REPRODUCED,
     against_baseline,
     against_parent,
     alarm_line,
+    has_nothing,
     signed,
     sure,
 )
@@ -84,6 +86,7 @@ def write_report(folder: RunFolder) -> Path:
     page = template.render(
         state=state,
         headline=record.headline,
+        nothing_reproduced=NOTHING_REPRODUCED.capitalize() if has_nothing(record) else "",
         best_title=record.best.title,
         credit=record.credit,
         finals=record.finals,

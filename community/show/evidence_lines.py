@@ -16,6 +16,10 @@ LEGEND = (
     "±: half of the two-sided 95 % interval; q: share of false ones among the as sure",
     "pairs: of runs, child and parent, to confirm it; by: proposer +reproducer",
 )
+NOTHING_REPRODUCED = (
+    "headline: none; nothing was reproduced, and so nothing was measured on seal, not even the "
+    "baseline"
+)
 _SPENT: tuple[tuple[str, tuple[Purpose, ...]], ...] = (
     ("baseline", ("baseline",)),
     ("screens", ("screen",)),
@@ -31,7 +35,7 @@ def headline_lines(record: Shown) -> list[str]:
     """Return the gain on seal with its interval, and what dev and vault had promised."""
     found = record.headline
     if found.gain is None or found.low is None or found.high is None:
-        return []
+        return [NOTHING_REPRODUCED] if has_nothing(record) else []
     percent = "" if found.percent is None else f"{_percent(found)}, "
     promised = [
         f"{gain:+.4f} on {split}"
@@ -44,6 +48,14 @@ def headline_lines(record: Shown) -> list[str]:
         f"{found.low:+.4f} to {found.high:+.4f} ({found.runs} and {found.baseline_runs} runs)"
         f"{before}; {(found.commit or '')[:7]} by {found.author}"
     ]
+
+
+def has_nothing(record: Shown) -> bool:
+    """Whether the run came to its end with nothing reproduced, so that seal was not asked."""
+    is_over = record.stop not in (None, "interrupted", "failed")
+    was_asked = bool(record.finals) or record.seal.commit is not None
+    stands = any(entry.status == "reproduced" for entry in record.leaderboard)
+    return is_over and not was_asked and not stands
 
 
 def yardstick_lines(record: Shown) -> list[str]:

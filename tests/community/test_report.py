@@ -31,6 +31,22 @@ def test_the_page_tells_a_gain_with_its_reference(tmp_path: Path) -> None:
     assert "vs parent, 95 %</th>" in page
 
 
+def test_the_page_says_plainly_that_nothing_was_reproduced(tmp_path: Path) -> None:
+    """Once the run has ended by a limit; not while it may go on, nor where something was."""
+    told = {}
+    whole = rows()
+    begins = [isinstance(row.event, ev.ReproductionOpened) for row in whole].index(True)
+    for why in ("experiments", "interrupted", "whole"):
+        folder = RunFolder.create(tmp_path, why)
+        with Ledger.create(folder.ledger) as ledger:
+            for row in whole if why == "whole" else whole[:begins]:
+                ledger.append(row.at_us, row.event)
+            if why != "whole":
+                ledger.append(whole[begins].at_us, ev.RunStopped(why))
+        told[why] = "Headline: none; nothing was reproduced" in write_report(folder).read_text()
+    assert told == {"experiments": True, "interrupted": False, "whole": False}
+
+
 def test_the_line_of_the_best_begins_at_the_baseline_of_its_own_split() -> None:
     """A line of means on vault does not start at a mean on dev."""
     assert leads(RunState.from_rows(rows())) == (Lead(0, 3.3), Lead(3, 2.7))

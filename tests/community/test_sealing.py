@@ -14,12 +14,14 @@ from bench_script import House, ScriptedScorePhase, calibrated, house, scenario_
 from community.archive.state import ExperimentState, RunState
 from community.chronicle import Chronicle
 from community.errors import LedgerInconsistentError
-from community.events import Row, VerdictGiven
+from community.events import Row, RunStopped, VerdictGiven
 from community.evidence_events import FinalsOpened
 from community.finals import is_ending, run_finals
 from community.scenario import Scenario, SealSection
 from community.score_phase import Scored
 from community.sealing import open_finals, seal_runs
+from community.show import leaderboard_text, shown
+from community.show.evidence_lines import NOTHING_REPRODUCED
 from scoring.verdict import Score
 from trainer.repository import Repository
 
@@ -101,6 +103,10 @@ async def test_one_tree_is_one_finalist_and_nothing_reproduced_keeps_the_seal(
         open_finals(chronicle, "experiments", 40)
         await run_finals(chronicle, home.institution.bench, _scenario())
         assert (_opened(chronicle), seal_runs(chronicle.state)) == ([], [])
+        assert NOTHING_REPRODUCED not in leaderboard_text(shown(chronicle.state, ""))
+        chronicle.record(RunStopped("experiments", ""))
+        said = leaderboard_text(shown(chronicle.state, ""))
+        assert [li for li in said.splitlines() if "headline" in li] == [NOTHING_REPRODUCED]
         commit = await _lead(home, 1.7)
         open_finals(chronicle, "experiments", 60)
     assert _opened(chronicle) == [FinalsOpened((commit,), "experiments", 60)]
