@@ -11,6 +11,7 @@ from collections.abc import Callable
 from community.archive.queries import baseline_mean, leader
 from community.archive.standing import standing_places
 from community.archive.state import HypothesisState, RunState
+from community.events import StatusChanged
 from community.reviewing import must_confirm
 
 LAB = "lab"
@@ -49,6 +50,16 @@ def may_challenge(claim: HypothesisState, by: str) -> bool:
     had_a_part = {claim.proposer, claim.author, *(c.by for c in claim.confirmations)}
     is_free = claim.reproduction_by is None
     return claim.status == "reproduced" and is_free and by not in had_a_part
+
+
+def stood_by(claim: HypothesisState) -> StatusChanged | None:
+    """Return the confirmation by which a claim is reproduced; None where the last did not pass.
+
+    Not by its status: while what it is built on is open again, it is contested with that, and what
+    was found of itself stands. What is confirmed of such a claim is a challenge.
+    """
+    standing = [c for c in claim.confirmations if not claim.taken_back.intersection(c.verdicts)]
+    return standing[-1] if standing and standing[-1].status == "reproduced" else None
 
 
 def standing_claims(state: RunState) -> list[HypothesisState]:

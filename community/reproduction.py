@@ -22,10 +22,10 @@ from community.archive.frontier import frontier_move
 from community.archive.spreads import prior_of
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
-from community.claims import LAB, has_right, is_open, is_spent, may_challenge
+from community.claims import LAB, has_right, is_open, is_spent, may_challenge, stood_by
 from community.events import Event, Refused, ReproductionOpened, StatusChanged
 from community.pairing import Pair, confirmations, pairs_of, shareable
-from community.retraction import claim_retraction, raised_again
+from community.retraction import claim_retraction, fell_with_ground, raised_again
 from community.reviewing import must_confirm
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree
@@ -170,7 +170,7 @@ class Reproductions:
         ]
         child = [e for e in failed if e.queued.purpose == "confirm_child"]
         if child:
-            status = "contested" if claim.status == "reproduced" else "not_improved"
+            status = "contested" if stood_by(claim) else "not_improved"
             failing = [run.verdict.verdict_id for run in child if run.verdict is not None]
             return StatusChanged(
                 claim.post_id, claim.commit, status, None, None, by, tuple(failing)
@@ -191,7 +191,7 @@ class Reproductions:
         """Return what the pairs say; None where the rule wants another look."""
         if self._lacking(claim) > 0:
             return None
-        if claim.status == "reproduced":
+        if stood_by(claim):
             return self._pooled(claim, by)
         pairs = self._pairs(claim)
         judgement = self._judge(claim, pairs)
@@ -233,8 +233,8 @@ class Reproductions:
 
     def _parked(self, claim: HypothesisState, by: str) -> StatusChanged:
         """Return the end of a confirmation that cannot go on: undecided, or what it was before."""
-        if claim.status == "reproduced":
-            return replace(claim.confirmations[-1], status="reproduced", by=by)
+        if (stood := stood_by(claim)) is not None:
+            return replace(stood, by=by)
         pairs = self._pairs(claim)
         judgement = self._judge(claim, pairs) if pairs else None
         return _change(claim, by, "undecided", pairs, judgement)
@@ -245,6 +245,8 @@ class Reproductions:
         if change.status == "retracted":
             why = f"{change.pairs} pairs together show no gain"
             return claim_retraction(state, claim.post_id, change.by, why, change)
+        if change.status == "reproduced" and fell_with_ground(claim):
+            return change, replace(change, status="contested")
         return change, *(raised_again(state, change) or frontier_move(state, change))
 
     def _judge(self, claim: HypothesisState, pairs: list[Pair]) -> Judgement:
@@ -271,7 +273,7 @@ class Reproductions:
         del pairs[self._place.device_class]
         looks = looks_within(self._looks()[-1])
         spent = sum(look.share for look in looks for done in pairs.values() if look.pairs <= done)
-        earned = _has_earned(claim)
+        earned = has_right(claim)
         alpha = alpha_of(state, claim, self._multiplicity) if earned else ALPHA_DRAWN
         return alpha * max(0.0, 1 - spent)
 
@@ -297,7 +299,7 @@ class Reproductions:
             beyond: 1 to count for the decision after that.
         """
         pairs = self._pairs(claim)
-        if claim.status == "reproduced":
+        if stood_by(claim):
             before = {v for change in claim.confirmations for v in change.verdicts}
             return CHALLENGE_PAIRS - sum(p.child.verdict_id not in before for p in pairs)
         looks = self._looks()
@@ -358,11 +360,6 @@ class Reproductions:
         now_us = self._chronicle.clock.now_us()
         found = shareable(self._chronicle.state, claim, slot, self._place.device_class, now_us)
         return [verdict.verdict_id for verdict in found]
-
-
-def _has_earned(claim: HypothesisState) -> bool:
-    """Whether more than the lot speaks for confirming a claim: its screen, or that it passed."""
-    return has_right(claim) or claim.status == "reproduced"
 
 
 def _change(

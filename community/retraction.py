@@ -35,6 +35,7 @@ from community.archive.resting import reach_of
 from community.archive.standing import standing_places
 from community.archive.state import HypothesisState, RunState
 from community.chronicle import Chronicle
+from community.claims import LAB
 from community.errors import RetractionError
 from community.events import Event, FrontierMoved, Row, StatusChanged, VerdictGiven
 from community.evidence_events import ClaimRetracted, VerdictRetracted
@@ -165,6 +166,11 @@ def follows_retraction(claim: HypothesisState) -> bool:
     return claim.awaits_screen or was_open or is_again
 
 
+def fell_with_ground(claim: HypothesisState) -> bool:
+    """Whether a claim is contested with what it is built on, and by nothing found of itself."""
+    return _contested_with_ground(claim) is not None
+
+
 def descendants(state: RunState, names: Iterable[str]) -> list[str]:
     """Return the hypotheses built on those named (post ids), through any parent, in ledger order.
 
@@ -228,13 +234,15 @@ def _fallen_back(claim: HypothesisState, by: str) -> StatusChanged:
 def _contested(state: RunState, ground: set[str], by: str) -> list[StatusChanged]:
     """Return the reproduced descendants of `ground`, contested; numbers and verdicts as they were.
 
-    Not those that are being confirmed at the moment: their runs will say.
+    Those under a challenge as well, which goes on, for it says nothing of their ground. The name of
+    whoever makes it would end it: then it is the lab that says so.
     """
     found = []
     for name in descendants(state, ground):
         claim = state.hypotheses[name]
-        if claim.status == "reproduced" and claim.reproduction_by is None:
-            found.append(replace(claim.changes[-1][1], status="contested", by=by))
+        if claim.status == "reproduced":
+            who = LAB if by == claim.reproduction_by else by
+            found.append(replace(claim.changes[-1][1], status="contested", by=who))
     return found
 
 

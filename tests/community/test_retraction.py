@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from archive_script import verdict
-from bench_script import House, calibrated, house, scenario_of
+from bench_script import House, Vault, calibrated, house, scenario_of
 
 from agents.lab import Proposal
 from community.archive.codec import ledger_hash
@@ -214,6 +215,44 @@ async def test_a_resumed_run_takes_up_what_is_open_again(
     assert _told(state, lone) == ["measured", "not_improved"]
     assert leading_commit(state) == state.hypotheses[it.grandchild].commit
     assert {state.hypotheses[name].reproduced_by for name in (it.child, it.merge)} == {"cleo"}
+
+
+@pytest.mark.parametrize(("word", "by"), [("stands", "eve"), ("stands", "dora"), ("falls", "eve")])
+async def test_a_claim_under_challenge_falls_with_its_ground_at_once(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path, word: str, by: str
+) -> None:
+    """The challenge goes on, whoever struck the ground, and says what it says of the claim itself.
+
+    One that it leaves as it was stands again with its ground, and no sooner.
+    """
+    scenario = scenario_of()
+    dora = scenario.agents[2].model_copy(update={"name": "dora"})
+    scenario = scenario.model_copy(update={"agents": (*scenario.agents, dora)})
+    plan = Vault(r2_0=[2.0, 2.0, *([2.0] * 2 if word == "stands" else [2.9, 2.9])])
+    async with house(
+        calibrated(chronicle), repository, tmp_path, scenario, score_phase=plan
+    ) as home:
+        state = chronicle.state
+        root = await _confirmed(home, "ada", 1.5, ())
+        child = await _confirmed(home, "bob", 2.0, (root,))
+        claim = state.hypotheses[child]
+        home.executor.gate.clear()
+        challenge = asyncio.create_task(home.lab("dora").reproduce(child))
+        await chronicle.wait_until(lambda _: claim.reproduction_by is not None)
+        retract_verdict(chronicle, _vault(state, root), by, "the machine was on fire")
+        assert (claim.status, claim.reproduction_by) == ("contested", "dora")
+        home.executor.gate.set()
+        assert (await challenge).status == "contested"
+        assert (claim.confirmations[-1].by, claim.confirmations[-1].pairs) == ("dora", 4)
+        assert (claim.status, leader(state)) == ("contested", None)
+        assert (await home.lab("cleo").reproduce(root)).status == "reproduced"
+    leading = leader(state)
+    assert leading is not None
+    if word == "stands":
+        assert (claim.status, leading.hypothesis) == ("reproduced", child)
+    else:
+        assert (claim.status, leading.hypothesis) == ("contested", root)
+    assert shown(RunState.from_rows(chronicle.ledger.rows()), "h") == shown(state, "h")
 
 
 async def test_a_refuted_claim_keeps_its_runs(
