@@ -158,5 +158,8 @@ class Lab(LabReader, Protocol):
         ...
 
     async def remaining_experiments(self) -> int | None:
-        """Return how many experiments the run may still start; None without such a limit."""
+        """Return how many experiments the run may still start; None without such a limit.
+
+        Of a confirmation under way no more than the first look is taken off until its word is out.
+        """
         ...

@@ -58,6 +58,23 @@ class Admission:
             return None
         return max(0, self._stop.experiments - state.experiments_admitted)
 
+    def told(self, state: RunState) -> int | None:
+        """Return what researchers are told remains; None without a limit.
+
+        Further looks of a confirmation count when its word is out: how many it has taken says how
+        large the gain on vault is.
+        """
+        if self._is_closed or self._stop.experiments is None:
+            return self.remaining(state)
+        looks = sum(
+            state.experiments[name].queued_at_us > claim.reproduction_us
+            for claim in state.hypotheses.values()
+            if claim.reproduction_by is not None
+            for name in claim.experiments
+            if state.experiments[name].queued.purpose.startswith("confirm")
+        )
+        return max(0, self._stop.experiments - state.experiments_admitted + looks)
+
     def affords(self, state: RunState, experiments: int) -> bool:
         """Whether so many experiments may still be admitted."""
         remaining = self.remaining(state)

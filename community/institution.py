@@ -188,7 +188,7 @@ class Institution:
         if any(claim.reproduction_by is not None for claim in state.hypotheses.values()):
             return None
         leading = leading_claims(state) if self._may_confirm() else []
-        drawn = drawn_claims(state) if self.admission.may_settle_drawn(state) else []
+        drawn = drawn_claims(state) if self._may_settle_drawn() else []
         for claims in (leading, drawn):
             claim = claim_for_lab(claims, self._is_claimable, now_us, self._patience_us())
             if claim is not None:
@@ -205,6 +205,16 @@ class Institution:
         if self.admission.keeps_the_rest(state):
             return not self._is_under_way()
         return self.admission.lab_may_confirm(state) or self._nobody_asks()
+
+    def _may_settle_drawn(self) -> bool:
+        """Whether the lab may confirm a claim now that was drawn.
+
+        When nobody is left to propose and nothing would lead, nothing is kept for the end.
+        """
+        state = self.chronicle.state
+        if self._is_deserted() and not leading_claims(state):
+            return self.admission.affords(state, self.admission.first_look)
+        return self.admission.may_settle_drawn(state)
 
     async def _until_reproduced(self, claim: HypothesisState) -> None:
         await self.chronicle.wait_until(lambda _: claim.reproduction_by is None)
@@ -349,10 +359,16 @@ class Institution:
         return not self._is_under_way() and silence_us > max(2 * self._run_wall_us(), 5_000_000)
 
     def _is_settled(self) -> bool:
-        """Whether nothing is under way and nothing is left that the lab would confirm."""
+        """Whether nothing is under way and nothing is left that the lab would confirm.
+
+        What was drawn and is never confirmed would make reviewers look better than they are.
+        """
         state = self.chronicle.state
         can_confirm = self.admission.affords(state, self.admission.first_look)
-        return not self._is_under_way() and not (can_confirm and leading_claims(state))
+        is_owed = (can_confirm and leading_claims(state)) or (
+            self._may_settle_drawn() and drawn_claims(state)
+        )
+        return not self._is_under_way() and not is_owed
 
     def _is_under_way(self) -> bool:
         """Whether a verdict, or the status that follows from it, is still to come."""

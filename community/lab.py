@@ -15,6 +15,7 @@ from agents.errors import MergeFailedError, NoRightError, NotVisibleError, Propo
 from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
 from agents.roles import Right
 from community.archive.queries import results_heard
+from community.archive.spreads import told_sigma
 from community.archive.state import HypothesisState
 from community.assigning import assignments
 from community.events import Proposed, Refused, VerdictGiven
@@ -56,7 +57,7 @@ class AgentLab:
             direction=opened.direction,
             knobs_path=task.knobs_path or "",
             baseline_commit=opened.baseline_commit,
-            baseline_mean=told(noise.mean, noise.sigma),
+            baseline_mean=told(noise.mean, told_sigma(chronicle.state)),
             baseline_sigma=noise.sigma,
             budget=f"{opened.budget_amount:g} {opened.budget_kind}",
             confirmation_runs=self._institution.admission.first_look,
@@ -200,8 +201,8 @@ class AgentLab:
         return assignments(self._institution.chronicle.state, self._agent)
 
     async def remaining_experiments(self) -> int | None:
-        """Return how many experiments the run may still start."""
-        return self._institution.admission.remaining(self._institution.chronicle.state)
+        """Return how many experiments the run may still start, as far as researchers are told."""
+        return self._institution.admission.told(self._institution.chronicle.state)
 
     def _must_hold(self, right: Right) -> None:
         if not self._institution.may(self._agent, right):

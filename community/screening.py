@@ -15,7 +15,7 @@ from dataclasses import replace
 from community.admission import Admission
 from community.alarms import FAILURES, decisions_paused, keeps_failing, raise_alarm
 from community.archive.queries import results_heard
-from community.archive.spreads import prior_of
+from community.archive.spreads import prior_of, told_sigma
 from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
 from community.events import StatusChanged, VerdictGiven
@@ -111,7 +111,7 @@ def told_on_dev(state: RunState, hypothesis: str) -> tuple[float | None, float |
     The ledger and people have them in full; of numbers from vault nobody is told any.
     """
     claim = state.hypotheses[hypothesis]
-    sigma = state.noise.sigma if state.noise is not None else 0.0
+    sigma = told_sigma(state)
     score, gain = screened_score(state, hypothesis), claim.screened_gain
     return (
         None if score is None else told(score, sigma),

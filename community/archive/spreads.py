@@ -12,6 +12,10 @@ from community.archive.state import RunState
 from community.seed_rule import is_deterministic
 from scoring.evidence.variance import Prior, alike, fit_prior
 
+LEAST_SIGMA = 5e-4
+"""Of the baseline's mean: what researchers are told is no finer than this gives. Baseline runs that
+tie, or nearly, would else have every digit of dev told."""
+
 
 def replicated(state: RunState, device_class: str | None = None) -> list[Sequence[float]]:
     """Return the scores of every tree that ran twice or more on one split in one device class.
@@ -60,3 +64,14 @@ def prior_of(state: RunState, device_class: str | None = None) -> Prior | None:
     if state.noise is not None and len(state.noise.scores) > 1:
         groups = alike(groups, state.noise.scores) or groups
     return fit_prior(groups) if groups else None
+
+
+def told_sigma(state: RunState) -> float:
+    """Return of what the steps are a quarter in which researchers are told scores, never 0.
+
+    The baseline's spread between seeds, and no less than `LEAST_SIGMA` of its mean; where that is 0
+    as well, or nothing is known yet, there is no scale to go by, and it is a whole unit.
+    """
+    if state.noise is None:
+        return 1.0
+    return max(state.noise.sigma, LEAST_SIGMA * abs(state.noise.mean)) or 1.0

@@ -327,9 +327,7 @@ class RunState:
         hypothesis = self._known_hypothesis(row, event.hypothesis)
         if hypothesis.reproduction_by is not None:
             raise self._wrong(row, f"{hypothesis.reproduction_by} reproduces it already")
-        hypothesis.reproduction_by = event.by
-        hypothesis.was_drawn |= event.is_drawn
-        hypothesis.reproductions_opened += 1
+        hypothesis.open_reproduction(event, row.at_us)
 
     def _frontier_moved(self, row: Row, event: FrontierMoved) -> None:
         self.frontier.append((row.at_us, event))

@@ -14,6 +14,7 @@ from community.events import (
     ExperimentQueued,
     Posted,
     Proposed,
+    ReproductionOpened,
     StatusChanged,
     VerdictGiven,
 )
@@ -79,6 +80,8 @@ class HypothesisState:
     reproduction_by: str | None = None
     """Who has a reproduction open at the moment."""
     reproductions_opened: int = 0
+    reproduction_us: int = 0
+    """Run time at which the newest was opened."""
     was_drawn: bool = False
     """Whether a reproduction was opened for no other reason than that it was drawn."""
     experiments: list[str] = field(default_factory=list)
@@ -103,6 +106,12 @@ class HypothesisState:
             tree_key=proposal.tree_key if proposal else "",
             posted_us=at_us,
         )
+
+    def open_reproduction(self, event: ReproductionOpened, at_us: int) -> None:
+        """Take note of a reproduction that was opened at run time `at_us`."""
+        self.reproduction_by, self.reproduction_us = event.by, at_us
+        self.was_drawn |= event.is_drawn
+        self.reproductions_opened += 1
 
     @property
     def screened_gain(self) -> float | None:

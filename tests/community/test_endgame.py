@@ -13,6 +13,7 @@ from agents.roles import Quotas, load_role
 from community.admission import Admission
 from community.chronicle import Chronicle
 from community.clock import RunClock
+from community.evidence_events import ConfirmationDrawn
 from community.institution import DESERTED
 from community.scenario import StopSection
 from trainer.repository import Repository
@@ -39,6 +40,30 @@ async def test_a_deserted_lab_confirms_what_was_found_and_ends(
             assert await home.institution.until_over() == DESERTED
         lab.cancel()
     assert measured.state.hypotheses[claim].reproduced_by == "lab"
+
+
+@pytest.mark.parametrize(("experiments", "is_settled"), [(9, True), (4, False)])
+async def test_a_deserted_lab_settles_what_was_drawn_within_its_limit(
+    measured: Chronicle,
+    repository: Repository,
+    tmp_path: Path,
+    experiments: int,
+    is_settled: bool,
+) -> None:
+    """Its screen gave no right to it, and reviews of it are held against something all the same."""
+    scenario = scenario_of(experiments=experiments, reproduce_after=1e-3)
+    async with house(measured, repository, tmp_path, scenario) as home:
+        poor = await screened(home, "ada", 0.9)
+        measured.record(ConfirmationDrawn(poor, 0.1))
+        home.institution.take_leave("ada")
+        home.institution.take_leave("bob")
+        lab = asyncio.create_task(home.institution.reproduce_unclaimed())
+        async with asyncio.timeout(20):
+            assert await home.institution.until_over() == DESERTED
+        lab.cancel()
+    claim = measured.state.hypotheses[poor]
+    assert [change.by for change in claim.confirmations] == ["lab"] * is_settled
+    assert claim.was_drawn is is_settled
 
 
 async def test_a_deserted_lab_waits_for_what_is_being_measured(

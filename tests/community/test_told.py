@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_script import House, calibrated, house, rate_of, scenario_of, screened
+from bench_script import House, Vault, calibrated, house, rate_of, scenario_of, screened
 from pydantic import BaseModel
 
 from agents.lab import Proposal
+from community.archive.spreads import LEAST_SIGMA
 from community.archive.state import RunState
 from community.chronicle import Chronicle
+from community.events import NoiseEstimated, Row
 from community.lab import AgentLab
 from community.score_phase import Scored
 from forum import memory_board
@@ -148,3 +150,53 @@ async def test_dev_is_told_in_steps_and_kept_in_full(
     claim = chronicle.state.hypotheses[post_id]
     assert chronicle.state.scores(claim.tree_key, "dev") == (2.5013,)
     assert claim.gain == pytest.approx(0.4987)
+
+
+@pytest.mark.parametrize(("mean", "step"), [(3.0, 3.0 * LEAST_SIGMA / 4), (0.0, 0.25)])
+async def test_a_baseline_whose_runs_tie_does_not_have_dev_told_in_full(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path, mean: float, step: float
+) -> None:
+    """Steps of a floor then, and of a whole unit where the baseline's mean gives no scale."""
+    calibrated(chronicle).record(NoiseEstimated("cpu", mean, 0.0, (mean,) * 8))
+    async with house(
+        chronicle, repository, tmp_path, scenario_of(), score_phase=TwoScales()
+    ) as home:
+        post_id = await home.propose("ada", 1.50093)
+        outcome = await home.lab("ada").run(home.commit_of(post_id), post_id)
+        await home.report("ada", post_id)
+        briefing = await home.lab("bob").briefing()
+        heard = [post.body for post in await home.lab("bob").catch_up(0)]
+    evidence = next(body.evidence for body in heard if body.kind == "finding")
+    exact = (2.5004, 2.5004, chronicle.state.hypotheses[post_id].gain)
+    for value, full in zip((outcome.score, evidence.score, outcome.gain), exact, strict=True):
+        assert value is not None
+        assert full is not None
+        assert value / step == pytest.approx(round(value / step), abs=1e-6)
+        assert full / step != pytest.approx(round(full / step), abs=1e-3)
+    assert briefing.baseline_mean == pytest.approx(mean)
+
+
+async def test_nobody_can_count_the_looks_of_a_confirmation_under_way(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """What is told to remain falls by the first look, and by all others with the word."""
+    plan, scenario = Vault(r1_5=[2.95, 3.0] * 4), scenario_of(experiments=40)
+    told: list[int | None] = []
+    async with house(
+        calibrated(chronicle), repository, tmp_path, scenario, score_phase=plan
+    ) as home:
+        admission, ada = home.institution.admission, home.lab("ada")
+        claim = await screened(home, "ada", 1.5)
+        before = await ada.remaining_experiments()
+
+        def follow(row: Row) -> None:
+            if chronicle.state.hypotheses[claim].reproduction_by is not None:
+                told.append(admission.told(chronicle.state))
+
+        chronicle.ledger.subscribe(follow)
+        await home.lab("cleo").reproduce(claim)
+        after = await ada.remaining_experiments()
+    assert before is not None
+    assert told[:5] == [before, before - 1, before - 2, before - 3, before - 4]  # one transaction
+    assert set(told[5:]) == {before - 4}
+    assert after == before - 16 == admission.remaining(chronicle.state)

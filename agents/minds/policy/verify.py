@@ -3,6 +3,11 @@
 A confirmation costs several runs, so it is choosy: a claim must be far enough ahead of what is
 reproduced, likely to hold, and affordable. Near the end of a run it stops saving and confirms the
 best there is.
+
+It never challenges what was reproduced, though its role may. Two more pairs could refute little:
+what stands has passed at an error of a hundredth, and four experiments are a first look at a claim
+of which nothing is known. What leads goes on being measured without that, as parent of its children
+and as the lab's sentinel. Challenges are for minds that have a reason to doubt one claim.
 """
 
 from __future__ import annotations
