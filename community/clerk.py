@@ -20,7 +20,7 @@ from community.events import Noticed, Posted, Refused
 from community.screening import told_on_dev
 from community.topology import route
 from forum.board import Desk, Submission
-from forum.codec import decode_draft, encode
+from forum.codec import decode_draft, settled
 from forum.errors import BoardClosedError, BoardError, MessageRefusedError
 from forum.ids import AgentName
 from forum.messages import (
@@ -132,7 +132,7 @@ class Clerk:
             established = draft.model_copy(update={"body": await self._establish(author, draft)})
             # Patch and knobs are the candidate's text: bounded and cleaned before they are
             # recorded, so that the ledger gives out later what the wire gives out now.
-            established = decode_draft(encode(established))
+            established = settled(established)
         except MessageRefusedError as error:
             await self._refuse(author, draft.message_id, error.reason)
             return
@@ -171,8 +171,9 @@ class Clerk:
         if author != LAB:
             receipt = Receipt(message_id=post.message_id, post_id=post_id, seq=post.seq)
             await self._desk.acknowledge(AgentName(author), receipt)
+        copies = {carries: thin(post, carries) for carries in {way.readers[name] for name in now}}
         for reader in now:
-            copy = thin(post, way.readers[reader])
+            copy = copies[way.readers[reader]]
             if copy is not None:
                 await self._desk.deliver(AgentName(reader), copy)
 

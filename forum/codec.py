@@ -50,6 +50,20 @@ def encode(message: _M) -> bytes:
         MessageRefusedError: it is larger than its cap, holds what JSON cannot, or was built past
             the models' validation and would be refused where it arrives.
     """
+    return _encoded(message)[0]
+
+
+def settled(draft: Draft) -> Draft:
+    """Return `draft` as whoever gets its bytes will read it: bounded and its text cleaned.
+
+    Raises:
+        MessageRefusedError: as `encode`.
+    """
+    return _encoded(draft)[1]
+
+
+def _encoded(message: _M) -> tuple[bytes, _M]:
+    """Return the bytes of `message`, and it as decoded from them."""
     kind, cap_bytes = _TYPES[type(message)]
     message_id = getattr(message, "message_id", getattr(message, "request_id", ""))
     envelope = {"v": SCHEMA_VERSION, "type": kind, "message": message.model_dump()}
@@ -61,8 +75,8 @@ def encode(message: _M) -> bytes:
         raise MessageRefusedError(reason, message_id) from None
     if len(payload) > cap_bytes:
         raise MessageRefusedError(_too_large(kind, len(payload), cap_bytes), message_id)
-    _decode(payload, type(message))  # a fault is the sender's to hear of, not silence at the reader
-    return payload
+    # A fault is the sender's to hear of, not silence at the reader.
+    return payload, _decode(payload, type(message))
 
 
 def decode_draft(payload: bytes) -> Draft:

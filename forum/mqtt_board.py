@@ -312,6 +312,8 @@ class _MqttDesk:
         self._topics = topics
         self._submitted: Mailbox[Submission] = Mailbox()
         self._requested: Mailbox[Requested] = Mailbox()
+        self._copy: tuple[Post | None, bytes] = (None, b"")
+        """The last delivered copy and its bytes."""
 
     def submissions(self) -> AsyncIterator[Submission]:
         return self._submitted
@@ -326,7 +328,9 @@ class _MqttDesk:
         await self.link.send(self._topics.inbox(author), encode(receipt))
 
     async def deliver(self, reader: AgentName, post: Post) -> None:
-        await self.link.send(self._topics.feed(reader), encode(post))
+        if post is not self._copy[0]:  # one copy mostly goes to several readers
+            self._copy = (post, encode(post))
+        await self.link.send(self._topics.feed(reader), self._copy[1])
 
     async def notify(self, notice: Notice) -> None:
         await self.link.send(self._topics.notice(), encode(notice))

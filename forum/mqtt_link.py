@@ -39,6 +39,9 @@ _LONGEST_PAUSE_S = 5.0
 _CALL_S = 10.0  # each call to the broker; loopback answers in milliseconds
 _FLUSH_S = 2.0  # what is still in the outbox when a link closes gets this long to leave
 _KEEPALIVE_S = 20
+_WINDOW = 50
+"""Publications that may be unacknowledged. One at a time would wait for the broker each time; this
+many keep both sides at work, and no more are repeated after a lost connection."""
 _MAX_QUEUED_MESSAGES = 10_000  # aiomqtt's own queue, which we empty at once
 _SUBACK_FAILURE = 0x80
 # CONNACK answers for which trying again is useless, in MQTT 5 numbers as paho translates them:
@@ -192,7 +195,7 @@ class MqttLink:
         try:
             await self._keep_connected()
         except Exception as error:
-            await self._outbox.close(in_words(error))
+            self._outbox.close(in_words(error))
             raise
 
     async def _keep_connected(self) -> None:
@@ -252,7 +255,7 @@ class MqttLink:
                     tasks.create_task(self._take_in(client), name="mqtt in")
                     tasks.create_task(self._give_out(client), name="mqtt out")
             except* aiomqtt.MqttError as errors:
-                self._trouble = str(errors.exceptions[0])
+                self._trouble = in_words(errors)
             finally:
                 settling.cancel()
         finally:
@@ -317,11 +320,26 @@ class MqttLink:
                 self._receive(message.topic.value, bytes(message.payload))
 
     async def _give_out(self, client: aiomqtt.Client) -> None:
-        while True:
-            item = await self._outbox.head()
-            await client.publish(item.topic, item.payload, qos=1)
-            self._settle()
-            await self._outbox.drop_head()
+        """Publish what is in the outbox, in order, with at most `_WINDOW` unacknowledged."""
+        under_way: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+        room = asyncio.Semaphore(_WINDOW)
+        self._outbox.rewind()
+
+        async def settle() -> None:
+            """Take out of the outbox what was acknowledged, oldest first."""
+            while True:
+                await (await under_way.get())
+                self._outbox.drop_head()
+                self._settle()
+                room.release()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(settle(), name="mqtt acknowledged")
+            while True:
+                await room.acquire()
+                item = await self._outbox.take()
+                publishing = client.publish(item.topic, item.payload, qos=1)
+                under_way.put_nowait(tasks.create_task(publishing))
 
     def _client(self) -> aiomqtt.Client:
         host, port = self._address
@@ -341,6 +359,7 @@ class MqttLink:
             timeout=_CALL_S,
             keepalive=_KEEPALIVE_S,
             max_queued_incoming_messages=_MAX_QUEUED_MESSAGES,
+            max_inflight_messages=_WINDOW,
             # Without it the kernel holds small packets back and a round trip takes 44 ms, not 0.5.
             socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )

@@ -261,3 +261,19 @@ def _covers(allowed: str, requested: str) -> bool:
         if level not in ("+", narrow[place]):
             return False
     return len(wide) == len(narrow)
+
+
+@lru_cache(maxsize=4096)
+def matching_filters(topic: str) -> tuple[str, ...]:
+    """Return every MQTT filter that matches `topic`: each level as it is or ``+``, ends of ``#``.
+
+    Thirty-one for a topic of four levels: looking them up is faster than trying each subscription
+    of a broker, and does not slow down as clients come. Topics are short (`Topics` has seven levels
+    at most), and a client cannot make them longer: who may publish is asked first.
+    """
+    found: list[tuple[str, ...]] = [()]
+    ends: list[str] = ["#"]
+    for level in topic.split("/"):
+        found = [(*before, way) for before in found for way in (level, "+")]
+        ends += ["/".join((*filter_, "#")) for filter_ in found]
+    return tuple("/".join(filter_) for filter_ in found) + tuple(ends)

@@ -223,11 +223,15 @@ async def test_a_full_outbox_makes_its_user_wait() -> None:
         await outbox.add(items[0])
         await outbox.add(items[1])
         third = asyncio.create_task(outbox.add(items[2]))
-        assert await outbox.head() == items[0]
+        assert await outbox.take() == items[0]
+        assert await outbox.take() == items[1]
         assert not third.done()
-        await outbox.drop_head()
+        outbox.drop_head()
         await third
-        assert await outbox.head() == items[1]
-        await outbox.drop_head()
-        await outbox.drop_head()
+        assert await outbox.take() == items[2]
+        outbox.rewind()
+        assert await outbox.take() == items[1]
+        outbox.drop_head()
+        assert await outbox.take() == items[2]
+        outbox.drop_head()
         await outbox.emptied()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.client import topic_matches_sub
 
 from forum.errors import TopicError
 from forum.topics import (
@@ -11,6 +14,7 @@ from forum.topics import (
     agent_name,
     is_observer,
     is_person,
+    matching_filters,
     participant_name,
     person_name,
 )
@@ -212,3 +216,18 @@ def test_bad_run_ids_are_refused(run_id: str) -> None:
     """A run id is one level of a topic."""
     with pytest.raises(TopicError, match="run id"):
         Topics(run_id)
+
+
+@given(
+    st.lists(st.sampled_from(["rc", "r1", "feed", "ada", "bob"]), min_size=1, max_size=5),
+    st.lists(st.sampled_from(["rc", "r1", "feed", "ada", "bob", "+"]), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_filters_of_a_topic_are_those_that_match_it(
+    levels: list[str], wanted: list[str], is_open: bool
+) -> None:
+    """Looking filters up finds what paho's matching says, and nothing else."""
+    topic, topic_filter = "/".join(levels), "/".join([*wanted, *["#"] * is_open])
+    matches = topic_matches_sub(topic_filter, topic)
+    assert (topic_filter in matching_filters(topic)) == matches
+    assert len(set(matching_filters(topic))) == len(matching_filters(topic))

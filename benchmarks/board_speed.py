@@ -1,0 +1,481 @@
+"""How fast the board is: a hundred researchers talking through the clerk, beside bare MQTT.
+
+    python benchmarks/board_speed.py [--write]
+
+A hundred agents sit in a small world (k = 4, p = 0.1). Their posts, short comments, come at random
+moments (a Poisson process over all of them) and take the whole way: seat, broker, clerk (validated,
+recorded in a real ledger, acknowledged, routed along edges), broker, readers' feeds. Delivery is
+the time from the author's `submit` to a reader's feed, acknowledgement that to the receipt. Clerk,
+broker and agents are processes of their own, as in a run. Each rate is tried for some seconds;
+afterwards what the readers got is compared with the ledger: nothing may be lost or doubled.
+
+Beside it, on the same broker: one bare aiomqtt publisher and one subscriber, QoS 1, at the rate of
+the board's deliveries, with payloads as long as the board's.
+
+Mosquitto is measured where it is installed, with the files that `community broker config` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import random
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+RESULTS = Path(__file__).parent / "results" / "board_speed.md"
+RUN_ID = "speed"
+AGENTS = [f"a{number:03d}" for number in range(100)]
+TEXT = "GRAD_CLIP at 0.5 keeps the loss from jumping in the first hundred steps. " * 3
+SECONDS = 10.0
+GOAL_MS = 100.0
+RATES = {"embedded": (50, 100, 150, 200, 250, 300, 400), "mosquitto": (200, 400, 500, 600, 800)}
+WINDOW = 50
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+# --- the clerk's process ---------------------------------------------------------------------
+
+
+async def clerk_process(orders: dict[str, Any]) -> None:
+    """Serve a clerk until standard input ends; then say what the ledger holds."""
+    from community.archive.ledger import Ledger
+    from community.chronicle import Chronicle
+    from community.clock import RunClock
+
+    folder = Path(orders["folder"])
+    with Ledger.create(folder / "ledger.db") as ledger:
+        chronicle = Chronicle(ledger, RunClock())
+        clerk_of = _prepared(chronicle, folder)
+        async with _board(orders).desk() as desk:
+            task = asyncio.create_task(clerk_of(desk).serve())
+            say({"ready": True})
+            used = os.times()
+            await asyncio.to_thread(sys.stdin.readline)
+            task.cancel()
+        after, state = os.times(), chronicle.state
+        delivered = {
+            reader: sorted(state.posts[post_id].seq for post_id in posts)
+            for reader, posts in state.delivered.items()
+        }
+        cpu_s = after.user + after.system - used.user - used.system
+        say({"posts": len(state.posts), "delivered": delivered, "cpu_s": cpu_s})
+
+
+def _prepared(chronicle: Any, folder: Path) -> Callable[[Any], Any]:
+    """Record how the run begins; returns what makes its clerk."""
+    from agents.roles import Role
+    from community.assigning import Assigning
+    from community.clerk import Clerk
+    from community.events import RunOpened
+    from community.scenario import ReviewsSection, TopologySection
+    from community.topology import build_topology
+    from trainer.repository import Repository
+    from trainer.texts import TrustedTexts
+
+    known = {name: Role("any", "talks", frozenset(["comment"])) for name in AGENTS}
+    section = TopologySection(family="small_world", k=4, p=0.1)
+    words = ("run_id", "scenario", "task", "version", "metric", "unit", "lock_hash", "corpus_hash")
+    chronicle.record(
+        RunOpened(
+            **dict.fromkeys(words, "speed"),
+            seed=1,
+            direction="lower",
+            budget_kind="steps",
+            budget_amount=1.0,
+            slots=("cpu0",),
+            device_class="cpu",
+            baseline_commit="b",
+            baseline_tree_key="t",
+        )
+    )
+    chronicle.record(build_topology(AGENTS, section, 1).as_event())
+    repository = Repository.create(folder / "repo.git")
+    assigning = Assigning(ReviewsSection(), known, 1, b"\0" * 32)
+    return lambda desk: Clerk(chronicle, desk, repository, TrustedTexts(), assigning)
+
+
+# --- the agents' process ---------------------------------------------------------------------
+
+
+async def agents_process(orders: dict[str, Any]) -> None:
+    """Seat everybody, talk at the ordered rate, and say what was heard and when."""
+    from forum.ids import AgentName
+
+    board = _board(orders)
+    heard: dict[str, list[tuple[int, float]]] = {name: [] for name in AGENTS}
+    acks: list[float] = []
+    async with asyncio.TaskGroup() as group:
+        leaving, everybody = asyncio.Event(), asyncio.Event()
+        seats: dict[str, Any] = {}
+
+        async def live(name: str) -> None:
+            async with board.seat(AgentName(name)) as seat:
+                seats[name] = seat
+                if len(seats) == len(AGENTS):
+                    everybody.set()
+                reading = asyncio.create_task(_hear(seat, heard[name]))
+                await leaving.wait()
+                reading.cancel()
+
+        for name in AGENTS:
+            group.create_task(live(name))
+        await everybody.wait()
+        await _talk(seats, 20.0, 2.0, [])  # everybody's first time
+        for posts in heard.values():
+            posts[:] = [(seq, float("nan")) for seq, _ in posts]
+        used = os.times()
+        sent, late = await _talk(seats, orders["rate"], orders["seconds"], acks)
+        after = os.times()
+        await asyncio.sleep(3.0)
+        leaving.set()
+    say(
+        {
+            "sent": sent,
+            "unanswered": late,
+            "acks": acks,
+            "heard": heard,
+            "cpu_s": after.user + after.system - used.user - used.system,
+        }
+    )
+
+
+async def _hear(seat: Any, posts: list[tuple[int, float]]) -> None:
+    async for post in seat.posts():
+        late = time.monotonic() - float(post.body.text.partition(" ")[0])
+        posts.append((post.seq, late))
+
+
+async def _talk(
+    seats: dict[str, Any], rate: float, seconds: float, acks: list[float]
+) -> tuple[int, int]:
+    """Post comments at `rate`; returns how many were sent and how many got no receipt in time."""
+    from forum.messages import Comment, Draft
+
+    chance = random.Random(7)
+    names = list(seats)
+    tasks: list[asyncio.Task[None]] = []
+
+    async def post(number: int) -> None:
+        began = time.monotonic()
+        body = Comment(text=f"{began} {TEXT}")
+        draft = Draft(message_id=f"{rate}-{number}", body=body)
+        await seats[chance.choice(names)].submit(draft)
+        acks.append(time.monotonic() - began)
+
+    begin = due = time.monotonic()
+    while due < begin + seconds:
+        due += chance.expovariate(rate)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        tasks.append(asyncio.create_task(post(len(tasks))))
+    _, late = await asyncio.wait(tasks, timeout=20.0)
+    for task in late:
+        task.cancel()
+    return len(tasks), len(late)
+
+
+def _board(orders: dict[str, Any]) -> Any:
+    from forum.credentials import Credentials, Login
+    from forum.mqtt_board import MqttBoard
+
+    logins = {name: Login(user, word) for name, (user, word) in orders["logins"].items()}
+    credentials = Credentials(logins=logins)
+    return MqttBoard("127.0.0.1", orders["port"], RUN_ID, credentials)
+
+
+# --- bare aiomqtt ------------------------------------------------------------------------------
+
+
+async def subscriber_process(orders: dict[str, Any]) -> None:
+    """Read one feed and say how late each message came."""
+    took: list[float] = []
+    async with _bare(orders, AGENTS[0]) as client:
+        await client.subscribe(f"rc/{RUN_ID}/feed/{AGENTS[0]}", 1)
+        say({"ready": True})
+        stop = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+
+        async def read() -> None:
+            async for message in client.messages:
+                late = time.monotonic() - float(bytes(message.payload).partition(b" ")[0])
+                took.append(late)
+
+        reading = asyncio.create_task(read())
+        await stop
+        reading.cancel()
+    say({"took": took})
+
+
+async def publisher_process(orders: dict[str, Any]) -> None:
+    """Publish at the ordered rate, at most `WINDOW` without an answer."""
+    chance = random.Random(7)
+    window = asyncio.Semaphore(WINDOW)
+    topic = f"rc/{RUN_ID}/feed/{AGENTS[0]}"
+    rest = TEXT.encode().ljust(orders["bytes"], b".")
+    tasks: set[asyncio.Task[None]] = set()
+    async with _bare(orders, "clerk") as client:
+
+        async def publish(began: float) -> None:
+            async with window:
+                await client.publish(topic, f"{began} ".encode() + rest, qos=1)
+
+        begin = due = time.monotonic()
+        while due < begin + orders["seconds"]:
+            due += chance.expovariate(orders["rate"])
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            task = asyncio.create_task(publish(time.monotonic()))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        if tasks:
+            await asyncio.wait(tasks, timeout=20.0)
+    say({"done": True})
+
+
+def _bare(orders: dict[str, Any], name: str) -> aiomqtt.Client:
+    user, word = orders["logins"][name]
+    return aiomqtt.Client(
+        "127.0.0.1",
+        orders["port"],
+        username=user,
+        password=word,
+        identifier=f"{user}:bare",
+        protocol=aiomqtt.ProtocolVersion.V311,
+        max_inflight_messages=WINDOW,
+        socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
+    )
+
+
+# --- the parent --------------------------------------------------------------------------------
+
+
+@dataclass
+class Line:
+    """What one rate came to."""
+
+    broker: str
+    rate: float
+    posts_s: float
+    deliveries_s: float
+    delivery_ms: tuple[float, float]
+    ack_ms: tuple[float, float]
+    cpu_ms: tuple[float, float, float]
+    """CPU milliseconds per post of broker, clerk and agents."""
+    is_whole: bool
+    bare_ms: tuple[float, float]
+
+
+async def measure(broker: str, where: dict[str, Any], rate: float, seconds: float) -> Line:
+    """Try one rate on the board, then bare MQTT at the same rate of deliveries."""
+    with tempfile.TemporaryDirectory() as folder:
+        orders = {**where, "rate": rate, "seconds": seconds, "folder": folder}
+        clerk = await child("clerk", orders)
+        await answer(clerk)
+        agents = await child("agents", orders)
+        before = broker_cpu_s(where["pid"])
+        told = await answer(agents)
+        broker_s = broker_cpu_s(where["pid"]) - before
+        await agents.wait()
+        record = await ended(clerk)
+    took = [late for posts in told["heard"].values() for _, late in posts if late == late]
+    got = {name: sorted(seq for seq, _ in posts) for name, posts in told["heard"].items() if posts}
+    is_whole = got == record["delivered"] and not told["unanswered"]
+    deliveries_s = len(took) / seconds
+    bare = await measure_bare({**orders, "rate": deliveries_s, "bytes": 450})
+    return Line(
+        broker,
+        rate,
+        told["sent"] / seconds,
+        deliveries_s,
+        percentiles(took),
+        percentiles(told["acks"]),
+        tuple(1e3 * used / told["sent"] for used in (broker_s, record["cpu_s"], told["cpu_s"])),
+        is_whole,
+        percentiles(bare),
+    )
+
+
+def broker_cpu_s(pid: int) -> float:
+    """Return the processor time that the broker has used."""
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)
+
+
+async def measure_bare(orders: dict[str, Any]) -> list[float]:
+    """Return how late each message of a bare publisher came."""
+    subscriber = await child("subscriber", orders)
+    await answer(subscriber)
+    publisher = await child("publisher", orders)
+    await answer(publisher)
+    await publisher.wait()
+    await asyncio.sleep(1.0)
+    return list((await ended(subscriber))["took"])
+
+
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    """Return median and 99th percentile in milliseconds."""
+    if not seconds:
+        return float("nan"), float("nan")
+    low, high = np.percentile(np.array(seconds) * 1e3, [50, 99])
+    return float(low), float(high)
+
+
+async def child(part: str, orders: dict[str, Any]) -> asyncio.subprocess.Process:
+    """Start one of the processes and hand it its orders."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, __file__, "--part", part),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**28,
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(orders).encode() + b"\n")
+    await process.stdin.drain()
+    return process
+
+
+async def answer(process: asyncio.subprocess.Process) -> Any:
+    """Return the next thing it says."""
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 120)
+    if not line:
+        raise SystemExit("a process of the benchmark ended early")
+    return json.loads(line)
+
+
+async def ended(process: asyncio.subprocess.Process) -> Any:
+    """Tell it to end; returns its last words."""
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    last = await answer(process)
+    await process.wait()
+    return last
+
+
+def say(what: dict[str, Any]) -> None:
+    """Tell the parent."""
+    print(json.dumps(what), flush=True)
+
+
+@asynccontextmanager
+async def embedded() -> AsyncIterator[dict[str, Any]]:
+    """Run the embedded broker."""
+    from forum.broker import EmbeddedBroker
+
+    async with await EmbeddedBroker.start(RUN_ID, AGENTS) as broker:
+        logins = broker.credentials.logins
+        yield {
+            "pid": broker.pid,
+            "port": broker.port,
+            "logins": {name: (login.user, login.password) for name, login in logins.items()},
+        }
+
+
+@asynccontextmanager
+async def mosquitto() -> AsyncIterator[dict[str, Any]]:
+    """Run a real Mosquitto on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "mosquitto.conf"
+        config.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+            "max_queued_messages 0\nmax_inflight_messages 1000\npersistence false\nuser root\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            MOSQUITTO, "-c", str(config), stderr=asyncio.subprocess.DEVNULL
+        )
+        try:
+            await asyncio.sleep(1.0)
+            names = [*AGENTS, "clerk", "observer"]
+            yield {
+                "pid": process.pid,
+                "port": port,
+                "logins": {name: (name, "x") for name in names},
+            }
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+def table(lines: list[Line]) -> str:
+    """Return the lines as a table, and the highest rate of each broker that keeps the goal."""
+    head = (
+        "| broker | posts/s asked | posts/s | deliveries/s | delivery p50 / p99 ms "
+        "| receipt p50 / p99 ms | bare MQTT p50 / p99 ms "
+        "| CPU ms per post: broker / clerk / agents | nothing lost or doubled |"
+    )
+    rows = [
+        f"| {x.broker} | {x.rate:.0f} | {x.posts_s:.0f} | {x.deliveries_s:.0f} "
+        f"| {_ms(x.delivery_ms)} | {_ms(x.ack_ms)} | {_ms(x.bare_ms)} | {_ms(x.cpu_ms)} "
+        f"| {'yes' if x.is_whole else 'NO'} |"
+        for x in lines
+    ]
+    best = []
+    for broker in dict.fromkeys(x.broker for x in lines):
+        kept = [x.rate for x in lines if x.broker == broker and x.delivery_ms[1] < GOAL_MS]
+        best.append(
+            f"Highest rate tried that keeps p99 below {GOAL_MS:.0f} ms on {broker}: "
+            f"{max(kept, default=0):.0f} posts/s."
+        )
+    return "\n".join([head, "|" + "---|" * 9, *rows, "", *best]) + "\n"
+
+
+def _ms(numbers: tuple[float, ...]) -> str:
+    return " / ".join(f"{number:.1f}" for number in numbers)
+
+
+async def main() -> None:
+    """Measure every rate on every broker that is there."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each rate")
+    parser.add_argument("--broker", choices=[*RATES], help="only this one")
+    parser.add_argument("--rate", type=float, help="only this one, posts/s")
+    parser.add_argument("--part", choices=[*PARTS], help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if given.part:
+        return await PARTS[given.part](json.loads(sys.stdin.readline()))
+    lines = []
+    for broker, start in (("embedded", embedded), ("mosquitto", mosquitto)):
+        if given.broker not in (None, broker) or (
+            broker == "mosquitto" and not Path(MOSQUITTO).exists()
+        ):
+            continue
+        async with start() as where:
+            for rate in (given.rate,) if given.rate else RATES[broker]:
+                lines.append(await measure(broker, where, rate, given.seconds))
+                print(table(lines[-1:]).splitlines()[2], flush=True)
+    text = table(lines)
+    print("\n" + text)
+    if given.write:
+        RESULTS.write_text(f"# How fast the board is\n\n{text}")
+    return None
+
+
+PARTS: dict[str, Callable[[dict[str, Any]], Coroutine[Any, Any, None]]] = {
+    "clerk": clerk_process,
+    "agents": agents_process,
+    "subscriber": subscriber_process,
+    "publisher": publisher_process,
+}
+
+if __name__ == "__main__":
+    asyncio.run(main())
