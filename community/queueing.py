@@ -2,10 +2,10 @@
 
 An experiment may be pinned to one slot; no other ever gets it. Of what may run on a free slot,
 confirmations and what else somebody waits for come first, then screens by what reviewers expect
-their hypotheses to be worth, in classes each worth half as much as the one before. Within a class
-the researcher who has used least of the pool goes first, where old use counts for less (fair share
-after Kay & Lauder, "A fair share scheduler", CACM 31(1), 1988, section 3: exponentially decayed
-usage). Ties fall to the older request.
+their hypotheses to gain per device-second, in classes each worth half as much as the one before.
+Within a class the researcher who has used least of the pool goes first, where old use counts for
+less (fair share after Kay & Lauder, "A fair share scheduler", CACM 31(1), 1988, section 3:
+exponentially decayed usage). Ties fall to the older request.
 
 Not here: admission (`community.admission`) and running (`community.scheduler`).
 """
@@ -73,8 +73,8 @@ class Queue:
 
     Args:
         now_s: Run time in seconds.
-        worth: What a hypothesis (post id) is expected to be worth at the moment it is asked, in
-            terms of what is usual; 1 where nothing is known.
+        worth: What a hypothesis (post id) is expected to gain per device-second at the moment it is
+            asked, in terms of what is usual; 1 where nothing is known.
     """
 
     def __init__(self, now_s: Callable[[], float], worth: Callable[[str], float]) -> None:

@@ -55,6 +55,12 @@ class Forecast(_Body):
     gain: Annotated[tuple[float, float, float], AfterValidator(_ascending)]
     """10, 50 and 90 % quantiles of the gain over the declared parent that it measures, in the
     task's unit; positive means better."""
+    invalid: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Probability that its first run fails: a crash, a limit, a cheat. None says nothing of it."""
+    device_s: Annotated[float, Field(gt=0)] | None = None
+    """Median of the device-seconds that its first run will be charged; None says nothing of it."""
+    screened: Annotated[tuple[float, float, float], AfterValidator(_ascending)] | None = None
+    """The same quantiles of the gain that its screen shows, if it runs; None says nothing of it."""
 
 
 class Evidence(_Body):

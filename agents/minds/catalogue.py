@@ -87,6 +87,12 @@ def _verify() -> Mind:
     return Verify()
 
 
+def _careless() -> Mind:
+    from agents.minds.policy.careless import Careless
+
+    return Careless()
+
+
 def _tpe() -> Mind:
     from agents.minds.optuna_policy import OptunaSearch
 
@@ -106,6 +112,7 @@ _MAKERS: dict[str, Callable[[], Mind]] = {
     "policy:merge": _merge,
     "policy:judge": _judge,
     "policy:verify": _verify,
+    "policy:careless": _careless,
     "policy:tpe": _tpe,
     "policy:cmaes": _cmaes,
 }
@@ -117,6 +124,7 @@ NEEDS: dict[str, frozenset[Right]] = {
     "policy:merge": frozenset({"propose", "merge"}),
     "policy:judge": frozenset({"review"}),
     "policy:verify": frozenset({"reproduce"}),
+    "policy:careless": frozenset({"propose"}),
     "policy:tpe": frozenset({"propose"}),
     "policy:cmaes": frozenset({"propose"}),
 }

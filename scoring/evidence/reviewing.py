@@ -38,6 +38,10 @@ LEVELS: Quantiles = (0.1, 0.5, 0.9)
 LARGEST = 4.0
 """Noise deviations at which gains and quantiles are cut; also the unit that brings the pinball loss
 to the size of a squared probability."""
+LEARNING_RATE = 2.0
+"""Of the squared error of a probability, for which the source's bound holds."""
+MOST_WEIGHT = 20.0
+"""However much somebody earned, the base rate keeps a twentieth."""
 PRIOR_CLAIMS = 10.0
 """The base rate starts as if so many claims had been settled before the run,"""
 PRIOR_SHARE = 0.1
@@ -135,6 +139,18 @@ def points(forecast: Forecast, settled: Settlement, base: Usual) -> float:
             pinball(base.gain, settled.gain) - pinball(forecast.gain, settled.gain)
         ) / LARGEST
     return settled.weight * better
+
+
+def weight_of(points: float) -> float:
+    """Return how much the word of somebody with `points` weighs, where the base rate weighs 1.
+
+    exp(`LEARNING_RATE` * points) - 1, never below 0: who has shown nothing weighs nothing.
+
+    Source: Vovk, V. & Zhdanov, F. (2009). Prediction with expert advice for the Brier game. JMLR
+    10, 2445-2471: weights that grow exponentially with what was earned lose little to whoever turns
+    out best. Differs: a newcomer starts at 0 instead of 1, and no weight exceeds `MOST_WEIGHT`.
+    """
+    return min(max(0.0, math.expm1(min(LEARNING_RATE * points, 50.0))), MOST_WEIGHT)
 
 
 def pinball(quantiles: Quantiles, gain: float) -> float:

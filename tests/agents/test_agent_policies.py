@@ -24,9 +24,10 @@ from modelled_lab import ModelLab, World, complete, make_agent, until_spent
 from modelled_landscape import KNOBS, PATH, START, true_score
 
 from agents.actions import Run, Wait
+from agents.closeness import to_unit
 from agents.knobs import read_values, turn
 from agents.lab import Merged
-from agents.minds.policy.steps import from_unit, moved, to_unit, turned
+from agents.minds.policy.steps import from_unit, moved, turned
 from agents.minds.policy.surrogate import Surrogate
 from agents.minds.policy.view import view_of
 from agents.observation import Known, OpenHypothesis

@@ -7,8 +7,18 @@ from dataclasses import replace
 
 import pytest
 from archive_script import queued
+from hypothesis import given
+from hypothesis import strategies as st
 
-from community.queueing import HALF_LIFE_S, PATIENCE, PoolSpend, Queue, Waiting
+from community.queueing import (
+    FIRST_CLASS,
+    HALF_LIFE_S,
+    LAST_CLASS,
+    PATIENCE,
+    PoolSpend,
+    Queue,
+    Waiting,
+)
 
 
 @pytest.fixture
@@ -140,3 +150,22 @@ def picked_one(queue: Queue) -> str:
     waiting = queue.pick("cpu0")
     assert waiting is not None
     return waiting.experiment.experiment_id
+
+
+@given(st.lists(st.floats(0.0, 1e6), min_size=60, max_size=60), st.integers(1, 4))
+def test_no_word_is_a_veto(worths_of_others: list[float], slots: int) -> None:
+    """Whatever newer claims are said to be worth, a hopeless one is tried within 24 picks."""
+    queue = Queue(lambda: 0.0, lambda name: 0.0 if name == "p0" else worth[name])
+    worth = {f"p{n}": value for n, value in enumerate(worths_of_others, 1)}
+    put(queue, "e0", "ada", hypothesis="p0")
+    picks = 0
+    for number in range(1, len(worths_of_others) + 1):
+        for each in (number, number + len(worths_of_others)):  # two come for each that is picked
+            put(queue, f"e{each}", f"other{each % 5}", hypothesis=f"p{number}")
+        picks += 1
+        waiting = queue.pick(f"cpu{number % slots}")
+        assert waiting is not None
+        queue.usage.charge(waiting.experiment.charged_to, 1.0, 0.0)
+        if waiting.experiment.experiment_id == "e0":
+            break
+    assert picks <= (LAST_CLASS - FIRST_CLASS) * PATIENCE + 8

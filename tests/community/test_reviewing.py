@@ -54,13 +54,15 @@ class Told:
         )
         return name
 
-    def review(self, of: str, reproduced: float, middle: float = 0.0, by: str = "karl") -> None:
+    def review(
+        self, of: str, reproduced: float, middle: float = 0.0, by: str = "karl", **of_run: float
+    ) -> None:
         """Post a review whose quantiles are one sigma about `middle`, in sigmas."""
         name = f"p{len(self.state.posts) + 1}"
         gain = [(middle + off) * SIGMA for off in (-1, 0, 1)]
         body = {
             "kind": "review", "hypothesis": of, "opinion": "doubt", "text": "",
-            "forecast": {"reproduced": reproduced, "gain": gain},
+            "forecast": {"reproduced": reproduced, "gain": gain, **of_run},
         }  # fmt: skip
         self.chronicle.record(Posted(name, f"m-{name}", by, of, body, {by: "everything"}))
 
@@ -205,3 +207,36 @@ def test_only_skill_moves_the_queue(told: Told) -> None:
         told.confirm(claim, "not_improved", -2.0)
     assert skills(told.state)["karl"].points < 0.0
     assert regards.worth(told.state, fresh) == regards.worth(told.state, dull) == 1.0
+
+
+def test_who_sees_crashes_coming_is_listened_to(told: Told) -> None:
+    """A few right words on first runs weigh: a likely crash waits, a short run goes first."""
+    regards = Regards()
+    for number in range(8):
+        claim, crashes = told.post(), number % 2 == 0
+        told.review(claim, 0.1, invalid=0.95 if crashes else 0.02)
+        told.screen(claim, "not_improved", is_valid=not crashes)
+    karl = skills(told.state)["karl"]
+    assert (karl.runs, karl.settled) == (8, 4)  # a crash settles its claim as well
+    assert karl.run_points > 1.0
+    doomed, usual, long, short = (told.post() for _ in range(4))
+    told.review(doomed, 0.005, 0.0, invalid=0.95)
+    told.review(usual, 0.1, 0.5)
+    told.review(long, 0.1, 0.5, device_s=4.0)
+    told.review(short, 0.1, 0.5, device_s=0.25)
+    worth = {name: regards.worth(told.state, name) for name in (doomed, usual, long, short)}
+    assert worth[doomed] < worth[usual]
+    assert worth[long] < worth[usual] < worth[short]
+
+
+def test_who_cries_wolf_is_not(told: Told) -> None:
+    """Crashes that do not come cost him his weight, on runs and on gains."""
+    regards = Regards()
+    for _ in range(4):
+        claim = told.post()
+        told.review(claim, 0.1, invalid=0.9)
+        told.screen(claim, "not_improved")
+    assert skills(told.state)["karl"].run_points < 0.0
+    fresh = told.post()
+    told.review(fresh, 0.0, -3.0, invalid=0.99, device_s=100.0)
+    assert regards.worth(told.state, fresh) == 1.0

@@ -8,10 +8,13 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scoring.evidence.reviewing import (
     LARGEST,
     LEVELS,
+    MOST_WEIGHT,
     PRIOR_CLAIMS,
     PRIOR_SHARE,
     Forecast,
@@ -23,6 +26,7 @@ from scoring.evidence.reviewing import (
     pinball,
     points,
     usual_of,
+    weight_of,
 )
 
 BASE = Usual(0.3, (-1.0, 0.0, 1.0))
@@ -203,3 +207,10 @@ def upper(values: np.ndarray) -> float:
 def lower(values: np.ndarray) -> float:
     """Return a bound that the true mean falls below once in a thousand."""
     return -upper(-values)
+
+
+@given(st.floats(-50, 50), st.floats(0, 50))
+def test_weight_grows_with_what_was_earned(points: float, more: float) -> None:
+    """It is 0 for who has shown nothing or less, never falls with points, and has an end."""
+    assert weight_of(min(points, 0.0)) == 0.0
+    assert weight_of(points) <= weight_of(points + more) <= MOST_WEIGHT

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from random import Random
 
+from agents.closeness import bounds, to_unit
 from agents.knobs import Knob, same_value
 from forum.messages import KnobValue
 
@@ -19,18 +20,9 @@ TAIL = 0.6
 """Spread of the logarithm of a step: one in twenty is 2.7 times the median."""
 
 
-def to_unit(knob: Knob, value: KnobValue) -> float:
-    """Return where a number lies in its range, from 0 to 1."""
-    low, high = _bounds(knob)
-    number = min(max(float(value), low), high)
-    if knob.scale == "log":
-        return math.log(number / low) / math.log(high / low)
-    return (number - low) / (high - low)
-
-
 def from_unit(knob: Knob, unit: float) -> KnobValue:
     """Return the number at `unit` of its range: four significant digits, or a whole number."""
-    low, high = _bounds(knob)
+    low, high = bounds(knob)
     unit = min(max(unit, 0.0), 1.0)
     value = low * (high / low) ** unit if knob.scale == "log" else low + (high - low) * unit
     if knob.kind == "int":
@@ -42,7 +34,7 @@ def moved(knob: Knob, value: KnobValue, step: float) -> KnobValue | None:
     """Return `value` moved by a signed `step` of the range; None where that changes nothing."""
     new = from_unit(knob, to_unit(knob, value) + step)
     if knob.kind == "int" and new == value:
-        low, high = _bounds(knob)
+        low, high = bounds(knob)
         new = int(value) + (1 if step > 0 else -1)
         if not low <= new <= high:
             return None
@@ -72,9 +64,3 @@ def anywhere(knob: Knob, value: KnobValue, rng: Random) -> KnobValue | None:
         new = from_unit(knob, rng.random())
         return None if same_value(new, value) else new
     return turned(knob, value, rng)
-
-
-def _bounds(knob: Knob) -> tuple[float, float]:
-    assert knob.low is not None
-    assert knob.high is not None
-    return float(knob.low), float(knob.high)

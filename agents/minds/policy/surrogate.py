@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.closeness import OPTION_STEP, to_unit
 from agents.knobs import Knob
-from agents.minds.policy.steps import to_unit
 from agents.minds.policy.view import Point, Setting, View
 
 Array = NDArray[np.float64]
@@ -33,8 +33,6 @@ AMPLITUDES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Times the amplitude expected beforehand."""
 EXPECTED_EFFECT = 0.03
 """Of the baseline's score: what turning one knob typically does to a poorly tuned start."""
-OPTION_STEP = 0.5
-"""Another option counts as this step of a number's range, twice the usual one."""
 MOST_PENDING = 32
 """How many of the newest runs on their way are believed in; more would slow a turn."""
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from agents.closeness import to_unit
 from agents.knobs import Knob, same_value
-from agents.minds.policy.steps import bold_size, moved, to_unit, turned
+from agents.minds.policy.steps import bold_size, moved, turned
 from agents.minds.policy.view import Point, Setting, View, differences
 from forum.messages import KnobValue
 
