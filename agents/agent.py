@@ -197,6 +197,7 @@ class Agent:
 
     async def _take_turn(self, briefing: Briefing, memory: Memory, conduct: Conduct) -> None:
         await self._may_act.wait()
+        await self._lab.wait_for_turn()
         await self._catch_up(memory)
         if self._over.is_set():
             return

@@ -125,6 +125,10 @@ class Lab(LabReader, Protocol):
         """Return the task, the metric and the baseline; waits until the baseline is measured."""
         ...
 
+    async def wait_for_turn(self) -> None:
+        """Return when the asker may take its next turn: at once, unless a person paused it."""
+        ...
+
     async def prepare(self, proposal: Proposal) -> Prepared:
         """Commit `proposal` in the run's repository so that it can be posted and reviewed.
 

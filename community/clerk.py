@@ -18,7 +18,7 @@ from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
 from community.screening import told_on_dev
-from community.topology import route
+from community.topology import Route, route
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, settled
 from forum.errors import BoardClosedError, BoardError, MessageRefusedError
@@ -26,6 +26,7 @@ from forum.ids import AgentName
 from forum.messages import (
     Body,
     Claim,
+    Comment,
     Draft,
     Evidence,
     Failure,
@@ -115,7 +116,7 @@ class Clerk:
 
     async def _take(self, submission: Submission) -> None:
         author = submission.author
-        if author not in self._assigning.roles:
+        if author not in self._assigning.roles and author not in self._chronicle.state.forum.people:
             return  # without a word: a stranger must not be able to make the ledger grow
         try:
             draft = decode_draft(submission.payload)
@@ -146,14 +147,17 @@ class Clerk:
         """
         state = self._chronicle.state
         post_id = f"p{len(state.posts) + 1}"
-        way = route(
-            state.forum.topology,
-            along,
-            draft.body,
-            post_id,
-            seed=state.opened.seed if state.opened else 0,
-            now_us=self._chronicle.clock.now_us(),
-        )
+        if author in state.forum.people:
+            way = Route(dict.fromkeys([*self._assigning.roles, author], "everything"), {}, {})
+        else:
+            way = route(
+                state.forum.topology,
+                along,
+                draft.body,
+                post_id,
+                seed=state.opened.seed if state.opened else 0,
+                now_us=self._chronicle.clock.now_us(),
+            )
         posted = Posted(
             post_id=post_id,
             message_id=draft.message_id,
@@ -192,6 +196,8 @@ class Clerk:
             MessageRefusedError: it speaks of what is not there or not the author's to speak of.
         """
         state = self._chronicle.state
+        if author in state.forum.people:
+            return _establish_person(state, draft)
         if draft.thread is not None and draft.thread not in state.delivered.get(author, {}):
             raise MessageRefusedError(
                 f"thread {draft.thread!r} never reached {author}; answer only what you have read"
@@ -271,6 +277,15 @@ class Clerk:
         older, newer = self._repository.read(parent), self._repository.read(commit)
         patch = await self._texts.diff(older, newer)
         return patch if len(patch) <= PATCH_CHARACTERS else ""
+
+
+def _establish_person(state: RunState, draft: Draft) -> Body:
+    """Return what a person says: he may answer whatever is on record, with words alone."""
+    if draft.thread is not None and draft.thread not in state.posts:
+        raise MessageRefusedError(f"there is no post {draft.thread!r} to answer")
+    if not isinstance(draft.body, Comment | Lead):
+        raise MessageRefusedError(f"people post comments and leads, no {draft.body.kind}")
+    return draft.body
 
 
 def evidence_on(state: RunState, hypothesis: str, verdict_id: str) -> Evidence:

@@ -23,6 +23,7 @@ CommunityError
 │   └── HeldoutPlaceError         a folder of private text lies where candidate code could see it
 ├── RetractionError               a verdict cannot be taken back
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
+├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 └── TopologyError                 a family's parameters do not fit the number of agents
 
 Every message says what, which, and what to do.
@@ -211,6 +212,10 @@ class HeldoutPlaceError(TaskLockError):
 
 class RetractionError(CommunityError):
     """A verdict, or a claim, cannot be taken back."""
+
+
+class TakingPartError(CommunityError):
+    """A run is not live, does not answer, or has no place for who asks."""
 
 
 class ScorerBrokenError(CommunityError):

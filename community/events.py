@@ -158,6 +158,8 @@ class Proposed:
     knobs: dict[str, Any]
     hunks: tuple[str, ...] = ()
     """Ids of the changes that its tree holds against the start tree; credit follows these."""
+    request: str = ""
+    """The name of the request over the board that it answers: made once, however often asked."""
 
 
 @dataclass(frozen=True, slots=True)

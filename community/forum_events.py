@@ -77,6 +77,36 @@ class PersonActed:
     target: str
     """Post id of a hypothesis, or an agent's name."""
     why: str = ""
+    request: str = ""
+    """The person's name for it: what is asked for again under one name is done once."""
 
 
-ForumEvent = TopologySet | Delivered | LeadClaimed | LeadReleased | PersonJoined | PersonActed
+@dataclass(frozen=True, slots=True)
+class SeatTaken:
+    """An agent whose mind is elsewhere (``mind = "remote"``) is there."""
+
+    kind: ClassVar[str] = "seat_taken"
+    agent: str
+    mind: str
+    """What it says decides for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatLeft:
+    """An agent whose mind is elsewhere is not there any more; it may come again."""
+
+    kind: ClassVar[str] = "seat_left"
+    agent: str
+    why: str
+
+
+ForumEvent = (
+    TopologySet
+    | Delivered
+    | LeadClaimed
+    | LeadReleased
+    | PersonJoined
+    | PersonActed
+    | SeatTaken
+    | SeatLeft
+)

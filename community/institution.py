@@ -18,6 +18,7 @@ from community.chronicle import Chronicle
 from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
+from community.people import worth_by_people
 from community.references import References, usual_wall_s
 from community.reproduction import Place, Reproductions
 from community.reviewing import Regards
@@ -244,8 +245,12 @@ class Institution:
             await self._look_again()
 
     def worth(self, hypothesis: str) -> float:
-        """Return what a hypothesis is expected to be worth; 1 is usual (`Regards`)."""
-        return self._regards.worth(self.chronicle.state, hypothesis)
+        """Return what a hypothesis is expected to be worth; 1 is usual.
+
+        By reviewers with skill (`Regards`), and by people.
+        """
+        state = self.chronicle.state
+        return self._regards.worth(state, hypothesis) * worth_by_people(state, hypothesis)
 
     def log_tail(self, experiment_id: str) -> str:
         """Return the end of the log of an experiment's last attempt; text of the candidate's."""

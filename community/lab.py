@@ -83,8 +83,14 @@ class AgentLab:
             raise MergeFailedError(str(error)) from error
         return Merged(self._editable(merged.files), tuple(merged.conflicts))
 
+    async def wait_for_turn(self) -> None:
+        """Return when nobody has paused the agent."""
+        chronicle = self._institution.chronicle
+        await chronicle.wait_until(lambda state: self._agent not in state.forum.paused)
+
     async def prepare(self, proposal: Proposal) -> Prepared:
-        """Commit a proposal; nothing runs yet."""
+        """Commit a proposal; nothing runs yet. While the agent is paused this waits."""
+        await self.wait_for_turn()
         self._must_hold("propose")
         if self._joins(proposal):
             self._must_hold("merge")
@@ -162,6 +168,7 @@ class AgentLab:
         if mine:  # it ended before a restart, and she has not heard of it yet
             return self._outcome(claim, told_verdict(institution.chronicle.state, claim, mine[-1]))
         if claim.reproduction_by != self._agent:
+            await self.wait_for_turn()
             refusal = institution.reproduce(hypothesis, self._agent)
             if refusal:
                 return self._declined(claim.commit, refusal)

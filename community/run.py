@@ -44,6 +44,7 @@ from community.institution import Institution
 from community.lab import AgentLab
 from community.late_posts import LatePosts
 from community.opening import Opening, host_facts, open_bench, open_ledger
+from community.outside import Outside, guests_of
 from community.queueing import Queue
 from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
@@ -180,9 +181,14 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     bench, members = opening.bench, scenario.members()
     names = [member.name for member in members]
     roles = {member.name: load_role(member.role) for member in members}
+    guests = guests_of(scenario, chronicle.state)
     async with (
         open_board(
-            scenario.board, opening.opened.run_id, names, folder=bench.folder.credentials
+            scenario.board,
+            opening.opened.run_id,
+            names,
+            guests=guests,
+            folder=bench.folder.credentials,
         ) as board,
         board.desk() as desk,
         asyncio.TaskGroup() as group,
@@ -210,6 +216,8 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(scheduler.serve(), name="scheduler"),
             group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
         ]
+        outside = Outside(chronicle, desk, guests)
+        tasks += outside.serve(group)
         institution.resume()
         await calibrate(chronicle, scheduler, bench, scenario.noise.baseline_runs)
         chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
@@ -222,6 +230,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         reached = await institution.until_over()
         await _last_words(chronicle)
         await desk.notify(Notice(kind="stop", text=reached))
+        await outside.close(reached)
         institution.leave()
         _cancel_all([*living, *tasks])
     return reached

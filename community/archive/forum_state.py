@@ -17,6 +17,8 @@ from community.forum_events import (
     LeadReleased,
     PersonActed,
     PersonJoined,
+    SeatLeft,
+    SeatTaken,
     TopologySet,
 )
 
@@ -43,6 +45,10 @@ class ForumState:
     """Hypothesis -> boosts less vetoes."""
     paused: set[str] = field(default_factory=set)
     """Agents that a person has paused."""
+    requests: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(person, request) -> sequence number of the row with what was done."""
+    present: dict[str, int] = field(default_factory=dict)
+    """Agents whose minds are elsewhere and who are there -> run time at which they came."""
 
     def fold(self, seq: int, at_us: int, event: ForumEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -61,7 +67,12 @@ class ForumState:
         elif isinstance(event, PersonJoined):
             self.people.setdefault(event.person, seq)
         elif isinstance(event, PersonActed):
+            self.requests[event.person, event.request] = seq
             self._act(at_us, event)
+        elif isinstance(event, SeatTaken):
+            self.present[event.agent] = at_us
+        elif isinstance(event, SeatLeft):
+            self.present.pop(event.agent, None)
         return ""
 
     def _act(self, at_us: int, event: PersonActed) -> None:

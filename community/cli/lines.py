@@ -33,7 +33,14 @@ from community.events import (
     VerdictGiven,
 )
 from community.evidence_events import ClaimRetracted, FinalsOpened, VerdictRetracted
-from community.forum_events import LeadClaimed, PersonActed, PersonJoined, TopologySet
+from community.forum_events import (
+    LeadClaimed,
+    PersonActed,
+    PersonJoined,
+    SeatLeft,
+    SeatTaken,
+    TopologySet,
+)
 from community.plain_text import isolation_words, one_line
 
 LAB_WORK: dict[Purpose, str] = {
@@ -262,6 +269,8 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     LeadClaimed: lambda event, state: f"{event.by} works on lead {event.lead}",
     PersonJoined: lambda event, state: f"{plain(event.person, 32)} joins, a person",
     PersonActed: _person,
+    SeatTaken: lambda event, state: f"{event.agent} takes its seat ({plain(event.mind, 64)})",
+    SeatLeft: lambda event, state: f"{event.agent} left its seat: {plain(event.why)}",
     Noticed: lambda event, state: plain(event.text) if event.text else None,
     RunStopped: lambda event, state: f"stopped: {plain(event.why)}",
 }

@@ -344,6 +344,9 @@ class ModelLab:
         """Return what is not measured yet: everybody is asked about everything."""
         return frozenset(name for name, each in self.world.claims.items() if not each.verdict_id)
 
+    async def wait_for_turn(self) -> None:
+        """Nobody pauses anybody here."""
+
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments may still start."""
         return self.world.remaining()

@@ -222,6 +222,8 @@ EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent, ...] = (
     forum_events.LeadReleased("p1", "ben", "expired"),
     forum_events.PersonJoined("eve"),
     forum_events.PersonActed("eve", "boost", "p1", "it looks sound"),
+    forum_events.SeatTaken("ada", "policy:social"),
+    forum_events.SeatLeft("ada", "left"),
 )
 """One event of each kind that the story has none of."""
 

@@ -25,6 +25,7 @@ from community.clerk import Clerk
 from community.events import VerdictGiven
 from community.institution import Institution
 from community.lab import AgentLab
+from community.outside import Outside
 from community.queueing import Queue
 from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
@@ -163,6 +164,13 @@ def scenario_of(experiments: int | None = None, **lab: Any) -> Scenario:
     )
 
 
+def isolated() -> Scenario:
+    """Return the scenario with no edge between agents."""
+    scenario = scenario_of()
+    topology = scenario.topology.model_copy(update={"family": "isolated"})
+    return scenario.model_copy(update={"topology": topology})
+
+
 class House:
     """An institution with its labs and a way to post, for one test."""
 
@@ -239,8 +247,9 @@ async def house(
     texts: Texts | None = None,
     life_class: str = "cpu",
     score_phase: Any = None,
+    guests: tuple[str, ...] = (),
 ) -> AsyncIterator[House]:
-    """Run an institution on the scripted bench until the block ends."""
+    """Run an institution on the scripted bench until the block ends; `guests` come from outside."""
     opened = chronicle.state.opened
     assert opened is not None
     texts = texts or TrustedTexts()
@@ -276,6 +285,8 @@ async def house(
         sealed = SealedReviews(chronicle, desk)
         tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
         tasks.append(group.create_task(tell_of_retractions(chronicle, clerk)))
+        if guests:
+            tasks += Outside(chronicle, desk, guests).serve(group)
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:

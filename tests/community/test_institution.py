@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from bench_script import NoisyScorePhase, calibrated, house, scenario_of, screened
+from bench_script import NoisyScorePhase, calibrated, house, isolated, scenario_of, screened
 
 from agents.errors import NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Proposal
@@ -17,7 +17,7 @@ from community.archive.queries import leader
 from community.chronicle import Chronicle
 from community.events import AgentJoined
 from community.reproduction import NOT_OPEN
-from community.scenario import Scenario, StopSection
+from community.scenario import StopSection
 from trainer.repository import Repository
 
 SAME = "# comments change nothing\nRATE = 1.0\nWIDTH = 4\n"
@@ -130,13 +130,6 @@ async def test_a_claim_is_left_to_a_patient_reproducer(
         assert not chronicle.state.hypotheses[post_id].confirmations
         assert chronicle.state.hypotheses[post_id].status == "improved"
         lab_task.cancel()
-
-
-def isolated() -> Scenario:
-    """Return the scenario with no edge between agents."""
-    scenario = scenario_of()
-    topology = scenario.topology.model_copy(update={"family": "isolated"})
-    return scenario.model_copy(update={"topology": topology})
 
 
 async def test_the_same_tree_is_measured_once(

@@ -10,6 +10,8 @@ from archive_script import queued
 from hypothesis import given
 from hypothesis import strategies as st
 
+from community.archive.state import RunState
+from community.people import worth_by_people
 from community.queueing import (
     FIRST_CLASS,
     HALF_LIFE_S,
@@ -169,3 +171,18 @@ def test_no_word_is_a_veto(worths_of_others: list[float], slots: int) -> None:
         if waiting.experiment.experiment_id == "e0":
             break
     assert picks <= (LAST_CLASS - FIRST_CLASS) * PATIENCE + 8
+
+
+def test_a_veto_delays_and_never_forbids(queue: Queue, worths: dict[str, float]) -> None:
+    """What a person vetoed with all his might is passed over for so long, and then tried."""
+    state = RunState()
+    state.forum.boosts.update({"p1": -7, "p2": 1, "p3": 0})
+    worths.update({name: worth_by_people(state, name) for name in ("p1", "p2", "p3")})
+    put(queue, "e1", "ada", hypothesis="p1")
+    for number in range(40):
+        put(queue, f"usual-{number}", "bob", hypothesis="p3")
+    put(queue, "e2", "ada", hypothesis="p2")
+    order = picked(queue)
+    assert order[0] == "e2"
+    classes = LAST_CLASS - FIRST_CLASS
+    assert PATIENCE < order.index("e1") <= 1 + classes * PATIENCE
