@@ -1,8 +1,8 @@
 """Rewiring: when the graph changes while a run lives, and into what.
 
 A change is one row of the ledger; posts recorded before it go where the old edges led, also those
-that are still on their way. The next is due a number of experiments, or seconds of run time, after
-the last, so that a run that was killed goes on in step.
+that are still on their way. The n-th is due after n times so many experiments, or seconds of run
+time since the first graph, so that a run that was killed goes on in step.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ class Rewiring:
         self._chronicle.record(topology.as_event(epoch, why))
 
     async def _due(self) -> None:
+        """Wait for the moment of the next change; before the n-th there are n graphs."""
         forum = self._chronicle.state.forum
         if (every := self._section.rewire_every) is not None:
-            # the first graph is epoch 0, so before the n-th change there are n graphs
             await self._chronicle.wait_until(
                 lambda state: state.experiments_done >= every * len(state.forum.epochs)
             )
             return
         every_us = round((self._section.rewire_every_s or 0.0) * 1_000_000)
-        due_us = forum.epochs[-1][1] + every_us
+        due_us = forum.epochs[0][1] + every_us * len(forum.epochs)
         await asyncio.sleep(max(0, due_us - self._chronicle.clock.now_us()) / 1e6)

@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from community.archive.ledger import Ledger
+from community.archive.state import RunState
 from community.scenario import TopologySection
 from community.topology import build_topology
 from community.topology.drawing import Arc, Edge, arcs_of
@@ -207,13 +208,16 @@ def mosquitto(folder: Path) -> Iterator[int]:
         process.wait()
 
 
-async def told(board: Board, trees: Trees, graph: Graph, story: list[Step], *, real: bool) -> None:
-    """Let a story happen on a new ledger."""
+async def told(
+    board: Board, trees: Trees, graph: Graph, story: list[Step], *, real: bool
+) -> RunState:
+    """Let a story happen on a new ledger; returns what became of it."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger.create(Path(folder) / "ledger.db")
         try:
             world = World(board, trees, ledger, is_real=real)
             await world.live(graph, [lambda w, s=step: perform(w, s) for step in story])
+            return world.chronicle.state
         finally:
             ledger.close()
 
@@ -238,6 +242,31 @@ def test_everybody_hears_what_the_edges_carry(
     """On the memory board: after every step, on a clock that jumps."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(told(MemoryBoard(), trees, graph, story, real=False))
+
+
+HALVES = (frozenset({"ada", "ben"}), frozenset({"cyd", "dan", "eve"}))
+PARTED = {
+    (author, reader): Edge("everything")
+    for half in HALVES
+    for author, reader in itertools.permutations(sorted(half), 2)
+}
+
+
+@settings(STEADY, max_examples=20)
+@given(story=st.lists(steps(SLOW_S).filter(lambda step: step[0] != "rewire"), min_size=15))
+def test_between_two_parts_nothing_crosses(trees: Trees, story: list[Step]) -> None:
+    """Whatever is said and asked, no half of a parted graph learns a post or a commit of the other.
+
+    Said without the oracle: whose post or commit reached somebody is one of his own half.
+    """
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        state = runner.run(told(MemoryBoard(), trees, PARTED, story, real=False))
+    for half in HALVES:
+        for reader in half:
+            commits = state.reach.readable[reader]
+            assert {state.proposals[commit].author for commit in commits} <= half
+            posts = [state.posts[post_id].posted for post_id in state.delivered.get(reader, {})]
+            assert {post.author for post in posts} <= half | {"lab"}
 
 
 @pytest.fixture(scope="module")
