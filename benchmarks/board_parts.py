@@ -84,7 +84,7 @@ def _prepared(chronicle: Any, folder: Path) -> Callable[[Any], Any]:
     chronicle.record(build_topology(AGENTS, section, 1).as_event())
     repository = Repository.create(folder / "repo.git")
     assigning = Assigning(ReviewsSection(), known, 1, b"\0" * 32)
-    return lambda desk: Clerk(chronicle, desk, repository, TrustedTexts(), assigning)
+    return lambda desk: Clerk(chronicle, desk, repository, TrustedTexts(), assigning, 10**6)
 
 
 # --- the agents' process ---------------------------------------------------------------------

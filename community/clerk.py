@@ -17,6 +17,8 @@ from community.archive.state import RunState
 from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
+from community.pace import Pace
+from community.scenario import POSTS_PER_MINUTE
 from community.screening import told_on_dev
 from community.topology import Route, route
 from forum.board import Desk, Submission
@@ -66,6 +68,7 @@ class Clerk:
         repository: Source of the trees whose patches posts show.
         texts: Makes the patches.
         assigning: What each participant may do, and who is asked to review what.
+        posts_per_minute: Most posts of one author that are taken within a minute.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class Clerk:
         repository: Repository,
         texts: Texts,
         assigning: Assigning,
+        posts_per_minute: int = POSTS_PER_MINUTE,
     ) -> None:
         self._assigning = assigning
         self._chronicle = chronicle
         self._desk = desk
         self._repository = repository
         self._texts = texts
+        self._pace = Pace(posts_per_minute, chronicle.state)
         self._refusals: Counter[str] = Counter()
         """By author, since his last post."""
 
@@ -118,9 +123,14 @@ class Clerk:
         author = submission.author
         if author not in self._assigning.roles and author not in self._chronicle.state.forum.people:
             return  # without a word: a stranger must not be able to make the ledger grow
+        now_us = self._chronicle.clock.now_us()
+        pace = self._pace.of(author, now_us)
+        if pace == "drop":
+            return
         try:
             draft = decode_draft(submission.payload)
         except MessageRefusedError as error:
+            self._pace.count(author, now_us)
             await self._refuse(author, error.message_id or "unreadable", error.reason)
             return
         known = self._chronicle.state.posts_by_message.get((author, draft.message_id))
@@ -128,6 +138,10 @@ class Clerk:
             seq = self._chronicle.state.posts[known].seq
             receipt = Receipt(message_id=draft.message_id, post_id=known, seq=seq)
             await self._desk.acknowledge(author, receipt)
+            return
+        self._pace.count(author, now_us)
+        if pace == "refuse":
+            await self._refuse(author, draft.message_id, self._pace.refusal(author, now_us))
             return
         try:
             established = draft.model_copy(update={"body": await self._establish(author, draft)})

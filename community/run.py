@@ -199,7 +199,8 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)
-        clerk = Clerk(chronicle, desk, bench.repository, bench.texts, assigning)
+        pace = scenario.board.posts_per_minute
+        clerk = Clerk(chronicle, desk, bench.repository, bench.texts, assigning, pace)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )

@@ -26,6 +26,8 @@ Isolation = Literal["full", "partial", "none"]
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 """An agent's name is also its MQTT user, a topic level and a git author."""
+POSTS_PER_MINUTE = 120
+"""A policy posts two or three for an experiment; a hundred and twenty is a flood."""
 RESERVED_NAMES = frozenset({"lab", "clerk", "observer"})
 """The institution signs ledger rows and board connections with these."""
 
@@ -106,6 +108,8 @@ class BoardSection(_Section):
     """``embedded`` (our own MQTT broker on loopback), ``memory`` or ``mqtt://host:port``."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Loopback port of the embedded broker; without it, or with 0, a free one is chosen."""
+    posts_per_minute: Annotated[int, Field(ge=1)] = POSTS_PER_MINUTE
+    """Most posts of one author that are taken within any minute of run time."""
 
 
 def _family(value: object) -> object:

@@ -12,6 +12,7 @@ from test_clerk import HUNCH, ROLES, draft, hypothesis, proposal
 from agents.roles import Role
 from community.chronicle import Chronicle
 from community.clerk import REFUSALS_IN_A_ROW, Clerk
+from community.pace import DROPPED_ABOVE
 from forum.board import Submission
 from forum.codec import encode
 from forum.errors import BoardClosedError
@@ -109,3 +110,33 @@ async def test_a_role_says_what_may_be_posted(chronicle: Chronicle, repository: 
     refused = {receipt.message_id: receipt.reason for _, receipt in desk.receipts if receipt.reason}
     assert refused == {right: f"the role of ada has no right to {right}" for right in bodies}
     assert [post.posted.body["kind"] for post in chronicle.state.posts.values()] == ["comment"]
+
+
+async def test_a_flood_is_refused_then_dropped_and_others_are_heard(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """Of one author so many posts a minute are taken, also after a restart; a repeat is no post."""
+
+    def said(author: str, first: int, count: int) -> list[tuple[str, bytes]]:
+        numbers = range(first, first + count)
+        return [(author, encode(draft(Comment(text="hi"), name=f"m{n}"))) for n in numbers]
+
+    async def serve(*given: tuple[str, bytes]) -> dict[str, str]:
+        desk = ScriptedDesk(*given)
+        with pytest.raises(BoardClosedError):
+            await Clerk(
+                chronicle, desk, repository, TrustedTexts(), asking(ROLES), posts_per_minute=3
+            ).serve()  # type: ignore[arg-type]
+        return {f"{name} {receipt.message_id}": receipt.reason for name, receipt in desk.receipts}
+
+    flood = [*said("ada", 1, 2), *said("ada", 1, 2), *said("ada", 3, 40)]
+    answers = await serve(*flood, ("bob", b"x"), *said("bob", 1, 1))
+    taken = [record.posted.message_id for record in chronicle.state.posts.values()]
+    assert taken == ["m1", "m2", "m3", "m1"]
+    assert [answers[f"ada m{n}"] for n in (1, 2, 3)] == ["", "", ""]
+    assert "wait 60 s" in answers["ada m4"] or "wait 59 s" in answers["ada m4"]
+    assert sum(name.startswith("ada") for name in answers) == DROPPED_ABOVE * 3
+    assert answers["bob m1"] == ""
+    again = await serve(*said("ada", 3, 2))
+    assert again["ada m3"] == ""
+    assert "within a minute" in again["ada m4"]
