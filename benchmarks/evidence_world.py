@@ -1,9 +1,8 @@
 """Simulated communities whose truth is known, for `evidence_rule.py`: scores, and two rules.
 
-The rule's numbers and the variance model are `scoring.evidence`'s; its walk through stages and
-looks is repeated here for arrays, and a test holds the two equal. Left out are two guards against
-trees made to deceive, which meet one honest tree in a thousand (`sequential.hardly_varies`) and
-one in a hundred (`variance.alike`).
+The rule's numbers, the variance model and the guards against trees made to deceive
+(`sequential.hardly_varies`, `variance.alike`) are `scoring.evidence`'s; its walk through stages and
+looks is repeated here for arrays, and a test holds the two equal.
 
 Sigma is 1 for the median tree; its logarithm differs between trees by 0.3. Noise has Student's t
 with 5 degrees of freedom, scaled to its tree's sigma. Each slot drifts by 0.4 (an Ornstein-
@@ -30,11 +29,13 @@ from scoring.evidence.sequential import (
     IMPROVED_P,
     IMPROVED_T,
     LOOKS,
+    LOTTERY_Z,
     SEEDS,
     STAGES,
+    is_same,
     looks_within,
 )
-from scoring.evidence.variance import fit_sums, log_variance, moderate
+from scoring.evidence.variance import fit_sums, is_near, log_variance, moderate
 
 GAINS = (0.5, 1.0, 2.0, 4.0)
 LOG_SD = 0.3
@@ -70,20 +71,30 @@ class Setting:
 class Spreads:
     """The sums from which each community fits its prior (`scoring.evidence.variance.fit_sums`)."""
 
-    communities: int
+    baseline: np.ndarray
+    """Its runs, (communities, k): counted, and trees that are not `alike` are not."""
     sums: np.ndarray = field(init=False)
+    expected: tuple[np.ndarray, np.ndarray] = field(init=False)
+    """s0 and d0 of the baseline alone, each (communities,)."""
 
     def __post_init__(self) -> None:
-        """Start with no tree."""
-        self.sums = np.zeros((3, self.communities, LOOKS[-1]))
+        """Start with the baseline."""
+        self.sums = np.zeros((3, len(self.baseline), LOOKS[-1]))
+        d = self.baseline.shape[1] - 1
+        self._count(log_variance(self.baseline.var(axis=1, ddof=1), d), d)
+        self.expected = fit_sums(*self.sums)
 
     def add(self, runs: np.ndarray, mask: np.ndarray) -> None:
         """Count trees of `runs` (communities, ..., n) where `mask` (communities, ...) is true."""
-        d = runs.shape[-1] - 1
-        e = log_variance(runs.var(axis=-1, ddof=1), d)
+        d, s2 = runs.shape[-1] - 1, runs.var(axis=-1, ddof=1)
         axes = tuple(range(1, mask.ndim))
-        for place, power in enumerate((mask, np.where(mask, e, 0), np.where(mask, e * e, 0))):
-            self.sums[place, :, d] += power.sum(axis=axes)
+        s0, d0 = (np.expand_dims(x, axes) for x in self.expected)
+        self._count(log_variance(s2, d), d, mask & is_near(s2, d, s0, d0))
+
+    def _count(self, e: np.ndarray, d: int, mask: np.ndarray | bool = True) -> None:
+        axes = tuple(range(1, e.ndim))
+        for place, power in enumerate((np.ones_like(e), e, e * e)):
+            self.sums[place, :, d] += np.where(mask, power, 0).sum(axis=axes)
 
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Return s0 and d0, each (communities, 1)."""
@@ -111,19 +122,38 @@ def screen_many(
     for n, stage in enumerate(STAGES, start=1):
         seeds[waits] = n
         runs, known = child[..., :n], parent[..., None, : stage.references]
-        d = n + stage.references - 2
-        squares = runs.var(axis=-1) * n + known.var(axis=-1) * stage.references
-        error = moderate(s0, d0, squares, d) * np.sqrt(1 / n + 1 / stage.references)
-        t = (runs.mean(axis=-1) - known.mean(axis=-1)) / error
-        better = waits & (t >= IMPROVED_T) & (stdtr(d0 + d, -t) <= IMPROVED_P)
+        same = _are_same(runs, s0, d0)
+        t, df = compare_many(runs, known, same, s0, d0)
+        bar = np.where(same, LOTTERY_Z, IMPROVED_T)
+        better = waits & (t >= bar) & (stdtr(df, -t) <= IMPROVED_P)
         improved |= better
-        passed |= better | (waits & (t >= stage.confirm_t))
-        waits &= ~passed & (t >= stage.again_t)
+        passed |= better | (waits & ~same & (t >= stage.confirm_t))
+        waits &= ~passed & ~same & (t >= stage.again_t)
     return improved, passed, seeds
 
 
+def _are_same(runs: np.ndarray, s0: np.ndarray, d0: np.ndarray) -> np.ndarray:
+    """Return of which trees (..., n) the runs hardly vary: (...)."""
+    n = runs.shape[-1]
+    return is_same(runs.var(axis=-1, ddof=1), n - 1, s0, d0) if n > 1 else False & (s0 > 0)
+
+
+def compare_many(
+    child: np.ndarray, parent: np.ndarray, same: np.ndarray, s0: np.ndarray, d0: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return t of two means, (...), and its degrees of freedom; `same` children have one run."""
+    n, m = child.shape[-1], parent.shape[-1]
+    count = np.where(same, 1, n)
+    mean = np.where(same, child[..., 0], child.mean(axis=-1))
+    squares = np.where(same, 0.0, child.var(axis=-1) * n) + parent.var(axis=-1) * m
+    d = count + m - 2
+    error = moderate(s0, d0, squares, d) * np.sqrt(1 / count + 1 / m)
+    return (mean - parent.mean(axis=-1)) / error, d0 + d
+
+
 def confirm_many(
-    gains: np.ndarray,
+    child: np.ndarray,
+    parent: np.ndarray,
     s0: np.ndarray,
     d0: np.ndarray,
     alpha: np.ndarray | float = ALPHA,
@@ -132,7 +162,8 @@ def confirm_many(
     """Do what `judge_pairs` does to many confirmations.
 
     Args:
-        gains: Child minus parent, pair by pair: (..., 8).
+        child: Pair by pair, higher being better: (..., 8).
+        parent: The same, broadcast against it.
         s0: Of the prior, broadcast against (...).
         d0: The same.
         alpha: The same.
@@ -141,15 +172,18 @@ def confirm_many(
     Returns:
         Whether reproduced, and how many pairs it took: (...).
     """
-    shape = gains.shape[:-1]
+    shape = child.shape[:-1]
     reproduced, pairs, goes_on = np.zeros(shape, bool), np.zeros(shape, int), np.ones(shape, bool)
     for look in looks_within(pairs_allowed):
         n = look.pairs
         pairs[goes_on] = n
-        seen = gains[..., :n]
+        seen = child[..., :n] - parent[..., :n]
         error = moderate(np.sqrt(2) * s0, d0, seen.var(axis=-1) * n, n - 1) / np.sqrt(n)
-        t = seen.mean(axis=-1) / error
-        passes = goes_on & (stdtr(d0 + n - 1, -t) <= alpha * look.share)
+        same = _are_same(child[..., :n], s0, d0)
+        alone, df = compare_many(child[..., :n], parent[..., :n], same, s0, d0)
+        t = np.where(same, alone, seen.mean(axis=-1) / error)
+        passes = goes_on & (stdtr(np.where(same, df, d0 + n - 1), -t) <= alpha * look.share)
+        passes &= ~same | (t >= LOTTERY_Z)
         reproduced |= passes
         goes_on &= ~passes & (t >= look.futility_t)
     return reproduced, pairs
@@ -236,9 +270,8 @@ def simulate(setting: Setting, seed: int) -> Outcome:
     world = World(setting, np.random.default_rng(seed))
     gain = world.truth()
     shape = (setting.communities, setting.siblings)
-    spreads = Spreads(setting.communities)
     first = world.noise(world.sigmas(setting.communities), setting.baseline_runs)
-    spreads.add(first + world.drift(setting.baseline_runs), np.ones(setting.communities, bool))
+    spreads = Spreads(first + world.drift(setting.baseline_runs))
     nothing = np.zeros(gain.shape)
     outcome = Outcome(gain, nothing > 0, nothing > 0, nothing)
     for start in range(0, setting.hypotheses, setting.siblings):
@@ -251,9 +284,8 @@ def simulate(setting: Setting, seed: int) -> Outcome:
         drawn = ~passed & (world.rng.random(shape) < setting.drawn)
         is_first = (passed | drawn) & (np.cumsum(passed | drawn, axis=1) == 1)
         child, parent = world.paired(gain[:, now], sigma, parent_sigma, is_first)
-        gains = child - parent[:, None]
-        by_right = confirm_many(gains, s0, d0)
-        by_lot = confirm_many(gains, s0, d0, ALPHA_DRAWN)
+        by_right = confirm_many(child, parent[:, None], s0, d0)
+        by_lot = confirm_many(child, parent[:, None], s0, d0, ALPHA_DRAWN)
         reproduced, pairs = (
             np.select([passed, drawn], found, 0) for found in zip(by_right, by_lot, strict=True)
         )

@@ -16,13 +16,19 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from scipy.special import chdtr, fdtr, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from scoring.errors import StatisticsError
-from scoring.evidence.variance import Prior, moderated
+from scoring.evidence.variance import Prior, moderated, sum_of_squares, variance_rank
 from scoring.verdict import Direction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 IMPROVED_T = 3.0
 """A screen's t from which a claim is `improved`, if also p <= `IMPROVED_P`."""
@@ -250,15 +256,19 @@ def judge_pairs(
 def hardly_varies(scores: Sequence[float], prior: Prior) -> bool:
     """Whether runs of one tree under fresh seeds are too alike for trees of this class.
 
-    ``s^2 / s0^2`` on d and d0 degrees of freedom is F distributed (Smyth 2004, section 4, for the
-    marginal of s^2); below its `SAME_P` point nobody believes that the seed matters. Who hides a
-    seed of his own among noise as large as everybody's is not found by this, nor by anything else.
+    Below the `SAME_P` point of what variances trees have (`variance.variance_rank`) nobody believes
+    that the seed matters. Who hides a seed of his own among noise as large as everybody's is not
+    found by this, nor by anything else.
     """
-    if len(scores) < 2 or prior.s0 == 0:
-        return False
-    d, ratio = len(scores) - 1, statistics.variance(scores) / prior.s0**2
-    below = chdtr(d, d * ratio) if math.isinf(prior.d0) else fdtr(d, prior.d0, ratio)
-    return bool(below < SAME_P)
+    d = len(scores) - 1
+    return d > 0 and bool(is_same(sum_of_squares(scores) / d, d, prior.s0, prior.d0))
+
+
+def is_same(
+    s2: Floats | float, d: int, s0: Floats | float, d0: Floats | float
+) -> NDArray[np.bool_]:
+    """Return what `hardly_varies` says of sample variances on `d` degrees of freedom."""
+    return variance_rank(s2, d, s0, d0) < SAME_P
 
 
 def judge_pool(effect_low: float, effect_high: float) -> Literal["contested", "retracted"] | None:

@@ -12,13 +12,12 @@ in microarray experiments, Statistical Applications in Genetics and Molecular Bi
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import digamma, fdtr, polygamma
+from scipy.special import chdtr, digamma, fdtr, polygamma
 
 from scoring.errors import StatisticsError
 
@@ -35,11 +34,9 @@ BELIEF = 12.0
 much: about four trees of eight runs each, or sixty of two."""
 LEAST_LOG_SD = 0.15
 """However alike the trees look, `fit_prior` takes them to differ by this: d0 stays below 24."""
-
-
 FAR_P = 0.01
-"""A tree that spreads so much more or less than the baseline, on either side, says nothing of the
-next tree."""
+"""A tree that spreads so much more or less than the baseline leads one to expect, on either side,
+says nothing of the next tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +71,8 @@ def fit_prior(groups: Sequence[Sequence[float]]) -> Prior:
     """
     if not groups or any(len(group) < 2 for group in groups):
         raise StatisticsError("a spread needs two runs of one tree; set noise.baseline_runs to 2")
-    squares = [(_squares(group), len(group) - 1) for group in groups]
-    spread_out = [(square, d) for square, d in squares if square > 0]
+    about = [(sum_of_squares(group), len(group) - 1) for group in groups]
+    spread_out = [(square, d) for square, d in about if square > 0]
     if not spread_out:
         return Prior(0.0, math.inf)
     width = max(d for _, d in spread_out) + 1
@@ -90,7 +87,11 @@ def fit_prior(groups: Sequence[Sequence[float]]) -> Prior:
 
 
 def alike(groups: Sequence[Sequence[float]], baseline: Sequence[float]) -> list[Sequence[float]]:
-    """Return the groups whose spread is not far from the baseline's: F between its `FAR_P` points.
+    """Return the groups whose spread is what the baseline alone leads one to expect.
+
+    Their `variance_rank` under the baseline's own prior (`fit_prior`) lies between `FAR_P` and
+    1 - `FAR_P`: one honest tree in fifty is left out. F of the two variances alone would leave out
+    more, and the wild ones above all, because trees differ; what is left would then look too sure.
 
     Trees are researchers' own: a few with next to no spread would make everybody's luck look like
     a gain, a few wild ones would hide everybody's gain. Phipson et al. 2016 draw such outliers in;
@@ -100,16 +101,42 @@ def alike(groups: Sequence[Sequence[float]], baseline: Sequence[float]) -> list[
         groups: As for `fit_prior`.
         baseline: Scores of the unmodified start, two or more; without spread all groups are kept.
     """
-    reference, d0 = _squares(baseline), len(baseline) - 1
-    if reference == 0:
-        return list(groups)
-    kept = []
-    for group in groups:
-        d = len(group) - 1
-        below = float(fdtr(d, d0, _squares(group) / d / (reference / d0)))
-        if FAR_P <= below <= 1 - FAR_P:
-            kept.append(group)
-    return kept
+    expected = fit_prior([baseline])
+    return [
+        group
+        for group in groups
+        if is_near(
+            sum_of_squares(group) / (len(group) - 1), len(group) - 1, expected.s0, expected.d0
+        )
+    ]
+
+
+def is_near(
+    s2: Floats | float, d: int, s0: Floats | float, d0: Floats | float
+) -> NDArray[np.bool_]:
+    """Return what `alike` keeps of sample variances on `d` degrees of freedom."""
+    below = variance_rank(s2, d, s0, d0)
+    return (below >= FAR_P) & (below <= 1 - FAR_P)
+
+
+def variance_rank(
+    s2: Floats | float, d: int, s0: Floats | float, d0: Floats | float
+) -> NDArray[np.float64]:
+    """Return the probability that a tree's sample variance is below `s2`.
+
+    ``s^2 / s0^2`` is F distributed on d and d0 degrees of freedom (Smyth 2004, section 4: the
+    marginal of s^2).
+
+    Args:
+        s2: Sample variances on `d` degrees of freedom.
+        d: Theirs.
+        s0: Of the prior, broadcast against `s2`; where it is 0, nothing is known and the rank 1/2.
+        d0: The same.
+    """
+    s0, d0 = np.asarray(s0, np.float64), np.asarray(d0, np.float64)
+    ratio = s2 / np.where(s0 > 0, s0 * s0, 1.0)
+    below = np.where(np.isinf(d0), chdtr(d, d * ratio), fdtr(d, d0, ratio))
+    return np.where(s0 > 0, below, 0.5)
 
 
 def log_variance(s2: Floats | np.float64, d: int) -> Floats | np.float64:
@@ -193,7 +220,7 @@ def moderated(groups: Sequence[Sequence[float]], prior: Prior) -> Spread:
         StatisticsError: a score that is not finite.
     """
     kept = [group for group in groups if len(group) >= 2]
-    squares = sum(_squares(group) for group in kept)
+    squares = sum(sum_of_squares(group) for group in kept)
     d = sum(len(group) - 1 for group in kept)
     if prior.s0 == 0 and squares > 0:  # nothing varied so far, and now something does
         return Spread(math.sqrt(squares / d), d)
@@ -209,9 +236,17 @@ def moderate(
     return np.sqrt((d0 * s0 * s0 + squares) / (d0 + d))
 
 
-def _squares(group: Sequence[float]) -> float:
-    """Return the sum of squares about the group's mean."""
-    if not all(math.isfinite(score) for score in group):
-        raise StatisticsError(f"scores {list(group)} are not all finite")
-    mean = statistics.fmean(group)
-    return math.fsum((score - mean) ** 2 for score in group)
+def sum_of_squares(group: Sequence[float]) -> float:
+    """Return the sum of squares about the group's mean; exactly 0 where all scores are equal.
+
+    The mean is taken of distances from the first score: that of ``[1.1] * 3`` itself is not 1.1.
+
+    Raises:
+        StatisticsError: a score, or the sum, is not finite.
+    """
+    away = [score - group[0] for score in group]
+    mean = sum(away) / len(away)
+    found = sum((x - mean) * (x - mean) for x in away)
+    if not math.isfinite(found):
+        raise StatisticsError(f"scores {list(group)} are not all finite, or too far apart")
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scoring.evidence.sequential import LOOKS, SEEDS, judge_pairs, judge_screen, references_wanted
-from scoring.evidence.variance import Prior, fit_prior
+from scoring.evidence.variance import Prior, alike, fit_prior
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from evidence_rule import false_discoveries, rate
@@ -22,9 +22,13 @@ def rng() -> np.random.Generator:
 
 
 def test_many_screens_are_screens(rng):
-    """The array form decides each of 600 claims as the rule does, seed by seed."""
+    """The array form decides each of 600 claims as the rule does, seed by seed.
+
+    A third bring a seed of their own under a little jitter.
+    """
     s0, d0 = rng.uniform(0.5, 1.5, (20, 1)), rng.uniform(2, 20, (20, 1))
     child = rng.normal(rng.choice([0, 1, 2, 4], (20, 30, 1)), 1, (20, 30, SEEDS))
+    child[:, :10] = child[:, :10, :1] + rng.normal(0, 1e-4, (20, 10, SEEDS))
     parent = rng.normal(0, 1, (20, references_wanted(SEEDS)))
     improved, passed, seeds = screen_many(child, parent, s0, d0)
     for at in np.ndindex(20, 30):
@@ -41,15 +45,20 @@ def test_many_screens_are_screens(rng):
 
 
 def test_many_confirmations_are_confirmations(rng):
-    """The array form ends each of 600 confirmations at the look and with the word of the rule."""
+    """The array form ends each of 600 confirmations at the look and with the word of the rule.
+
+    A third bring a seed of their own under a little jitter; some of those pass.
+    """
     s0, d0, alpha = (
         rng.uniform(0.5, 1.5, 600),
         rng.uniform(2, 20, 600),
         rng.choice([0.01, 0.1], 600),
     )
     child = rng.normal(rng.choice([0, 1, 2, 4], (600, 1)), 1, (600, LOOKS[-1]))
+    child[:200] = child[:200, :1] + rng.normal(0, 1e-3, (200, LOOKS[-1]))
+    child[:100] += 4
     parent = rng.normal(0, 1, (600, LOOKS[-1]))
-    reproduced, pairs = confirm_many(child - parent, s0, d0, alpha)
+    reproduced, pairs = confirm_many(child, parent, s0, d0, alpha)
     for at in range(600):
         prior = Prior(float(s0[at]), float(d0[at]))
         for n in range(1, LOOKS[-1] + 1):
@@ -61,21 +70,28 @@ def test_many_confirmations_are_confirmations(rng):
                 break
         assert (reproduced[at], pairs[at]) == (judged.status == "reproduced", n)
     assert set(LOOKS) == set(pairs.tolist())
+    assert 20 < reproduced[:100].sum() < 100
 
 
 def test_many_priors_are_priors(rng):
-    """Sums over trees give each community the prior that its trees give one by one."""
-    spreads = Spreads(3)
-    groups: list[list[list[float]]] = [[], [], []]
+    """Sums over trees give each community the prior that its trees give one by one.
+
+    Those that spread unlike the baseline are left out of either.
+    """
+    baseline = rng.normal(0, 1, (3, 4))
+    spreads = Spreads(baseline)
+    groups = [[runs] for runs in baseline.tolist()]
     for n in (8, 2, 2, 3, 5):
-        runs = rng.normal(0, 1, (3, 4, n))
+        runs = rng.normal(0, rng.choice([0.01, 1, 100], (3, 4, 1), p=[0.2, 0.6, 0.2]), (3, 4, n))
         mask = rng.random((3, 4)) < 0.7
         spreads.add(runs, mask)
         for community, tree in zip(*np.nonzero(mask), strict=True):
             groups[community].append(runs[community, tree].tolist())
     s0, d0 = spreads.prior()
     for community in range(3):
-        prior = fit_prior(groups[community])
+        kept = alike(groups[community], baseline[community].tolist())
+        assert 1 < len(kept) < len(groups[community])
+        prior = fit_prior(kept)
         assert prior.s0 == pytest.approx(float(s0[community, 0]))
         assert prior.d0 == pytest.approx(float(d0[community, 0]))
 
