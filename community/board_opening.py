@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from community.incidents import IncidentLog
 from community.scenario import BoardSection
 from forum.board import Board
 from forum.credentials import (
@@ -46,6 +47,7 @@ async def open_board(
     *,
     guests: Sequence[str] = (),
     folder: Path | None = None,
+    incidents: IncidentLog | None = None,
 ) -> AsyncIterator[Board]:
     """Open a board with a seat for each of `names`, and close it with everything it started.
 
@@ -56,6 +58,7 @@ async def open_board(
         guests: Agents and people who may come from outside.
         folder: Where guests and the observer find their credentials, one file each. What lies there
             from an earlier life of the run stays valid.
+        incidents: Told what the broker turned away.
 
     Raises:
         BrokerStartError: the embedded broker cannot start, for example because its port is in use.
@@ -71,7 +74,7 @@ async def open_board(
         if folder is not None:
             _hand_out(folder, broker, [*guests, OBSERVER])
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(_keep_up(broker), name="broker")
+            keeping = group.create_task(_keep_up(broker, incidents), name="broker")
             try:
                 yield MqttBoard(broker.host, broker.port, run_id, broker.credentials)
             finally:
@@ -122,8 +125,10 @@ def _hand_out(folder: Path, broker: EmbeddedBroker, guests: Sequence[str]) -> No
     )
 
 
-async def _keep_up(broker: EmbeddedBroker) -> None:
+async def _keep_up(broker: EmbeddedBroker, incidents: IncidentLog | None = None) -> None:
     """Start the broker again, where its clients look for it, when it ends unasked.
+
+    Meanwhile hear what it turns away.
 
     Raises:
         BrokerStartError: it does not come back, or had `BROKER_LIVES` short lives in a row.
@@ -135,6 +140,7 @@ async def _keep_up(broker: EmbeddedBroker) -> None:
     try:
         while True:
             began_s = loop.time()
+            await _hear(broker, incidents)
             code = await broker.wait()
             short = short + 1 if loop.time() - began_s < SHORT_LIFE_S else 0
             if short == BROKER_LIVES:
@@ -147,3 +153,13 @@ async def _keep_up(broker: EmbeddedBroker) -> None:
             broker = await broker.again()
     finally:
         await broker.aclose()
+        await _hear(broker, incidents)  # its last words
+        if incidents is not None:
+            incidents.close()
+
+
+async def _hear(broker: EmbeddedBroker, incidents: IncidentLog | None) -> None:
+    """Take in what the broker turns away, until it has ended."""
+    async for incident in broker.incidents():
+        if incidents is not None:
+            incidents.take(incident)

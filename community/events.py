@@ -143,6 +143,7 @@ class Refused:
     what: Literal["post", "proposal", "request", "connection"]
     reason: str
     message_id: str = ""
+    """Of a draft or request; of a connection the kind of incident (`forum.incidents`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from community.events import (
     TurnTaken,
 )
 from community.finals import is_ending, run_finals
+from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
 from community.late_posts import LatePosts
@@ -189,6 +190,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             names,
             guests=guests,
             folder=bench.folder.credentials,
+            incidents=IncidentLog(chronicle),
         ) as board,
         board.desk() as desk,
         asyncio.TaskGroup() as group,

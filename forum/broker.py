@@ -11,13 +11,15 @@ import json
 import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from forum.credentials import Credentials
 from forum.errors import BrokerStartError
+from forum.incidents import Incident
 from forum.topics import Topics
 
 START_S: Final = 30.0
@@ -31,18 +33,41 @@ _PROGRAM = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """A listener with TLS, beside the one on loopback."""
+
+    host: str
+    port: int
+    chain: Path
+    """The broker's certificate (PEM) and those that lead to one its clients trust."""
+    key: Path
+
+    def order(self) -> dict[str, str]:
+        """Return it as the broker's process is told."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        address = f"{host}:{self.port}"
+        return {"address": address, "chain": str(self.chain), "key": str(self.key)}
+
+
 class EmbeddedBroker:
     """A running broker for one run; an async context manager, or call `aclose`."""
 
     def __init__(
-        self, process: Process, run_id: str, host: str, port: int, credentials: Credentials
+        self,
+        process: Process,
+        run_id: str,
+        address: tuple[str, int],
+        credentials: Credentials,
+        secured: Secured | None,
     ) -> None:
         self._process = process
         self.run_id = run_id
-        self.host = host
-        self.port = port
+        self.host, self.port = address
         self.credentials = credentials
         """The logins of the agents, the clerk and the observer; needed to start it again."""
+        self.secured = secured
+        """Where it listens with TLS, the port as it was found."""
 
     @classmethod
     async def start(
@@ -52,6 +77,7 @@ class EmbeddedBroker:
         *,
         port: int = 0,
         credentials: Credentials | None = None,
+        secured: Secured | None = None,
     ) -> Self:
         """Start a broker on the loopback interface and return once it listens.
 
@@ -60,9 +86,11 @@ class EmbeddedBroker:
             agents: Who gets a credential, beside the clerk and the observer.
             port: Where to listen; 0 lets the kernel choose a free port.
             credentials: Those of an earlier broker, so that its clients come back by themselves.
+            secured: Where to listen with TLS besides, for participants elsewhere.
 
         Raises:
-            BrokerStartError: the port is in use, or the process did not come up.
+            BrokerStartError: a port is in use, the certificate is none, or the process did not come
+                up.
             TopicError: `run_id` or an agent's name is malformed.
 
         Cancellation: the process is killed.
@@ -72,8 +100,8 @@ class EmbeddedBroker:
             credentials = Credentials.generate(agents)
         orders = {
             "run_id": run_id,
-            "host": _LOOPBACK,
-            "port": port,
+            "address": f"{_LOOPBACK}:{port}",
+            "secured": None if secured is None else secured.order(),
             "passwords": {login.user: login.password for login in credentials.logins.values()},
         }
         process = await asyncio.create_subprocess_exec(
@@ -85,11 +113,13 @@ class EmbeddedBroker:
             env={},
         )
         try:
-            found = await _opened(process, orders)
+            ports = await _opened(process, orders)
         except BaseException:
             await _end(process, grace_s=0)
             raise
-        return cls(process, run_id, _LOOPBACK, found, credentials)
+        if secured is not None:
+            secured = replace(secured, port=ports["secured_port"])
+        return cls(process, run_id, (_LOOPBACK, ports["port"]), credentials, secured)
 
     @property
     def pid(self) -> int:
@@ -109,8 +139,21 @@ class EmbeddedBroker:
         Cancellation: the process is killed.
         """
         return await EmbeddedBroker.start(
-            self.run_id, (), port=self.port, credentials=self.credentials
+            *(self.run_id, ()),
+            port=self.port,
+            credentials=self.credentials,
+            secured=self.secured,
         )
+
+    async def incidents(self) -> AsyncIterator[Incident]:
+        """Yield what the broker turned away, counted, until it has ended; for one listener.
+
+        While nobody listens the broker counts on.
+        """
+        if self._process.stdout is None:
+            raise RuntimeError("the broker's process has no pipes")
+        while line := await self._process.stdout.readline():
+            yield Incident(**json.loads(line))
 
     async def aclose(self) -> None:
         """End the broker and its connections; twice does no harm.
@@ -128,8 +171,8 @@ class EmbeddedBroker:
         await self.aclose()
 
 
-async def _opened(process: Process, orders: dict[str, object]) -> int:
-    """Send the orders and return the port from the answer."""
+async def _opened(process: Process, orders: dict[str, Any]) -> dict[str, int]:
+    """Send the orders and return the ports from the answer."""
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the broker's process has no pipes")
     line = b""
@@ -151,16 +194,20 @@ async def _opened(process: Process, orders: dict[str, object]) -> int:
         )
     answer = json.loads(line)
     if "error" in answer:
-        raise BrokerStartError(_explained(str(answer["error"]), orders["port"]))
-    return int(answer["port"])
+        secured = orders["secured"]
+        places = [orders["address"], *([secured["address"]] if secured else [])]
+        raise BrokerStartError(_explained(str(answer["error"]), places))
+    return {name: port for name, port in answer.items() if port is not None}
 
 
-def _explained(error: str, port: object) -> str:
+def _explained(error: str, addresses: list[str]) -> str:
+    parts = [address.rpartition(":") for address in addresses]
+    places = " or ".join(f"port {port} of {host}" for host, _, port in parts)
     if re.search(r"Errno (98|48)\b|address already in use", error):  # EADDRINUSE: Linux, BSD
-        return f"port {port} of {_LOOPBACK} is in use; name another, or 0 for a free one"
+        return f"{places} is in use; name another, or 0 for a free one"
     if re.search(r"Errno 13\b", error):
-        return f"port {port} of {_LOOPBACK} is privileged; name one above 1023, or 0"
-    return f"the broker cannot listen on {_LOOPBACK}:{port}: {error}"
+        return f"{places} is privileged; name one above 1023, or 0"
+    return f"the broker cannot listen on {places}: {error}"
 
 
 async def _end(process: Process, grace_s: float) -> None:

@@ -246,6 +246,8 @@ def _posted(event: Posted, state: RunState) -> str | None:
 
 
 def _refused(event: Refused, state: RunState) -> str:
+    if event.what == "connection":
+        return f"incident at the broker: {plain(event.who, 32)}: {plain(event.reason, 200)}"
     return f"refused a {event.what} of {plain(event.who, 32)}: {plain(event.reason)}"
 
 

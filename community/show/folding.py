@@ -17,6 +17,7 @@ from community.show.records import (
     BestShown,
     CreditShown,
     HeadlineShown,
+    IncidentShown,
     PoolShown,
     SealShown,
     Shown,
@@ -71,6 +72,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         resumes=len(state.resumed),
         posts=len(state.posts),
         refusals=len(state.refusals),
+        incidents=_incidents(state),
         pool=PoolShown(tuple(s.slot for s in use.slots), use.busy_share, use.train_share),
         topology=_topology(state),
         spend=SpendShown(
@@ -88,6 +90,21 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         agents=researchers(state, credit),
         ledger_hash=ledger_hash,
     )
+
+
+def _incidents(state: RunState) -> tuple[IncidentShown, ...]:
+    """The last count of each kind by each user."""
+    last = {
+        (refused.who, refused.message_id): IncidentShown(
+            one_line(refused.who, 40),
+            refused.message_id,
+            one_line(refused.reason, 240),
+            at_us / 1e6,
+        )
+        for at_us, refused in state.refusals
+        if refused.what == "connection"
+    }
+    return tuple(last.values())
 
 
 def _baseline(state: RunState, commit: str, tree_key: str) -> BaselineShown:

@@ -177,6 +177,19 @@ class RetractionShown:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentShown:
+    """What the broker turned away, of one kind and user, as last counted."""
+
+    who: str
+    """A user, or ``(unknown)``."""
+    what: str
+    reason: str
+    """The first attempt, and how many there were."""
+    at_s: float
+    """Run time of the last count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """All that is said of a run."""
 
@@ -212,6 +225,8 @@ class Shown:
     resumes: int
     posts: int
     refusals: int
+    """Drafts, proposals and requests that were turned down, and rows about incidents."""
+    incidents: tuple[IncidentShown, ...]
     pool: PoolShown
     topology: TopologyShown | None
     """None in older ledgers."""

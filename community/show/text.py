@@ -85,6 +85,9 @@ def summary_lines(record: Shown) -> list[str]:
     )
     lines += yardstick_lines(record)
     lines += topology_lines(record.topology)
+    lines += [f"incident at the broker: {i.who}: {i.reason}" for i in record.incidents[:10]]
+    if len(record.incidents) > 10:
+        lines.append(f"incidents: {len(record.incidents) - 10} more kinds (--json)")
     lines.append(
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from forum.broker import EmbeddedBroker
 from forum.credentials import load_credential
 from forum.errors import BrokerStartError
 from forum.ids import AgentName
+from forum.incidents import Incident
 from forum.messages import Notice
 from forum.mqtt_board import MqttBoard
 
@@ -27,6 +29,11 @@ class ShortLivedBroker:
     def __init__(self, lives: int) -> None:
         self.lives = lives
         self.is_closed = False
+
+    async def incidents(self) -> AsyncIterator[Incident]:
+        """Have turned nothing away."""
+        return
+        yield
 
     async def wait(self) -> int:
         """End, or never return."""

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import aiomqtt
 import pytest
-from amqtt.contexts import Action
 
 from forum.broker import EmbeddedBroker
-from forum.guarded_broker import MAX_PACKET_BYTES, GuardedBroker
+from forum.guarded_broker import GuardedBroker
+from forum.guarded_connection import MAX_PACKET_BYTES
 from forum.topics import Topics
 
 TOPICS = Topics("r1")
@@ -285,11 +285,30 @@ async def test_an_oversized_packet_closes_its_connection_only(broker: EmbeddedBr
         assert await first(bob) == (TOPICS.feed("bob"), large)
 
 
-async def test_rights_are_judged_without_suspending() -> None:
-    """Rights are asked for inside a loop over live lists, which would shift while it waits."""
-    broker, session = SimpleNamespace(_topics=TOPICS), SimpleNamespace(username="ada")
-    for action, topic in ((Action.RECEIVE, TOPICS.notice()), (Action.PUBLISH, TOPICS.notice())):
-        judgement = GuardedBroker._topic_filtering(broker, session, topic, action)
-        with pytest.raises(StopIteration) as ended:
-            judgement.send(None)
-        assert ended.value.value == (action == Action.RECEIVE)
+async def test_routing_never_suspends() -> None:
+    """It goes over live lists of subscribers, which would shift while it waits."""
+    broker = GuardedBroker("127.0.0.1:0", TOPICS, {})
+    told: list[tuple[str, bytes, int]] = []
+    session = SimpleNamespace(client_id="ada", transitions=SimpleNamespace(state="connected"))
+    connection = SimpleNamespace(deliver=lambda *message: told.append(message))
+    broker._sessions["ada"] = (session, connection)
+    broker._subscriptions[TOPICS.notice()] = [(session, 1)]
+    for author, expected in (("ada", []), ("clerk", [(TOPICS.notice(), b"x", 1)])):
+        sender = SimpleNamespace(username=author)
+        broker._take(sender, TOPICS.notice(), b"x", is_retained=False)
+        assert told == expected
+
+
+async def test_what_was_acknowledged_is_delivered_though_its_author_leaves_at_once(
+    broker: EmbeddedBroker,
+) -> None:
+    """Ten messages and a farewell in one breath: all ten arrive."""
+    async with client(broker, "clerk") as clerk:
+        await clerk.subscribe(TOPICS.all_submits(), qos=1)
+        topic = TOPICS.submit("ada").encode()
+        head = len(topic).to_bytes(2, "big") + topic
+        packets = [head + n.to_bytes(2, "big") + b"%d" % n for n in range(1, 11)]
+        said = b"".join(bytes([0x32, len(packet)]) + packet for packet in packets)
+        await raw(broker, connect_packet(broker, "ada") + said + b"\xe0\x00")
+        for n in range(1, 11):
+            assert await first(clerk) == (topic.decode(), b"%d" % n)
