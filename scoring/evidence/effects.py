@@ -18,6 +18,9 @@ from scoring.errors import StatisticsError
 
 CONFIDENCE = 0.95
 """Of every two-sided interval here."""
+ROUNDS = 500
+"""Of the search for tau2, which about doubles each round: gains without any spread of their
+own may be 1e9 of their errors apart, for which statsmodels' own 50 are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +113,14 @@ def _combined(
 ) -> Combined:
     from statsmodels.stats.meta_analysis import combine_effects  # takes a second to import
 
+    at = gains[variances.argmin()]  # Q is a difference of squares there: exact about 0 alone
     with np.errstate(divide="ignore"):  # it divides by Q, which is 0 where all gains are equal
-        found = combine_effects(gains, variances, method_re="iterated")
+        found = combine_effects(gains - at, variances, method_re="iterated", maxiter=ROUNDS)
     tau2, classes, q = max(0.0, float(found.tau2)), len(gains), max(0.0, float(found.q))
     shares = np.asarray(found.weights_rel_re, dtype=np.float64)
     parts = [*(shares**2 * variances), float((shares**2).sum()) * tau2]
     df = satterthwaite(parts, [*dfs, classes - 1])
-    mean, variance = float(found.mean_effect_re), float(found.var_eff_w_re)
+    mean, variance = float(found.mean_effect_re + at), float(found.var_eff_w_re)
     low, high = interval(mean, variance, df)
     return Combined(
         estimate=mean,

@@ -38,7 +38,8 @@ UNDECIDED_T = 0.5
 """A screen's t below which a claim is `not_improved`."""
 LOTTERY_Z = 4.0
 """The t demanded, in screen and confirmation, of a tree whose runs do not depend on the seed. It
-has one run, which may be the best of many that were tried: chance exceeds this once in 30,000."""
+has one run, which may be the best of many that were tried: where sigma is known, chance exceeds
+this once in 30,000."""
 SAME_P = 0.001
 """Runs that spread so little as one honest tree's in a thousand would are one run told several
 times too, whatever their bytes: a tree that brings its own lucky seed may add a jitter to it."""
@@ -330,7 +331,7 @@ class _Comparison:
             t=self.t,
             df=self.df,
             p=min(p, 1.0),
-            needed=needed_t * self.error if self.error else 0.0,
+            needed=needed_t if math.isinf(needed_t) else needed_t * self.error,
             is_final=is_final,
             may_confirm=may_confirm,
         )

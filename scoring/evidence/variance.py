@@ -31,7 +31,7 @@ LOG_SD = 0.3
 between trees (standard deviation)."""
 BELIEF = 12.0
 """How firmly, as the information (see `fit_sums`) that replicated trees have to bring to weigh as
-much: about four trees of eight runs each, or sixty of two."""
+much: about five trees of eight runs each, or sixty of two."""
 LEAST_LOG_SD = 0.15
 """However alike the trees look, `fit_prior` takes them to differ by this: d0 stays below 24."""
 FAR_P = 0.01
