@@ -53,8 +53,8 @@ def topology_lines(shown: TopologyShown | None) -> list[str]:
         times = "once" if shown.rewirings == 1 else f"{shown.rewirings} times"
         again = f", rewired {times} ({shown.why})"
     way = [
-        *([f"{shown.on_their_way} copies on their way"] if shown.on_their_way else ()),
-        *([f"{shown.lost} lost"] if shown.lost else ()),
+        *([f"copies on their way: {shown.on_their_way}"] if shown.on_their_way else ()),
+        *([f"lost: {shown.lost}"] if shown.lost else ()),
     ]
     return [
         f"topology: {shown.edges} edges{again}{''.join(f'; {each}' for each in way)}",

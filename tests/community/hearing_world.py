@@ -13,10 +13,10 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 from archive_script import asking, ended, opened, queued, verdict
+from hearing_look import look_at_catching_up, look_at_queries, must_be_thinned
 from hearing_oracle import Oracle
 from hearing_stage import Trees
 
-from agents.errors import NotVisibleError
 from agents.roles import Right, Role
 from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
@@ -288,7 +288,9 @@ class World:
         for name in NAMES:
             expected = self._expected(name)
             await self._look_at_feed(name, expected)
-            await self._look_at_lab(name, expected)
+            lab, commits = self._lab(name), (self._trees.baseline, *self._used)
+            await look_at_catching_up(lab, self.oracle, name, expected)
+            await look_at_queries(lab, self.oracle, name, self._now(), commits)
 
     async def _look_at_feed(self, name: str, expected: dict[str, str]) -> None:
         if name in self._seats:
@@ -303,42 +305,14 @@ class World:
             heard |= {post.post_id: post for post in self._caught_up[name].values()}
             assert set(heard) == set(expected), f"{name} knows {set(heard)}, not {set(expected)}"
         for post_id, post in heard.items():
-            self._must_be_thinned(post, expected[post_id])
+            must_be_thinned(self.oracle, post, expected[post_id])
 
-    async def _look_at_lab(self, name: str, expected: dict[str, str]) -> None:
-        lab, now_us = self._lab(name), self._now()
-        rows = sorted(self.oracle.row_of_arrival(post_id, name) for post_id in expected)
-        for after in {0, *rows[-2:]}:
-            caught = await lab.catch_up(after)
-            arrivals = [self.oracle.row_of_arrival(post.post_id, name) for post in caught]
-            assert arrivals == sorted(arrivals)
-            assert sorted(post.post_id for post in caught) == sorted(
-                post_id for post_id in expected if self.oracle.row_of_arrival(post_id, name) > after
-            )
-            for post in caught:
-                self._must_be_thinned(post, expected[post.post_id])
-        readable = self.oracle.readable(name, now_us)
-        for commit in (self._trees.baseline, *self._used):
-            try:
-                await lab.read_tree(commit)
-            except NotVisibleError:
-                assert commit not in readable, f"{name} may not read {commit}"
-            else:
-                assert commit in readable, f"{name} read {commit}, which never reached him"
-        assert await lab.assignments() == self.oracle.open_assignments(name, now_us)
-
-    def _must_be_thinned(self, post: Post, carries: str) -> None:
-        told = self.oracle.told[post.post_id]
-        assert (post.seq, post.at_us, post.author) == (told.seq, told.at_us, told.posted.author)
-        assert post.thread == told.posted.thread
-        assert post.body.model_dump(mode="json") == self.oracle.copy(post.post_id, carries)
+    # -- time --------------------------------------------------------------------------------
 
     async def wait(self, steps: int) -> None:
         """Let time pass, no multiple of a delay; where time is real `quiet` does."""
         if not self._is_real:
             await asyncio.sleep(7.3 * steps)
-
-    # -- time --------------------------------------------------------------------------------
 
     async def quiet(self) -> None:
         """Wait until everybody has done what there is to do at the moment."""
@@ -394,5 +368,10 @@ class World:
         bench = SimpleNamespace(
             repository=self._trees.repository, task=SimpleNamespace(editable=("train.py",))
         )
-        house: Any = SimpleNamespace(chronicle=self.chronicle, bench=bench)
+        house: Any = SimpleNamespace(
+            chronicle=self.chronicle,
+            bench=bench,
+            admission=SimpleNamespace(is_closed=False),
+            may=lambda name, right: True,
+        )
         return AgentLab(house, name)
