@@ -21,6 +21,8 @@ class Run:
     rationale: str
     prediction: Prediction
     knobs: Mapping[str, KnobValue] = field(default_factory=dict)
+    lead: str = ""
+    """Post id of the lead that it follows, which the agent holds; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,18 @@ class PostReview:
 
 @dataclass(frozen=True, slots=True)
 class PostLead:
-    """Point at a direction worth trying."""
+    """Point at a direction worth trying that somebody else may follow."""
 
     title: str
     text: str
     knobs: Mapping[str, KnobValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLead:
+    """Lease a lead (post id) in order to follow it by a `Run`; again, before it ends, renews it."""
+
+    lead: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +81,4 @@ class Wait:
     seconds: float = 5.0
 
 
-Action = Run | Reproduce | PostReview | PostLead | PostComment | WriteNotebook | Wait
+Action = Run | Reproduce | PostReview | PostLead | ClaimLead | PostComment | WriteNotebook | Wait

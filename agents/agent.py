@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from agents.actions import (
     Action,
+    ClaimLead,
     PostComment,
     PostLead,
     PostReview,
@@ -59,6 +60,7 @@ _KINDS: dict[type, str] = {
     Reproduce: "reproduce",
     PostReview: "review",
     PostLead: "lead",
+    ClaimLead: "claim_lead",
     PostComment: "comment",
     WriteNotebook: "notebook",
     Wait: "wait",
@@ -68,6 +70,7 @@ _RIGHTS: dict[type, Right] = {
     Reproduce: "reproduce",
     PostReview: "review",
     PostLead: "lead",
+    ClaimLead: "propose",
     PostComment: "comment",
 }
 
@@ -246,6 +249,8 @@ class Agent:
             idle_s=self._idle_s,
             run_s=memory.usual_run_s(),
             confirmations=memory.confirmations(),
+            rights=self.role.rights,
+            open_leads=memory.open_leads(await self._lab.open_leads()),
         )
 
     async def _decide(self, observation: Observation) -> tuple[Action, ...]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from agents.actions import Action, PostComment, PostLead, PostReview, Reproduce, Run
+from agents.actions import Action, ClaimLead, PostComment, PostLead, PostReview, Reproduce, Run
 from agents.errors import LabError
 from agents.lab import Lab, Outcome, Proposal
 from agents.memory import WITHDRAWAL, Memory
@@ -126,7 +126,7 @@ class Conduct:
             # Half a diff would misrepresent the change; the commit tells all of it.
             patch=prepared.patch if len(prepared.patch) <= PATCH_CHARACTERS else "",
         )
-        post = await self._post(body, f"{key}h", None)
+        post = await self._post(body, f"{key}h", action.lead or None)
         return await self._measure(post, body)
 
     async def _measure(self, post: Post, hypothesis: Hypothesis) -> Result:
@@ -205,6 +205,9 @@ class Conduct:
                 knobs=dict(action.knobs),
             )
             await self._post(lead, f"{key}l", None)
+        elif isinstance(action, ClaimLead):
+            claim = Claim(target=action.lead, text="I follow this lead.")
+            await self._post(claim, f"{key}k", action.lead)
         elif isinstance(action, PostComment):
             comment = Comment(text=action.text[:TEXT_CHARACTERS])
             await self._post(comment, f"{key}m", action.thread)

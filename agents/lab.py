@@ -161,6 +161,13 @@ class Lab(LabReader, Protocol):
         """Return the hypotheses (post ids) that the asker was asked to review and still may."""
         ...
 
+    async def open_leads(self) -> Mapping[str, float]:
+        """Return the leads (post ids) that the asker may claim or holds, oldest first.
+
+        With each, the seconds of run time for which he holds it; 0 where nobody does.
+        """
+        ...
+
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments the run may still start; None without such a limit.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 
 from agents.lab import Briefing, Outcome, Proposal
-from agents.observation import Known, OpenClaim, OpenHypothesis
+from agents.observation import Known, OpenClaim, OpenHypothesis, OpenLead
 from forum.messages import (
     Claim,
     Comment,
@@ -22,6 +22,7 @@ from forum.messages import (
     Finding,
     Hypothesis,
     KnobValue,
+    Lead,
     Post,
     Review,
 )
@@ -112,10 +113,16 @@ class Memory:
         self._remembered: dict[str, Known] = {}
         self._own_claims: dict[str, Post] = {}
         self._given_up: set[str] = set()
+        self._leads: dict[str, Post] = {}
         self.last_seq = 0
         """The highest ledger number heard of."""
-        self.experiments = 0
+        self._proposed = 0
+        """Own hypotheses so far."""
+
+    @property
+    def experiments(self) -> int:
         """Own hypotheses and reproduction claims so far."""
+        return self._proposed + sum(target not in self._leads for target in self._own_claims)
 
     def fold(self, post: Post) -> bool:
         """Take in one post; return whether it was new and somebody else's.
@@ -139,7 +146,8 @@ class Memory:
             self._thread(body.target, post.seq).claimed_by.add(post.author)
             if post.author == self._me:
                 self._own_claims[body.target] = post
-                self.experiments += 1
+        elif isinstance(body, Lead):
+            self._leads[post.post_id] = post
         elif isinstance(body, Comment) and post.thread and post.message_id.endswith(WITHDRAWAL):
             self._thread(post.thread, post.seq).withdrawn_by.add(post.author)
         return post.author != self._me
@@ -237,6 +245,14 @@ class Memory:
             )
         return tuple(claims)
 
+    def open_leads(self, workable: Mapping[str, float]) -> tuple[OpenLead, ...]:
+        """Return the leads heard of that are `workable` (post id -> seconds held), oldest first."""
+        return tuple(
+            OpenLead(post, workable[post_id], post.author == self._me)
+            for post_id, post in sorted(self._leads.items(), key=lambda each: each[1].seq)
+            if post_id in workable
+        )
+
     def unsettled_own(self) -> tuple[tuple[str, str], ...]:
         """Return (hypothesis, verdict id) of own results that somebody may yet confirm."""
         return tuple(
@@ -262,7 +278,8 @@ class Memory:
         return tuple(
             post
             for target, post in self._own_claims.items()
-            if self._me not in self._threads[target].reported_by
+            if target not in self._leads
+            and self._me not in self._threads[target].reported_by
             and self._me not in self._threads[target].withdrawn_by
         )
 
@@ -313,7 +330,7 @@ class Memory:
         thread.parents = thread.parents or tuple(body.parents)
         thread.changes = thread.changes or dict(body.knobs)
         if post.author == self._me:
-            self.experiments += 1
+            self._proposed += 1
 
     def _fold_result(self, post: Post, body: Finding | Failure) -> None:
         thread = self._thread(body.hypothesis, post.seq)

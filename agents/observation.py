@@ -60,6 +60,17 @@ class OpenClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenLead:
+    """A lead that the agent may claim, or that it holds."""
+
+    post: Post
+    held_s: float
+    """Seconds for which the agent holds it; 0 where nobody does."""
+    is_mine: bool
+    """Whether the agent posted it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything a mind may use to decide."""
 
@@ -87,3 +98,7 @@ class Observation:
     """Median seconds from a visible hypothesis to its result; None before the first."""
     confirmations: int = 0
     """Ended reproductions it has heard of, whatever came out."""
+    rights: frozenset[str] = frozenset()
+    """What the agent's role may do."""
+    open_leads: tuple[OpenLead, ...] = ()
+    """Leads that it may follow, oldest first."""

@@ -17,6 +17,7 @@ from community.archive.state import RunState
 from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused
+from community.leads import is_lead, leased, refuses_claim, refuses_following
 from community.pace import Pace
 from community.scenario import POSTS_PER_MINUTE
 from community.screening import told_on_dev
@@ -182,7 +183,10 @@ class Clerk:
             due_us=way.due_us,
             lost=way.lost,
         )
-        self._chronicle.record(posted, *self._assigning.asked(state, posted))
+        now_us = self._chronicle.clock.now_us()
+        self._chronicle.record(
+            posted, *self._assigning.asked(state, posted), *leased(state, posted, now_us)
+        )
         post = state.posts[post_id].as_post()  # as recorded, which is what catching up gives
         now = [reader for reader in way.readers if post_id in state.delivered.get(reader, {})]
         self._refusals[author] = 0
@@ -218,9 +222,14 @@ class Clerk:
             )
         body = draft.body
         right = _RIGHTS.get(type(body))
+        if isinstance(body, Claim) and is_lead(state, body.target):
+            right = "propose"  # who follows a lead asks for an experiment of his own
         if right is not None and right not in self._assigning.roles[author].rights:
             raise MessageRefusedError(f"the role of {author} has no right to {right}")
+        now_us = self._chronicle.clock.now_us()
         if isinstance(body, Hypothesis):
+            if why := refuses_following(state, author, draft.thread, now_us):
+                raise MessageRefusedError(why)
             return await self._establish_hypothesis(state, author, body)
         if isinstance(body, Finding | Failure):
             return await self._establish_result(state, author, body)
@@ -232,6 +241,8 @@ class Clerk:
                 raise MessageRefusedError(f"{target!r} is {author}'s own; nobody reviews himself")
             if isinstance(body, Review) and (late := refuses_review(state, author, target)):
                 raise MessageRefusedError(late)
+            if is_lead(state, target) and (why := refuses_claim(state, author, target, now_us)):
+                raise MessageRefusedError(why)
         return body
 
     async def _establish_hypothesis(

@@ -13,11 +13,13 @@ from collections.abc import Coroutine, Mapping
 from agents.roles import Right, Role
 from community.admission import Admission
 from community.alarms import decisions_paused
+from community.archive.queries import experiments_asked
 from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
+from community.leads import give_back
 from community.people import worth_by_people
 from community.references import References, usual_wall_s
 from community.reproduction import Place, Reproductions
@@ -223,6 +225,7 @@ class Institution:
     def take_leave(self, agent: str) -> None:
         """Take note that `agent` has left for good."""
         self._gone.add(agent)
+        give_back(self.chronicle, agent)
 
     async def until_over(self) -> str:
         """Wait until a stop condition holds; returns which.
@@ -346,14 +349,7 @@ class Institution:
 
     def _is_used_up(self, agent: str) -> bool:
         quota = self._roles[agent].quotas.experiments
-        if quota is None:
-            return False
-        asked = (
-            post.posted.body["kind"] in ("hypothesis", "claim")
-            for post in self.chronicle.state.posts.values()
-            if post.posted.author == agent
-        )
-        return sum(asked) >= quota
+        return quota is not None and experiments_asked(self.chronicle.state, agent) >= quota
 
     def _is_quiet(self) -> bool:
         """Whether nothing is under way or was heard for the time of two runs."""

@@ -20,6 +20,7 @@ from community.archive.state import HypothesisState
 from community.assigning import assignments
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
+from community.leads import open_leads
 from community.screening import told_on_dev, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
@@ -206,6 +207,11 @@ class AgentLab:
     async def assignments(self) -> frozenset[str]:
         """Return the hypotheses that the agent was asked to review and still may."""
         return assignments(self._institution.chronicle.state, self._agent)
+
+    async def open_leads(self) -> Mapping[str, float]:
+        """Return the leads that the agent may claim or holds, with the seconds it holds them."""
+        chronicle = self._institution.chronicle
+        return open_leads(chronicle.state, self._agent, chronicle.clock.now_us())
 
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments the run may still start, as far as researchers are told."""

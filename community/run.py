@@ -44,6 +44,7 @@ from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
 from community.late_posts import LatePosts
+from community.leads import end_leases
 from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.outside import Outside, guests_of
 from community.queueing import Queue
@@ -218,6 +219,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(rewiring.serve(), name="rewiring"),
             group.create_task(scheduler.serve(), name="scheduler"),
             group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
+            group.create_task(end_leases(chronicle), name="leases of leads"),
         ]
         outside = Outside(chronicle, desk, guests)
         tasks += outside.serve(group)

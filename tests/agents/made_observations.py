@@ -59,6 +59,7 @@ def observation(*known: Known, **changed) -> Observation:
         notebook="",
         remaining_experiments=40,
         run_s=10.0,
+        rights=frozenset({"propose", "merge", "review", "reproduce", "lead", "comment"}),
     )
     return replace(seen, **changed)
 

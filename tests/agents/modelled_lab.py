@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from modelled_landscape import KNOBS, PATH, SIGMA, START, true_score
+from modelled_leads import leads_in, open_leads
 
 from agents.agent import Agent
 from agents.errors import NotVisibleError, ProposalRefusedError
@@ -172,7 +173,8 @@ class ModelSeat:
             raise BoardClosedError("the board is closed")
         if draft.message_id not in self.receipts:
             target = getattr(draft.body, "hypothesis", None) or getattr(draft.body, "target", None)
-            if target is not None and target not in self.world.claims:
+            known = [*self.world.claims, *leads_in(self.world.posts)]
+            if target is not None and target not in known:
                 raise PostRefusedError(draft.message_id, f"no hypothesis {target}")
             post = self.world.post(self.agent, draft)
             self.receipts[draft.message_id] = Receipt(
@@ -346,6 +348,10 @@ class ModelLab:
 
     async def wait_for_turn(self) -> None:
         """Nobody pauses anybody here."""
+
+    async def open_leads(self) -> dict[str, float]:
+        """Return the leads that the agent may claim or holds."""
+        return open_leads(self.world.posts, self.world.claims, self.agent, self.world.hears)
 
     async def remaining_experiments(self) -> int | None:
         """Return how many experiments may still start."""

@@ -25,6 +25,7 @@ from community.clerk import Clerk
 from community.events import VerdictGiven
 from community.institution import Institution
 from community.lab import AgentLab
+from community.leads import end_leases
 from community.outside import Outside
 from community.queueing import Queue
 from community.retraction_news import tell_of_retractions
@@ -287,6 +288,7 @@ async def house(
         tasks.append(group.create_task(tell_of_retractions(chronicle, clerk)))
         if guests:
             tasks += Outside(chronicle, desk, guests).serve(group)
+        tasks.append(group.create_task(end_leases(chronicle)))
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:

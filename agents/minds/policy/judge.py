@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from agents.actions import Action, PostReview
 from agents.errors import LabError
 from agents.knobs import unfit
 from agents.lab import LabReader
+from agents.minds.policy.leads import lead_of
 from agents.minds.policy.record import Record
 from agents.minds.policy.reserve import waiting
 from agents.minds.policy.surrogate import Surrogate, chance_positive
@@ -57,15 +59,13 @@ class Judge:
     """Predicts what others' experiments will show."""
 
     async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
-        """Answer with the reviews that were asked of it, or wait."""
+        """Answer with the reviews that were asked of it, a lead it cannot try itself, or wait."""
         view = view_of(observation)
         asked = [
             each
             for each in observation.open_hypotheses
             if each.is_mine_to_review and not each.is_reviewed_by_me
         ]
-        if not asked:
-            return [waiting(view)]
         surrogate, record = Surrogate(view), Record(view)
         reviews: list[Action] = []
         for each in asked:
@@ -75,6 +75,10 @@ class Judge:
                 reviews.append(review)
             if len(reviews) == REVIEWS_PER_TURN:
                 break
+        if not reviews:
+            rng = Random(observation.seed)  # noqa: S311  # not cryptography
+            lead = lead_of(view, surrogate, rng)
+            reviews = [lead] if lead is not None else []
         return reviews or [waiting(view)]
 
 

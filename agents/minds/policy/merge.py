@@ -16,6 +16,7 @@ from agents.actions import Action, Run
 from agents.errors import LabError
 from agents.knobs import read_values, turn
 from agents.lab import LabReader
+from agents.minds.policy.leads import following
 from agents.minds.policy.proposing import in_words, run_of, short
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.social import exploit
@@ -49,6 +50,9 @@ class Merge:
             run = await _merged(view, surrogate, lab, better, other, ancestor)
             if run is not None:
                 return [run]
+        led = following(view, surrogate, "merge")
+        if led is not None:
+            return [led]
         rng = Random(observation.seed)  # noqa: S311  # not cryptography
         run = exploit(view, rng, policy="merge")
         return [waiting(view) if run is None else run]

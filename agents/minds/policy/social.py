@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 
 from agents.actions import Action, Run
 from agents.lab import LabReader
-from agents.minds.policy.proposing import proposal, short
+from agents.minds.policy.copying import Candidate, copies_of
+from agents.minds.policy.leads import following
+from agents.minds.policy.proposing import proposal
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import turned
 from agents.minds.policy.surrogate import Surrogate
 from agents.minds.policy.turning import Lesson, advised, lessons_of, scale_of, survey
-from agents.minds.policy.view import Point, View, differences, setting_key, view_of
+from agents.minds.policy.view import Point, View, setting_key, view_of
 from agents.observation import Observation
-from forum.messages import KnobValue
 
 BASES = 3
 """How many of the best commits are considered to build on."""
-GOOD_DEEDS = 12
-"""How many of the best visible commits lend their changes."""
 OVERLOOKED = 0.5
 """Share of candidates a turn does not think of, so that two agents who know the same do not both
 propose the same."""
@@ -40,15 +38,6 @@ MOST_OPTIMISM = 2.0
 the tests 1.5 to 2.5 were alike and 0.3 was worse: hope is what opens new directions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Something that could be proposed next."""
-
-    base: Point
-    changes: dict[str, KnobValue]
-    because: str
-
-
 class Social:
     """Learns from everything that reaches it."""
 
@@ -57,6 +46,9 @@ class Social:
         view = view_of(observation)
         if not view.knobs or must_hold(view):
             return [waiting(view)]
+        led = following(view, Surrogate(view), "social")
+        if led is not None:
+            return [led]
         run = exploit(view, Random(observation.seed))  # noqa: S311  # not cryptography
         return [waiting(view) if run is None else run]
 
@@ -104,7 +96,9 @@ def _look(
     if changes is None:
         return None
     because = f"Too little is known about {' and '.join(changes)}."
-    copies = [each for each in _copies(view, base, rng) if not changes.keys() & each.changes.keys()]
+    copies = [
+        each for each in copies_of(view, base, rng) if not changes.keys() & each.changes.keys()
+    ]
     if copies:
         settings = [{**base.setting, **each.changes} for each in copies]
         gains, deviations = surrogate.gains(base.setting, settings)
@@ -127,39 +121,10 @@ def _bases(view: View, rng: Random) -> list[Point]:
 
 def _around(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list[Candidate]:
     return [
-        *_copies(view, base, rng),
+        *copies_of(view, base, rng),
         *_further(view, base, rng, lessons),
         *_fresh(view, base, rng, lessons),
     ]
-
-
-def _copies(view: View, base: Point, rng: Random) -> list[Candidate]:
-    """Return one to three known good changes of others, put on `base`."""
-    deeds: list[tuple[Point, dict[str, KnobValue]]] = []
-    for _, point in view.ranked():
-        parent = view.built_on(point)
-        if parent is None or point is base or not point.known.hypothesis:
-            continue
-        changes = {
-            name: value
-            for name, value in differences(parent.setting, point.setting).items()
-            if name in differences(base.setting, {**base.setting, name: value})
-        }
-        if changes:
-            deeds.append((point, changes))
-    deeds = deeds[:GOOD_DEEDS]
-    found = [
-        Candidate(base, changes, f"It helped in {short(point)}, so it may help here.")
-        for point, changes in deeds
-    ]
-    for _ in range(2 * len(deeds)):
-        chosen = rng.sample(deeds, min(len(deeds), rng.choice((2, 2, 3))))
-        together = {
-            name: value for _, changes in reversed(chosen) for name, value in changes.items()
-        }
-        sources = ", ".join(short(point) for point, _ in chosen)
-        found.append(Candidate(base, together, f"These helped one by one in {sources}."))
-    return found
 
 
 def _further(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list[Candidate]:
