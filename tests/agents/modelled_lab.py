@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from modelled_landscape import KNOBS, PATH, SIGMA, START, true_score
-from modelled_leads import leads_in, open_leads
+from modelled_leads import open_leads
+from modelled_seat import ModelSeat
 
 from agents.agent import Agent
 from agents.errors import NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Outcome, Prepared
 from agents.minds.catalogue import make_mind
 from agents.roles import load_role
-from forum.errors import BoardClosedError, PostRefusedError
-from forum.messages import Hypothesis, Notice, Post, Receipt
+from forum.messages import Hypothesis, Notice, Post
 
 RUN_S = 10.0
 PAIRS = 3
@@ -157,44 +157,6 @@ class World:
         if not done:
             return true_score(START)
         return true_score(self.trees[min(done, key=lambda claim: claim.score).commit].text)
-
-
-class ModelSeat:
-    """`forum.board.Seat` over a `World`."""
-
-    def __init__(self, world: World, agent: str) -> None:
-        self.world, self.agent = world, agent
-        self.receipts: dict[str, Receipt] = {}
-        self.interruptions = 0
-
-    async def submit(self, draft) -> Receipt:
-        """Record a draft once per message id."""
-        if self.world.over.is_set():
-            raise BoardClosedError("the board is closed")
-        if draft.message_id not in self.receipts:
-            target = getattr(draft.body, "hypothesis", None) or getattr(draft.body, "target", None)
-            known = [*self.world.claims, *leads_in(self.world.posts)]
-            if target is not None and target not in known:
-                raise PostRefusedError(draft.message_id, f"no hypothesis {target}")
-            post = self.world.post(self.agent, draft)
-            self.receipts[draft.message_id] = Receipt(
-                message_id=draft.message_id, post_id=post.post_id, seq=post.seq
-            )
-        return self.receipts[draft.message_id]
-
-    async def posts(self):
-        """Yield the agent's own feed."""
-        queue: asyncio.Queue = asyncio.Queue()
-        self.world.feeds[self.agent].append(queue)
-        while True:
-            yield await queue.get()
-
-    async def notices(self):
-        """Yield public notices."""
-        queue: asyncio.Queue = asyncio.Queue()
-        self.world.notices.append(queue)
-        while True:
-            yield await queue.get()
 
 
 class ModelLab:
