@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
+from scipy.sparse.csgraph import shortest_path
 
 if TYPE_CHECKING:
     Directed = nx.DiGraph[str]
@@ -55,12 +56,24 @@ def measures_of(graph: Directed) -> Measures:
     is_connected = nx.is_strongly_connected(graph)
     return Measures(
         density=nx.density(graph),
-        clustering=float(nx.average_clustering(graph)),
-        path_length=nx.average_shortest_path_length(graph) if is_connected else None,
+        clustering=_clustering(graph),
+        path_length=_path_length(graph) if is_connected else None,
         spectral_gap=_spectral_gap(graph),
         degree_inequality=gini([degree for _, degree in graph.out_degree()]),
         is_connected=is_connected,
     )
+
+
+def _clustering(graph: Directed) -> float:
+    is_mutual = all(graph.has_edge(reader, author) for author, reader in graph.edges)
+    # the same number where all edges go both ways, and the quicker way to it
+    return float(nx.average_clustering(graph.to_undirected() if is_mutual else graph))
+
+
+def _path_length(graph: Directed) -> float:
+    n = graph.number_of_nodes()
+    steps = shortest_path(nx.to_scipy_sparse_array(graph), unweighted=True)
+    return float(steps.sum()) / (n * (n - 1))
 
 
 def _spectral_gap(graph: Directed) -> float:
