@@ -21,6 +21,7 @@ from typing import cast
 from agents.roles import Role
 from community.archive.queries import results_heard
 from community.archive.state import RunState, Split
+from community.attendance import is_there
 from community.events import Posted
 from community.evidence_events import ConfirmationDrawn, ReviewerAssigned
 from community.scenario import ReviewsSection
@@ -45,8 +46,9 @@ class Assigning:
     ) -> tuple[ReviewerAssigned | ConfirmationDrawn, ...]:
         """Return what is to be recorded with a post: for a hypothesis, whom it is shown to judge.
 
-        Asked is who may review, gets the diff, wrote none of it and does not know its result;
-        those with the fewest open assignments first. Nothing is drawn where nobody is asked.
+        Asked is who may review, is there, gets the diff, wrote none of it and does not know its
+        result; those with the fewest open assignments first. Nothing is drawn where nobody is
+        asked.
         """
         if posted.body.get("kind") != "hypothesis":
             return ()
@@ -59,6 +61,7 @@ class Assigning:
             and name in self.roles
             and "review" in self.roles[name].rights
             and name not in writers
+            and is_there(state, name)
             and not knows_result(state, name, state.proposals[commit].tree_key)
         ]
         busy = Counter(

@@ -13,13 +13,12 @@ from collections.abc import Coroutine, Mapping
 from agents.roles import Right, Role
 from community.admission import Admission
 from community.alarms import decisions_paused
-from community.archive.queries import experiments_asked
 from community.archive.state import HypothesisState
+from community.attendance import Attendance, is_there
 from community.chronicle import Chronicle
 from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
-from community.leads import give_back
 from community.people import worth_by_people
 from community.references import References, usual_wall_s
 from community.reproduction import Place, Reproductions
@@ -78,7 +77,7 @@ class Institution:
         self._roles = roles
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gone: set[str] = set()
+        self.attendance = Attendance(chronicle, roles, scenario.lab.await_remote_s)
         self._began_us = 0
         self._regards = Regards()
         references = References(chronicle, scheduler, admission, bench.life_class)
@@ -215,17 +214,12 @@ class Institution:
         When nobody is left to propose and nothing would lead, nothing is kept for the end.
         """
         state = self.chronicle.state
-        if self._is_deserted() and not leading_claims(state):
+        if self.attendance.is_deserted() and not leading_claims(state):
             return self.admission.affords(state, self.admission.first_look)
         return self.admission.may_settle_drawn(state)
 
     async def _until_reproduced(self, claim: HypothesisState) -> None:
         await self.chronicle.wait_until(lambda _: claim.reproduction_by is None)
-
-    def take_leave(self, agent: str) -> None:
-        """Take note that `agent` has left for good."""
-        self._gone.add(agent)
-        give_back(self.chronicle, agent)
 
     async def until_over(self) -> str:
         """Wait until a stop condition holds; returns which.
@@ -234,12 +228,13 @@ class Institution:
         and confirmed.
         """
         self._began_us = self.chronicle.clock.now_us()
+        self.attendance.begin()
         while True:
             now_s = self.chronicle.clock.now_us() / 1e6
             reason = self.admission.reason_to_stop(self.chronicle.state, now_s)
             if not reason and (self._is_spent() or self._is_stuck()):
                 reason = "experiments"
-            if not reason and self._is_deserted() and self._is_settled():
+            if not reason and self.attendance.is_deserted() and self._is_settled():
                 reason = DESERTED
             if reason:
                 self.admission.close()
@@ -306,6 +301,7 @@ class Institution:
         state = self.chronicle.state
         return any(
             self.may(name, "reproduce")
+            and is_there(state, name)
             and name not in (claim.proposer, claim.author)
             and claim.commit in state.readable(name)
             for name in self._roles
@@ -340,16 +336,7 @@ class Institution:
         remaining = self.admission.remaining(self.chronicle.state)
         near = self.admission.kept + self.admission.first_look
         is_near_the_end = remaining is not None and remaining < near
-        return self._is_deserted() or (is_near_the_end and self._is_quiet())
-
-    def _is_deserted(self) -> bool:
-        """Whether everybody who may propose has left, or has used up his experiments."""
-        proposers = (name for name in self._roles if self.may(name, "propose"))
-        return all(name in self._gone or self._is_used_up(name) for name in proposers)
-
-    def _is_used_up(self, agent: str) -> bool:
-        quota = self._roles[agent].quotas.experiments
-        return quota is not None and experiments_asked(self.chronicle.state, agent) >= quota
+        return self.attendance.is_deserted() or (is_near_the_end and self._is_quiet())
 
     def _is_quiet(self) -> bool:
         """Whether nothing is under way or was heard for the time of two runs."""

@@ -89,8 +89,16 @@ class AgentLab:
         chronicle = self._institution.chronicle
         await chronicle.wait_until(lambda state: self._agent not in state.forum.paused)
 
-    async def prepare(self, proposal: Proposal) -> Prepared:
-        """Commit a proposal; nothing runs yet. While the agent is paused this waits."""
+    async def prepare(self, proposal: Proposal, *, request: str = "") -> Prepared:
+        """Commit a proposal; nothing runs yet. While the agent is paused this waits.
+
+        Args:
+            proposal: What is to be committed.
+            request: The asker's name for it; what was committed under it is returned again.
+        """
+        made = await self._made(request)
+        if made is not None:
+            return made
         await self.wait_for_turn()
         self._must_hold("propose")
         if self._joins(proposal):
@@ -136,11 +144,25 @@ class AgentLab:
             institution.chronicle.record(
                 Proposed(
                     commit, tuple(proposal.parents), key, self._agent, proposal.title,
-                    dict(proposal.knobs), changes,
+                    dict(proposal.knobs), changes, request,
                 )
             )  # fmt: skip
         patch = await bench.texts.diff(trees[0], files)
         return Prepared(commit, key, patch, self._known(key))
+
+    async def _made(self, request: str) -> Prepared | None:
+        """Return what was committed for a request of the agent's; also in an earlier life."""
+        proposals = self._institution.chronicle.state.proposals.values()
+        found = (
+            p for p in proposals if request and (p.author, p.request) == (self._agent, request)
+        )
+        made = next(found, None)
+        if made is None:
+            return None
+        bench = self._institution.bench
+        before, after = bench.repository.read(made.parents[0]), bench.repository.read(made.commit)
+        patch = await bench.texts.diff(before, after)
+        return Prepared(made.commit, made.tree_key, patch, self._known(made.tree_key))
 
     async def run(self, commit: str, hypothesis: str) -> Outcome:
         """Measure a posted proposal; asking again waits for the same experiment."""

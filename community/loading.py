@@ -19,7 +19,7 @@ from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from agents.roles import known_roles
 from community.errors import Fault, ScenarioError, TopologyError
-from community.scenario import Scenario, StopSection, scenario_toml
+from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
 from community.topology.edge_file import read_edges
@@ -111,7 +111,7 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     is_moved = _resolve_task(data, path)
     found, is_read = _read_graph(data, path)
     found += shape_faults(data)
-    found += cross_checks(data, shipped_tasks(), known_roles(), known_minds())
+    found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
     lines = key_lines(text)
 
     def placed(items: list[tuple[KeyPath, str]]) -> list[Fault]:

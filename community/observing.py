@@ -26,8 +26,12 @@ from forum.requests import PAGE_BYTES, JsonObject
 
 ROW_TOPIC: Final = "row"
 """The observers' event with new rows: a JSON array of them, in order."""
+OVER_TOPIC: Final = "over"
+"""The observers' last event: why research ended, as text; the last rows are in the ledger alone."""
 MOST_ROWS: Final = 2_000
 """Rows of one page."""
+LAST_S: Final = 0.3
+"""How long the last rows get to reach observers."""
 GATHER_S: Final = 0.05
 """New rows are gathered for so long, so that a burst of them is one message."""
 
@@ -81,6 +85,13 @@ class Observing:
                 await self._desk.observe(ROW_TOPIC, json.dumps(rows).encode())
             except BoardClosedError:
                 return  # the clerk notices as well, and says so
+
+    async def close(self, why: str) -> None:
+        """Say that it is over, to those who watch, and give what was published time to arrive."""
+        if self._is_watched.is_set():
+            await asyncio.sleep(2 * GATHER_S)
+            await self._desk.observe(OVER_TOPIC, why.encode())
+            await asyncio.sleep(LAST_S)
 
 
 def page(rows: Iterable[Row]) -> list[PackedRow]:

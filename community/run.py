@@ -50,7 +50,7 @@ from community.outside import Outside, guests_of
 from community.queueing import Queue
 from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
-from community.scenario import Member, Scenario, TopologySection
+from community.scenario import REMOTE, Member, Scenario, TopologySection
 from community.scheduler import Scheduler
 from community.screening import FOUND, awaits_status
 from community.sealed_reviews import SealedReviews
@@ -182,13 +182,14 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     """Seat everybody and let them work until a stop condition holds; returns which."""
     bench, members = opening.bench, scenario.members()
     names = [member.name for member in members]
+    local = [member for member in members if member.mind != REMOTE]
     roles = {member.name: load_role(member.role) for member in members}
     guests = guests_of(scenario, chronicle.state)
     async with (
         open_board(
             scenario.board,
             opening.opened.run_id,
-            names,
+            [member.name for member in local],
             guests=guests,
             folder=bench.folder.credentials,
             incidents=IncidentLog(chronicle),
@@ -221,7 +222,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
             group.create_task(end_leases(chronicle), name="leases of leads"),
         ]
-        outside = Outside(chronicle, desk, guests)
+        outside = Outside(institution, desk, guests, roles, community.knobs, opening.secret)
         tasks += outside.serve(group)
         institution.resume()
         await calibrate(chronicle, scheduler, bench, scenario.noise.baseline_runs)
@@ -230,7 +231,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         tasks.append(group.create_task(institution.serve(), name="institution"))
         living = [
             group.create_task(_live_agent(community, member), name=f"agent {member.name}")
-            for member in members
+            for member in local
         ]
         reached = await institution.until_over()
         await _last_words(chronicle)
@@ -282,7 +283,7 @@ async def _live_agent(community: _Community, member: Member) -> None:
             why = await agent.live()
     except* (AgentError, ForumError, TrainerError) as group:
         why = str(_first(group))
-    community.institution.take_leave(member.name)
+    community.institution.attendance.take_leave(member.name)
     if why:
         chronicle.record(Noticed("pause", f"{member.name} left: {why}"[:300]))
 

@@ -28,6 +28,8 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 """An agent's name is also its MQTT user, a topic level and a git author."""
 POSTS_PER_MINUTE = 120
 """A policy posts two or three for an experiment; a hundred and twenty is a flood."""
+REMOTE = "remote"
+"""In place of a mind: whoever holds the agent's credential takes its seat from elsewhere."""
 RESERVED_NAMES = frozenset({"lab", "clerk", "observer"})
 """The institution signs ledger rows and board connections with these."""
 
@@ -203,6 +205,9 @@ class LabSection(_Section):
     confirm_share: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Largest share of a run's experiments that confirmations may take for the lab to open another
     one; the last confirmation's worth is kept apart and not bound by it."""
+    await_remote_s: Annotated[float, Field(ge=0)] = 3600.0
+    """How long a run in which nobody else may propose waits for agents from elsewhere that are
+    away, seconds of run time."""
     isolation: Isolation = "full"
     """Weakest isolation of candidate code the run accepts; with less it refuses to start."""
 
@@ -225,7 +230,7 @@ class AgentSection(_Section):
     role: Annotated[str, Field(min_length=1)]
     """A record in ``scenarios/roles/``: which actions it has the right to."""
     mind: Annotated[str, Field(min_length=1)]
-    """What decides for it, for example ``policy:social``."""
+    """What decides for it, for example ``policy:social``; or ``remote``: whoever joins."""
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     """With more than one, they are named ada-1, ada-2, ..."""
 

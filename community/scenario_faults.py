@@ -20,6 +20,7 @@ from agents.errors import RoleError
 from agents.minds.catalogue import NEEDS
 from agents.roles import Right, known_roles, load_role
 from community.scenario import (
+    REMOTE,
     RESERVED_NAMES,
     AgentSection,
     EdgeSection,
@@ -230,6 +231,14 @@ def _pair_faults(data: dict[str, Any]) -> Found:
     if isinstance(board, dict) and "port" in board and broker not in (None, "embedded"):
         text = f'port belongs to broker = "embedded"; with {broker!r} remove it'
         found.append((("board", "port"), text))
+    agents = data.get("agents")
+    for index, item in enumerate(agents if isinstance(agents, list) else []):
+        if _text(item, "mind") == REMOTE and broker not in (None, "embedded"):
+            text = (
+                'a remote mind needs broker = "embedded", where its credential is its own; '
+                "give it a mind that runs here"
+            )
+            found.append((("agents", index, "mind"), text))
     amount = budget.get("amount") if isinstance(budget, dict) else None
     if _text(budget, "kind") == "steps" and isinstance(amount, float) and amount % 1:
         text = f"{amount} steps are not possible; give a whole number"

@@ -49,6 +49,8 @@ class ForumState:
     """(person, request) -> sequence number of the row with what was done."""
     present: dict[str, int] = field(default_factory=dict)
     """Agents whose minds are elsewhere and who are there -> run time at which they came."""
+    left_us: dict[str, int] = field(default_factory=dict)
+    """Likewise, those who left -> run time at which they did."""
 
     def fold(self, seq: int, at_us: int, event: ForumEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -73,6 +75,7 @@ class ForumState:
             self.present[event.agent] = at_us
         elif isinstance(event, SeatLeft):
             self.present.pop(event.agent, None)
+            self.left_us[event.agent] = at_us
         return ""
 
     def _act(self, at_us: int, event: PersonActed) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from community.cli import (
     attack_command,
+    join_command,
     lock_commands,
     machine_commands,
     result_commands,
@@ -55,6 +56,7 @@ def application() -> typer.Typer:
     app.command("export")(result_commands.export)
     app.command("watch")(result_commands.watch)
     app.command("replay")(result_commands.replay)
+    app.command("join", epilog=join_command.EXAMPLES)(join_command.join)
     app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("doctor")(machine_commands.doctor)

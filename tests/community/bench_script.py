@@ -287,7 +287,7 @@ async def house(
         tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
         tasks.append(group.create_task(tell_of_retractions(chronicle, clerk)))
         if guests:
-            tasks += Outside(chronicle, desk, guests).serve(group)
+            tasks += Outside(institution, desk, guests, roles, (), b"secret").serve(group)
         tasks.append(group.create_task(end_leases(chronicle)))
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))

@@ -34,8 +34,8 @@ async def test_a_deserted_lab_confirms_what_was_found_and_ends(
         lab = asyncio.create_task(home.institution.reproduce_unclaimed())
         claim = await screened(home, "ada", 1.5)
         assert measured.state.hypotheses[claim].status == "improved"
-        home.institution.take_leave("ada")
-        home.institution.take_leave("bob")  # cleo stays, but has no right to propose
+        home.institution.attendance.take_leave("ada")
+        home.institution.attendance.take_leave("bob")  # cleo stays, but has no right to propose
         async with asyncio.timeout(20):
             assert await home.institution.until_over() == DESERTED
         lab.cancel()
@@ -55,8 +55,8 @@ async def test_a_deserted_lab_settles_what_was_drawn_within_its_limit(
     async with house(measured, repository, tmp_path, scenario) as home:
         poor = await screened(home, "ada", 0.9)
         measured.record(ConfirmationDrawn(poor, 0.1))
-        home.institution.take_leave("ada")
-        home.institution.take_leave("bob")
+        home.institution.attendance.take_leave("ada")
+        home.institution.attendance.take_leave("bob")
         lab = asyncio.create_task(home.institution.reproduce_unclaimed())
         async with asyncio.timeout(20):
             assert await home.institution.until_over() == DESERTED
@@ -75,8 +75,8 @@ async def test_a_deserted_lab_waits_for_what_is_being_measured(
         post_id = await home.propose("ada", 0.5)
         asking = asyncio.create_task(home.lab("ada").run(home.commit_of(post_id), post_id))
         await measured.wait_until(lambda state: bool(state.running()))
-        home.institution.take_leave("ada")
-        home.institution.take_leave("bob")
+        home.institution.attendance.take_leave("ada")
+        home.institution.attendance.take_leave("bob")
         over = asyncio.create_task(home.institution.until_over())
         done, _ = await asyncio.wait((over,), timeout=0.1)
         assert not done
@@ -106,8 +106,8 @@ async def test_the_last_confirmation_waits_for_screens_on_their_way(
         await measured.wait_until(lambda state: len(state.running()) == 2)
         home.executor.gate.set()
         await asyncio.gather(*asking)
-        home.institution.take_leave("ada")
-        home.institution.take_leave("bob")
+        home.institution.attendance.take_leave("ada")
+        home.institution.attendance.take_leave("bob")
         async with asyncio.timeout(20):
             assert await home.institution.until_over() == DESERTED
         lab.cancel()
@@ -156,7 +156,7 @@ async def test_a_used_up_quota_of_experiments_is_like_leaving(
     """Who may not ask any more keeps nobody waiting; who may, does."""
     role = replace(load_role("explorer"), quotas=Quotas(experiments=1))
     async with house(measured, repository, tmp_path, scenario_of()) as home:
-        monkeypatch.setattr(home.institution, "_roles", {"ada": role, "bob": role})
+        monkeypatch.setattr(home.institution.attendance, "_roles", {"ada": role, "bob": role})
         await screened(home, "ada", 0.5)
         over = asyncio.create_task(home.institution.until_over())
         done, _ = await asyncio.wait((over,), timeout=0.1)

@@ -166,7 +166,7 @@ async def test_who_leaves_gives_back(
     async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
         lead = await say(home, "ada", Lead(title="warm it up"))
         await claim(home, "bob", lead)
-        home.institution.take_leave("bob")
+        home.institution.attendance.take_leave("bob")
         assert await home.lab("ada").open_leads() == {lead: 0.0}
         assert released(chronicle) == [("bob", "given_back")]
 

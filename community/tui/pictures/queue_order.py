@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from community.archive.state import ExperimentState, RunState
-from community.queueing import FIRST_CLASS, LAST_CLASS, PATIENCE, USUAL_CLASS, PoolSpend, class_of
+from community.people import worth_by_people
+from community.queueing import FIRST_CLASS, LAST_CLASS, PATIENCE, PoolSpend, class_of
 from community.reviewing import Regards
 
 
@@ -52,11 +53,13 @@ def _class(
         known = {"baseline": "calibration", "sentinel": "a sentinel", "credit": "for credit"}
         return 0, f"first: {known.get(queued.purpose, what)}, somebody waits for it"
     worth = regards.worth(state, queued.hypothesis)
-    rank = class_of(worth)
+    rank = class_of(worth * worth_by_people(state, queued.hypothesis))
     passed = sum(at_us > experiment.queued_at_us for at_us in starts) // PATIENCE
     words = f"class {rank} of {LAST_CLASS}: worth {worth:.2g} of the usual"
-    if worth == 1.0 and rank == USUAL_CLASS:
+    if worth == 1.0:
         words = f"class {rank} of {LAST_CLASS}: nobody with skill has spoken"
+    if boosts := state.forum.boosts.get(queued.hypothesis, 0):
+        words += ", boosted by people" if boosts > 0 else ", vetoed by people"
     moved = max(FIRST_CLASS, rank - passed)
     return moved, words if moved == rank else f"{words}, now {moved} after being passed over"
 

@@ -1,0 +1,72 @@
+"""Attendance: who is there, who has left for good, and whether anybody is left to propose.
+
+An agent whose mind is elsewhere (``mind = "remote"``) comes and goes as the ledger tells. While
+others propose nothing waits for it; where nobody else is left, the run waits a while for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agents.roles import Role
+from community.archive.queries import experiments_asked
+from community.archive.state import RunState
+from community.chronicle import Chronicle
+from community.leads import give_back
+from community.scenario import REMOTE
+
+
+def is_there(state: RunState, agent: str) -> bool:
+    """Whether an agent could do now what it is asked for."""
+    known = state.agents.get(agent)
+    return known is None or known.mind != REMOTE or agent in state.forum.present
+
+
+class Attendance:
+    """Counts who is left.
+
+    Args:
+        chronicle: The ledger and its fold.
+        roles: Role of each agent by name.
+        await_remote_s: How long an agent from elsewhere that is away is waited for, seconds of run
+            time since it left, or since the run began or was resumed.
+    """
+
+    def __init__(
+        self, chronicle: Chronicle, roles: Mapping[str, Role], await_remote_s: float
+    ) -> None:
+        self._chronicle = chronicle
+        self._roles = roles
+        self._await_remote_us = round(1e6 * await_remote_s)
+        self._began_us = chronicle.clock.now_us()
+        self._gone: set[str] = set()
+
+    def begin(self) -> None:
+        """Take note that research begins now."""
+        self._began_us = self._chronicle.clock.now_us()
+
+    def take_leave(self, agent: str) -> None:
+        """Take note that `agent` has left for good; what he leased is free again."""
+        self._gone.add(agent)
+        give_back(self._chronicle, agent)
+
+    def is_deserted(self) -> bool:
+        """Whether everybody who may propose has left, or has used up his experiments."""
+        proposers = [name for name, role in self._roles.items() if "propose" in role.rights]
+        return all(self._has_left(name) for name in proposers)
+
+    def is_used_up(self, agent: str, more: int = 0) -> bool:
+        """Whether `agent` has asked for as many experiments as its role grants it, and `more`."""
+        quota = self._roles[agent].quotas.experiments
+        if quota is None:
+            return False
+        return experiments_asked(self._chronicle.state, agent) >= quota + more
+
+    def _has_left(self, agent: str) -> bool:
+        state = self._chronicle.state
+        if agent in self._gone or self.is_used_up(agent):
+            return True
+        if is_there(state, agent):
+            return False
+        since_us = max(self._began_us, state.forum.left_us.get(agent, 0))
+        return self._chronicle.clock.now_us() - since_us >= self._await_remote_us
