@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from community.tui.cells import line_of
+
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of the dot in (row, column) of a cell."""
 _BLANK = 0x2800
@@ -66,16 +68,14 @@ class Canvas:
 
     def lines(self) -> list[Text]:
         """Return the picture, a line a row."""
-        found = []
-        for row in range(self.height):
-            line = Text(no_wrap=True, end="")
-            for column in range(self.width):
-                letter = self._letters.get((row, column))
-                if letter is not None:
-                    line.append(letter[0], style=letter[1])
-                elif bits := self._dots[row][column]:
-                    line.append(chr(_BLANK + bits), style=self._looks[row][column][0])
-                else:
-                    line.append(" ")
-            found.append(line)
-        return found
+        return [
+            line_of(self._cell(row, column) for column in range(self.width))
+            for row in range(self.height)
+        ]
+
+    def _cell(self, row: int, column: int) -> tuple[str, str]:
+        letter = self._letters.get((row, column))
+        if letter is not None:
+            return letter
+        bits = self._dots[row][column]
+        return (chr(_BLANK + bits), self._looks[row][column][0]) if bits else (" ", "")

@@ -8,6 +8,7 @@ and no key. Next: `community.tui.app` hands the pictures to the screens.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
@@ -30,6 +31,8 @@ REST = 3.0
 """After a picture so many times its cost pass before the next one that nobody asked for."""
 HELD_ROWS = 50_000
 """So many rows wait while the picture is held still; then the source does."""
+SETTLED_ROWS = 2_000
+"""After so many rows what they left is taken out of the garbage collector's sight."""
 
 Look = Callable[[Scene], object]
 """Paints what one screen shows; pure."""
@@ -79,6 +82,7 @@ class Fold:
         self._is_held = False
         self._held: deque[RowsRead] = deque()
         self._waiting = 0
+        self._unsettled = 0
         self._clock: tuple[int | None, float] = (None, 0.0)
         """(time in a replayed run, when the newest rows came)."""
         self._colours: dict[str, str] = {}
@@ -116,9 +120,22 @@ class Fold:
                 self._post(Notice(str(error), is_error=True))
                 return
             self._note(row, row.event)
+        self._settle(len(news.rows))
         is_begun = self.told.state.opened is not None
         words = "" if is_begun else "The ledger is there, but the run has not begun: no row yet."
         self._post(Notice(words, is_error=False))
+
+    def _settle(self, count: int) -> None:
+        """Take what is folded out of the garbage collector's sight.
+
+        It stays for good, and a collection that walks through all of it takes a quarter of a second
+        in which no key is answered.
+        """
+        self._unsettled += count
+        if self._unsettled >= SETTLED_ROWS:
+            self._unsettled = 0
+            gc.collect(1)
+            gc.freeze()
 
     def _note(self, row: Row, event: Event) -> None:
         """Keep what the eye needs beside the fold."""

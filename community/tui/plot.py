@@ -18,6 +18,7 @@ from community.archive.leaderboard import Contribution
 from community.archive.progress import confirmed, progress_points, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
+from community.tui.cells import line_of
 from community.tui.colours import GREEN, GREY, status_look
 
 _IMPORTANCE = ("reproduced", "improved", "undecided")
@@ -147,9 +148,7 @@ def drawn(plot: Plot, width: int, height: int, *, band_style: str) -> list[Text]
     for row, inner in enumerate(cells):
         line = Text(f"{labels.get(row, ''):>{margin - 1}}", style=GREY, no_wrap=True, end="")
         line.append("│", style=GREY)
-        for sign, style in inner:
-            line.append(sign, style=style)
-        lines.append(line)
+        lines.append(line.append_text(line_of(inner)))
     last = f"{plot.last:.0f} {plot.unit}"
     gap = frame.width - 1 - len(last)
     lines.append(Text(f"{'':>{margin}}0{'':<{max(1, gap)}}{last}"[:width], style=GREY, end=""))

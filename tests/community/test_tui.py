@@ -186,12 +186,12 @@ async def test_it_waits_for_a_ledger_that_does_not_exist_yet(
     app = WatchApp(path)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "does not exist yet" in screen_text(app))
-        assert "community run" in screen_text(app)
+        await until(pilot, lambda: "community run" in screen_text(app))
         with Ledger.create(path) as ledger:
             await until(pilot, lambda: "no row yet" in screen_text(app))
             ledger.append(0, opened())
             await until_shown(pilot, app, ledger.last_seq)
-            assert "not measured yet" in screen_text(app)
+            await until(pilot, lambda: "not measured yet" in screen_text(app))
             assert "r1  nanolm" in screen_text(app)
             assert "no row yet" not in screen_text(app)
 

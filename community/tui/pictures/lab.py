@@ -12,6 +12,7 @@ from community.archive.queries import PoolUse, experiment_limit, pool_use
 from community.archive.state import ExperimentState, RunState
 from community.cli.lines import LAB_WORK, VERBS, run_time
 from community.plain_text import one_line
+from community.tui.cells import line_of
 from community.tui.colours import AMBER, GREY
 from community.tui.pictures.queue_order import Turn, queue_order
 from community.tui.scene import Line, Scene
@@ -213,10 +214,7 @@ def timeline(slot: SlotPicture, picture: LabPicture, width: int) -> Text:
             share = round(1_000 * (min(end, cell + 1) - max(begin, cell)))
             if share > cells[cell][0]:
                 cells[cell] = (share, span.sign, span.colour)
-    line = Text(no_wrap=True, end="")
-    for _, sign, colour in cells:
-        line.append(sign, style=colour)
-    return line
+    return line_of((sign, colour) for _, sign, colour in cells)
 
 
 def time_axis(picture: LabPicture, width: int) -> Text:

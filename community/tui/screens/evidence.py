@@ -39,10 +39,6 @@ class EvidenceScreen(RunScreen):
         page.border_title = "Evidence"
         yield page
 
-    def on_mount(self) -> None:
-        """Begin at the top."""
-        self.query_one("#evidence").focus()
-
     def look(self) -> Look:
         """Paint the record."""
         return _record

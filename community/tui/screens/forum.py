@@ -57,10 +57,6 @@ class ForumScreen(RunScreen):
         page.id, page.border_title = "thread", "Thread"
         yield Horizontal(Vertical(threads, feed, id="lists"), page, id="forum")
 
-    def on_mount(self) -> None:
-        """Begin on the threads."""
-        self.query_one("#threads").focus()
-
     def look(self) -> Look:
         """Paint both lists, and the thread where there is room for it."""
         wanted, thread = self.wanted, self._thread

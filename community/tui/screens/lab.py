@@ -50,10 +50,6 @@ class LabScreen(RunScreen):
         )
         yield Vertical(slots, Horizontal(queue, spend, id="below"), id="lab")
 
-    def on_mount(self) -> None:
-        """Begin on the queue."""
-        self.query_one("#queue").focus()
-
     def look(self) -> Look:
         """Paint the lab."""
         wanted, is_whole = self.wanted, self._is_whole

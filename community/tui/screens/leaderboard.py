@@ -57,10 +57,6 @@ class LeaderboardScreen(RunScreen):
         ladder.border_title = "Ladder"
         yield Vertical(board_pane, people_pane, ladder, id="leaders")
 
-    def on_mount(self) -> None:
-        """Begin on the contributions."""
-        self.query_one("#board").focus()
-
     def look(self) -> Look:
         """Paint the three parts."""
         wanted = self.wanted

@@ -44,10 +44,6 @@ class LineageScreen(RunScreen):
         tree.border_title, page.border_title = "Lineage", "Thread"
         yield Horizontal(tree, page, id="lineage")
 
-    def on_mount(self) -> None:
-        """Begin on the tree."""
-        self.query_one("#tree").focus()
-
     def look(self) -> Look:
         """Paint the tree."""
         wanted, chosen = self.wanted, self.subject

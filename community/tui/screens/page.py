@@ -45,10 +45,6 @@ class PageScreen(RunScreen):
         """Yield the page."""
         yield Page(id="page")
 
-    def on_mount(self) -> None:
-        """Begin at the top."""
-        self.query_one("#page").focus()
-
     def look(self) -> Look:
         """Paint what the id stands for."""
         name = self.subject

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from community.tui.colours import GREY, RED
 from community.tui.fold import Look, Notice
@@ -87,12 +87,12 @@ class RunScreen(Screen[None]):
         """Lay out the screen."""
         yield Static(id="header", markup=False)
         yield Static(_tabs(self.MODE), id="tabs", markup=False)
+        yield Input(id="filter", placeholder="words; -word leaves out; Esc clears")
         yield Static(id="notice", markup=False)
         with Container(id="body"):
             yield from self.body()
         yield Static(id="replay", markup=False)
-        yield Input(id="filter", placeholder="words; -word leaves out; Esc clears")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Show what is known already."""
@@ -102,7 +102,7 @@ class RunScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Ask for a picture of now."""
-        self.refresh_bindings()
+        self.query_one("#keys", Static).update(self._keys())
         self.ask()
 
     def ask(self) -> None:
@@ -114,6 +114,8 @@ class RunScreen(Screen[None]):
         self.show_header(header)
         if header.is_begun:
             self.show(picture)
+            if self.focused is None:
+                self.focus_first()
         self.shown_seq = seq
 
     def show_header(self, header: Header) -> None:
@@ -140,8 +142,7 @@ class RunScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Type words that lines must have."""
-        field = self.query_one("#filter", Input)
-        field.display = True
+        field = self._show_filter(is_shown=True)
         field.value = " ".join(self.wanted.words)
         field.focus()
 
@@ -159,7 +160,6 @@ class RunScreen(Screen[None]):
         """Clear the filter; without one, stop following; without that, leave a page."""
         field = self.query_one("#filter", Input)
         if field.display or self.wanted.words:
-            field.display = False
             self.desk.want(Wanted((), self.wanted.agent))
             self._leave_filter()
         elif len(self.app.screen_stack) > 1:
@@ -168,15 +168,31 @@ class RunScreen(Screen[None]):
             self.desk.want(Wanted())
 
     def _leave_filter(self) -> None:
-        self.query_one("#filter").display = False
+        self._show_filter(is_shown=False)
         self.focus_first()
+
+    def _show_filter(self, *, is_shown: bool) -> Input:
+        """Put the filter in the place of the screens' names, so that no pane changes its size."""
+        field = self.query_one("#filter", Input)
+        field.display = is_shown
+        self.query_one("#tabs").display = not is_shown
+        return field
 
     def focus_first(self) -> None:
         """Focus the pane that keys are for."""
         for widget in self.query("#body *"):
-            if widget.can_focus and widget.display and widget.region.height:
+            if widget.focusable:
                 widget.focus()
                 return
+
+    def _keys(self) -> Text:
+        """Return the keys that are told at the bottom; a line of text costs no layout."""
+        line = Text(no_wrap=True)
+        for _, binding, is_enabled, _ in self.active_bindings.values():
+            if binding.show and is_enabled:
+                line.append(f" {self.app.get_key_display(binding)}", style="bold")
+                line.append(f" {binding.description} ")
+        return line
 
 
 def _tabs(mode: str) -> Text:

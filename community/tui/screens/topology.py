@@ -41,10 +41,6 @@ class TopologyScreen(RunScreen):
         graph.border_title, agents.border_title, facts.border_title = "Topology", "Agents", "Facts"
         yield Horizontal(graph, Vertical(agents, facts, id="beside"), id="topology")
 
-    def on_mount(self) -> None:
-        """Begin on the agents."""
-        self.query_one("#agents").focus()
-
     def look(self) -> Look:
         """Paint the graph."""
         wanted = self.wanted
