@@ -98,16 +98,43 @@ def export(
             typer.echo(path)
 
 
-def watch(run: RunArgument = "latest") -> None:
-    """Watch a run live.
+def watch(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN|URL]",
+            help="A run folder, the name of a run in ./runs, latest (default), or a broker's "
+            "mqtt[s]://host:port/run.",
+        ),
+    ] = "latest",
+    *,
+    credential: Annotated[
+        Path | None, typer.Option(help="With a URL: the observer's credential.")
+    ] = None,
+    person: Annotated[
+        Path | None,
+        typer.Option(help="Credential of the person you take part as; by default the run's own."),
+    ] = None,
+) -> None:
+    """Watch a run live, and take part in it.
 
-    Forum, lab, progress, leaderboard, topology, lineage, evidence: keys 1 to 7. Press ? for help, q
-    to leave; the run goes on.
+    Forum, lab, progress, leaderboard, topology, lineage, evidence: keys 1 to 7. You may comment,
+    boost, veto, and pause agents, under your name. Press ? for help, q to leave; the run goes on.
     """
-    folder = _folder(run)
     from community.tui.app import WatchApp
 
-    WatchApp(folder).run()
+    if "://" not in run:
+        WatchApp(_folder(run), credential=person).run()
+        return
+    if credential is None:
+        raise typer.BadParameter(
+            "give the observer's credential, a file in the run's credentials/",
+            param_hint="--credential",
+        )
+    from community.tui.observer import ObserverFeed
+
+    where = run if person is not None else None
+    WatchApp(ObserverFeed(run, credential), where=where, credential=person).run()
 
 
 def replay(

@@ -22,6 +22,7 @@ from textual.screen import Screen
 from community.run_folder import RunFolder
 from community.tui.feed import LedgerFeed, RowSource
 from community.tui.fold import Fold, Look, Notice, Painted
+from community.tui.person import Taking
 from community.tui.pictures.header import Header, header
 from community.tui.replay import Replay
 from community.tui.scene import Line
@@ -74,6 +75,9 @@ class WatchApp(App[str]):
         source: Where its rows come from: a ledger file, which need not exist yet, the run's folder,
             or any other source.
         patches: Folder that copied patches are written to; by default ``patches`` in the run's.
+        where: The run that a person may take part in: its folder or its broker's URL; by default
+            that of the ledger that is watched.
+        credential: The person's credential; None for the one in the run's folder.
     """
 
     CSS_PATH = "community.tcss"
@@ -103,30 +107,41 @@ class WatchApp(App[str]):
         Binding("n", "next_improvement", "Next gain"),
         Binding("o", "open", "Open"),
         Binding("f", "follow", "Follow"),
+        Binding("c", "comment", "Comment"),
+        Binding("plus", "boost", "Boost", show=False),
+        Binding("minus", "veto", "Veto", show=False),
+        Binding("P", "pause_agent", "Pause an agent", show=False),
+        Binding("R", "resume_agent", "Resume an agent", show=False),
         Binding("d", "light_or_dark", "Dark/light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
 
     def __init__(
-        self, source: Path | RunFolder | RowSource, *, patches: Path | None = None
+        self,
+        source: Path | RunFolder | RowSource,
+        *,
+        patches: Path | None = None,
+        where: Path | str | None = None,
+        credential: Path | None = None,
     ) -> None:
         super().__init__()
         if isinstance(source, RunFolder):
             source = source.ledger
         if isinstance(source, Path):
-            patches = patches or source.parent / "patches"
+            patches, where = patches or source.parent / "patches", where or source.parent
             source = LedgerFeed(source)
         self._source = source
         self.replay = source if isinstance(source, Replay) else None
         """The clock of a finished run; None of a run that is watched."""
         self._patches = patches or Path("patches")
+        self.taking = Taking(self, where, credential)
+        """What the person at the keyboard does to the run."""
         self.fold = Fold(lambda what: self.post_message(News(what)), header)
         self.wanted = Wanted()
         """The filter that holds on every screen."""
         self.notice = Notice("Opening the ledger.", is_error=False)
         self.is_held = False
-        self._colours: dict[str, str] = {}
 
     def on_mount(self) -> None:
         """Begin to read and to paint."""
@@ -206,6 +221,8 @@ class WatchApp(App[str]):
         """Offer a replay's keys in a replay, a live run's elsewhere."""
         if action in ("play", "speed", "scrub", "next_improvement"):
             return self.replay is not None
+        if action in ("comment", "boost", "veto", "pause_agent", "resume_agent"):
+            return self.taking.is_offered
         return self.replay is None if action == "hold" else True
 
     def action_play(self) -> None:
@@ -272,6 +289,34 @@ class WatchApp(App[str]):
 
         self.push_screen(ChooseScreen("Follow", lines), chosen)
 
+    @property
+    def subject(self) -> str:
+        """The thread that keys are about; empty where there is none."""
+        screens = self._run_screens()
+        return screens[-1].subject if screens else ""
+
+    def action_comment(self) -> None:
+        """Comment on the thread in front."""
+        self.taking.comment(self.subject)
+
+    def action_boost(self) -> None:
+        """Let the hypothesis in front be tried sooner."""
+        if subject := self.subject:
+            self.taking.act("boost", subject)
+
+    def action_veto(self) -> None:
+        """Let the hypothesis in front wait."""
+        if subject := self.subject:
+            self.taking.act("veto", subject)
+
+    def action_pause_agent(self) -> None:
+        """Choose an agent to pause."""
+        self.taking.choose("pause")
+
+    def action_resume_agent(self) -> None:
+        """Choose an agent to resume."""
+        self.taking.choose("resume")
+
     def copy_patch(self, name: str, patch: str) -> None:
         """Copy a patch into the clipboard and into a file."""
         if not patch:
@@ -302,6 +347,7 @@ class WatchApp(App[str]):
             yield SystemCommand("Next improvement", words, self.action_next_improvement)
         yield SystemCommand("Open", "Search, and open anything by its id (o)", self.action_open)
         yield SystemCommand("Follow", "Follow one agent (f)", self.action_follow)
+        yield from self.taking.commands(self.subject)
         yield SystemCommand("Dark or light", "Change the theme (d)", self.action_light_or_dark)
         yield SystemCommand("Help", "Keys and signs of this screen (?)", self.action_help)
         yield SystemCommand("Quit", "Leave; the run goes on (q)", self.action_quit)

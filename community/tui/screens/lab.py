@@ -50,6 +50,12 @@ class LabScreen(RunScreen):
         )
         yield Vertical(slots, Horizontal(queue, spend, id="below"), id="lab")
 
+    @property
+    def subject(self) -> str:
+        """The hypothesis that the experiment under the cursor serves."""
+        chosen = self.query_one("#queue", PickList).chosen
+        return chosen.about[0] if chosen is not None else ""
+
     def look(self) -> Look:
         """Paint the lab."""
         wanted, is_whole = self.wanted, self._is_whole

@@ -57,6 +57,12 @@ class LeaderboardScreen(RunScreen):
         ladder.border_title = "Ladder"
         yield Vertical(board_pane, people_pane, ladder, id="leaders")
 
+    @property
+    def subject(self) -> str:
+        """The contribution under the cursor."""
+        chosen = self.query_one("#board", PickList).chosen
+        return chosen.key if chosen is not None else ""
+
     def look(self) -> Look:
         """Paint the three parts."""
         wanted = self.wanted

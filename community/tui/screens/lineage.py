@@ -34,9 +34,13 @@ class LineageScreen(RunScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.subject = ""
-        """The hypothesis under the cursor."""
+        self._chosen = ""
         self._patch = ""
+
+    @property
+    def subject(self) -> str:
+        """The hypothesis under the cursor."""
+        return self._chosen
 
     def body(self) -> Iterator[Widget]:
         """Yield tree and thread."""
@@ -46,7 +50,7 @@ class LineageScreen(RunScreen):
 
     def look(self) -> Look:
         """Paint the tree."""
-        wanted, chosen = self.wanted, self.subject
+        wanted, chosen = self.wanted, self._chosen
         return lambda scene: lineage_picture(scene, wanted, chosen)
 
     def show(self, picture: object) -> None:
@@ -66,7 +70,7 @@ class LineageScreen(RunScreen):
 
     def on_pick_list_moved(self, event: PickList.Moved) -> None:
         """Show the thread that the cursor is on."""
-        self.subject = event.line.about[0] if event.line.about else ""
+        self._chosen = event.line.about[0] if event.line.about else ""
         self.ask()
 
     def on_pick_list_picked(self, event: PickList.Picked) -> None:

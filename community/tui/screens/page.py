@@ -36,10 +36,15 @@ class PageScreen(RunScreen):
     ]
 
     def __init__(self, name: str, mode: str) -> None:
-        self.subject = name
+        self._opened = name
         self.MODE = mode  # type: ignore[misc]
-        self._patch = ""
+        self._patch = self._root = ""
         super().__init__()
+
+    @property
+    def subject(self) -> str:
+        """The thread, where it is one."""
+        return self._root
 
     def body(self) -> Iterator[Widget]:
         """Yield the page."""
@@ -47,18 +52,18 @@ class PageScreen(RunScreen):
 
     def look(self) -> Look:
         """Paint what the id stands for."""
-        name = self.subject
+        name = self._opened
         return lambda scene: page_of(scene, name)
 
     def show(self, picture: object) -> None:
         """Show it."""
         assert isinstance(picture, ThreadPicture)
         self._patch = picture.patch
-        self.subject = picture.root or self.subject
+        self._root = picture.root
         page = self.query_one("#page", Page)
         page.border_title = titled(picture.title)
         page.show(picture.lines)
 
     def action_copy(self) -> None:
         """Copy the patch."""
-        self.desk.copy_patch(self.subject, self._patch)
+        self.desk.copy_patch(self._root, self._patch)

@@ -71,6 +71,11 @@ class RunScreen(Screen[None]):
         """The filter that holds on every screen."""
         return self.desk.wanted
 
+    @property
+    def subject(self) -> str:
+        """The thread that a comment would go to; empty where there is none."""
+        return ""
+
     def body(self) -> Iterator[Widget]:
         """Yield the panes."""
         raise NotImplementedError
