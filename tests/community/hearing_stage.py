@@ -1,9 +1,10 @@
-"""What stories of who hears what are played on: a clock that jumps, and some trees to speak of."""
+"""What stories of who hears what are played on: a clock that jumps, a network, and trees."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,55 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return virtual seconds."""
         return self._now_s
+
+
+class Wires:
+    """A way to a broker on this machine that can be cut."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it begins."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def lay(self) -> None:
+        """Listen, and pass on what comes."""
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+
+    def cut(self) -> None:
+        """Break every connection at once."""
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    def close(self) -> None:
+        """Take it away."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+
+    async def _join(self, near: asyncio.StreamReader, near_end: asyncio.StreamWriter) -> None:
+        far, far_end = await asyncio.open_connection("127.0.0.1", self._broker_port)
+        ends = {near_end, far_end}
+        self._open |= ends
+
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(65_536):
+                    target.write(data)
+                    await target.drain()
+            target.transport.abort()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pump(near, far_end))
+                group.create_task(pump(far, near_end))
+        finally:
+            self._open -= ends
 
 
 @dataclass(frozen=True)

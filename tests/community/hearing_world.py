@@ -15,19 +15,14 @@ from typing import Any, get_args
 from archive_script import asking, ended, opened, queued, verdict
 from hearing_look import look_at_catching_up, look_at_queries, must_be_thinned
 from hearing_oracle import Oracle
-from hearing_stage import Trees
+from hearing_stage import Trees, Wires
 
 from agents.roles import Right, Role
 from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
 from community.clerk import Clerk
 from community.clock import RunClock
-from community.events import (
-    AttemptStarted,
-    NoiseEstimated,
-    Proposed,
-    StatusChanged,
-)
+from community.events import AttemptStarted, NoiseEstimated, Proposed, StatusChanged
 from community.lab import AgentLab
 from community.late_posts import LatePosts
 from community.sealed_reviews import SealedReviews
@@ -47,6 +42,7 @@ from forum.messages import (
     Prediction,
     Review,
 )
+from forum.mqtt_link import MqttLink
 from trainer.texts import TrustedTexts
 
 NAMES = ("ada", "ben", "cyd", "dan", "eve")
@@ -60,9 +56,13 @@ PATIENCE_S = 20.0
 class World:
     """One story's community, on `board`."""
 
-    def __init__(self, board: Board, trees: Trees, ledger: Ledger, *, is_real: bool) -> None:
+    def __init__(
+        self, board: Board, trees: Trees, ledger: Ledger, wires: Wires | None = None
+    ) -> None:
         self._board, self._trees, self._ledger = board, trees, ledger
-        self._is_real = is_real
+        self._wires = wires
+        """The network that `board` is on, where there is one."""
+        self._is_real = wires is not None
         """Whether time is."""
         self._along: dict[str, str] = {}
         self.oracle = Oracle(SEED, self._along, trees.baseline)
@@ -107,13 +107,10 @@ class World:
             for name in NAMES:
                 await self.leave(name)
         finally:
-            for task in [*self._sitting.values(), self._institution]:
-                if task is not None:
-                    task.cancel()
-            await asyncio.gather(
-                *self._sitting.values(), *[self._institution or asyncio.sleep(0)],
-                return_exceptions=True,
-            )  # fmt: skip
+            tasks = [task for task in (*self._sitting.values(), self._institution) if task]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # -- the institution ---------------------------------------------------------------------
 
@@ -183,9 +180,31 @@ class World:
         self._sitting[name] = asyncio.create_task(sit())
         await asyncio.wait((seated, self._sitting[name]), return_when=asyncio.FIRST_COMPLETED)
         self._seats[name] = seated.result()
+        await self._catch_up(name)
+
+    async def _catch_up(self, name: str) -> None:
         caught = await self._lab(name).catch_up(0)
         self._caught_up[name] |= {post.seq: post for post in caught}
         self._since[name] = set(self._expected(name))
+
+    async def lose_network(self, along: str) -> None:
+        """Cut everybody's connection, say something meanwhile, and catch up as agents do."""
+        if self._wires is None:
+            return
+        await self.quiet()
+        for name in self._seats:
+            await self._drain(name)
+            self._owed[name] |= set(self._expected(name)) - self._since[name]
+        links: list[MqttLink] = [place.link for place in (self._desk, *self._seats.values())]  # type: ignore[union-attr]
+        back = [link.next_connection for link in links]
+        self._wires.cut()
+        await self.lab_says(along)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.wait(back)
+        await self.quiet()
+        for name in self._seats:
+            assert self._seats[name].interruptions > 0
+            await self._catch_up(name)
 
     async def leave(self, name: str) -> None:
         """Leave the seat of `name`, once all that was sent there has arrived."""
@@ -207,7 +226,6 @@ class World:
         spoken_of = {thread, getattr(body, "target", None)} - {None}
         may = spoken_of <= set(self._expected(author))
         if isinstance(body, Review):
-            assert self.oracle is not None
             may = body.hypothesis in self.oracle.open_assignments(author, self._now())
         try:
             draft = Draft(message_id=self._name(), thread=thread, body=body)

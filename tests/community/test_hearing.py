@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hearing_stage import Trees, VirtualLoop
+from hearing_stage import Trees, VirtualLoop, Wires
 from hearing_world import NAMES, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,6 +30,7 @@ from community.topology import build_topology
 from community.topology.drawing import Arc, Edge, arcs_of
 from forum.board import Board
 from forum.broker import EmbeddedBroker
+from forum.credentials import Credentials
 from forum.memory_board import MemoryBoard
 from forum.messages import Claim, Comment, Forecast, Lead, Review
 from forum.mqtt_board import MqttBoard
@@ -112,6 +113,7 @@ def steps(delays_s: tuple[float, ...]) -> st.SearchStrategy[Step]:
         one("leave", who),
         one("join", who),
         one("restart"),
+        one("cut", who),
     )
 
 
@@ -159,6 +161,8 @@ async def perform(world: World, step: Step) -> None:
             await world.join(parts[0])
         case "restart":
             await world.restart()
+        case "cut":
+            await world.lose_network(parts[0])
 
 
 def review_of(hypothesis: str) -> Review:
@@ -209,13 +213,13 @@ def mosquitto(folder: Path) -> Iterator[int]:
 
 
 async def told(
-    board: Board, trees: Trees, graph: Graph, story: list[Step], *, real: bool
+    board: Board, trees: Trees, graph: Graph, story: list[Step], wires: Wires | None = None
 ) -> RunState:
     """Let a story happen on a new ledger; returns what became of it."""
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger.create(Path(folder) / "ledger.db")
         try:
-            world = World(board, trees, ledger, is_real=real)
+            world = World(board, trees, ledger, wires)
             await world.live(graph, [lambda w, s=step: perform(w, s) for step in story])
             return world.chronicle.state
         finally:
@@ -241,7 +245,7 @@ def test_everybody_hears_what_the_edges_carry(
 ) -> None:
     """On the memory board: after every step, on a clock that jumps."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(told(MemoryBoard(), trees, graph, story, real=False))
+        runner.run(told(MemoryBoard(), trees, graph, story))
 
 
 HALVES = (frozenset({"ada", "ben"}), frozenset({"cyd", "dan", "eve"}))
@@ -260,7 +264,7 @@ def test_between_two_parts_nothing_crosses(trees: Trees, story: list[Step]) -> N
     Said without the oracle: whose post or commit reached somebody is one of his own half.
     """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        state = runner.run(told(MemoryBoard(), trees, PARTED, story, real=False))
+        state = runner.run(told(MemoryBoard(), trees, PARTED, story))
     for half in HALVES:
         for reader in half:
             commits = state.reach.readable[reader]
@@ -277,25 +281,35 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module", params=["embedded", "mosquitto"])
-def mqtt_board(
+def network(
     request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Board]:
-    """Give a board on each broker; Mosquitto where this machine has it."""
-    if request.param == "embedded":
-        broker = runner.run(EmbeddedBroker.start("hearing", NAMES))
-        yield MqttBoard(broker.host, broker.port, broker.run_id, broker.credentials)
-        runner.run(broker.aclose())
-        return
-    if not MOSQUITTO.exists():
-        pytest.skip(f"there is no {MOSQUITTO}; `apt-get install mosquitto`")
-    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as port:
-        yield MqttBoard.at(f"mqtt://127.0.0.1:{port}", "hearing")
+) -> Iterator[tuple[Board, Wires]]:
+    """Give a board on each broker, and its network; Mosquitto where this machine has it."""
+    with ExitStack() as stack:
+        if request.param == "embedded":
+            broker = runner.run(EmbeddedBroker.start("hearing", NAMES))
+            stack.callback(lambda: runner.run(broker.aclose()))
+            port, credentials = broker.port, broker.credentials
+        elif MOSQUITTO.exists():
+            port = stack.enter_context(mosquitto(tmp_path_factory.mktemp("mosquitto")))
+            credentials = Credentials.of_broker(None)
+        else:
+            pytest.skip(f"there is no {MOSQUITTO}; `apt-get install mosquitto`")
+        wires = Wires(port)
+        runner.run(wires.lay())
+        stack.callback(wires.close)
+        yield MqttBoard("127.0.0.1", wires.port, "hearing", credentials), wires
 
 
 @settings(STEADY, max_examples=8)
 @given(graph=graphs(SHORT_S), story=st.lists(steps(SHORT_S), min_size=10, max_size=20))
 def test_over_mqtt_everybody_hears_what_the_edges_carry(
-    mqtt_board: Board, runner: asyncio.Runner, trees: Trees, graph: Graph, story: list[Step]
+    network: tuple[Board, Wires],
+    runner: asyncio.Runner,
+    trees: Trees,
+    graph: Graph,
+    story: list[Step],
 ) -> None:
-    """On both brokers: at the end of the story, and whenever somebody leaves his seat."""
-    runner.run(told(mqtt_board, trees, graph, story, real=True))
+    """On both brokers: at the end, whenever somebody leaves his seat, and with cut connections."""
+    board, wires = network
+    runner.run(told(board, trees, graph, [*story, ("cut", "ada")], wires))
