@@ -23,6 +23,8 @@ class Run:
     knobs: Mapping[str, KnobValue] = field(default_factory=dict)
     lead: str = ""
     """Post id of the lead that it follows, which the agent holds; empty for none."""
+    insists: bool = False
+    """Whether to go on where the lab points out that nearly the same was measured before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from agents.constants import find_constants
+from agents.constants import find_constants, without_comments
 from agents.knobs import Knob, same_value
 from forum.messages import KnobValue
 
@@ -24,7 +24,8 @@ CLOSE = 0.02
 is longer, and what so small a turn does drowns in the noise between seeds."""
 OPTION_STEP = 0.5
 """Another option counts as half a number's range."""
-_BLANK = "\0"
+_BLANK = "_"
+"""A name, so that what is left still reads as a program."""
 
 
 def to_unit(knob: Knob, value: KnobValue) -> float:
@@ -59,12 +60,12 @@ def distance(
 
 @lru_cache(maxsize=1024)
 def skeleton(text: str, knobs: tuple[Knob, ...]) -> str:
-    """Return `text` without the literals of its knobs: what else there is to it."""
+    """Return `text` without its comments and its knobs' literals: what else there is to it."""
     places, _ = find_constants(text)
     found = [places[knob.name] for knob in knobs if knob.name in places]
     for place in sorted(found, key=lambda place: place.begin, reverse=True):
         text = text[: place.begin] + _BLANK + text[place.end :]
-    return text
+    return without_comments(text)
 
 
 def skeletons(

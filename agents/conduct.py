@@ -116,6 +116,9 @@ class Conduct:
             commit = prepared.known.commit or prepared.commit
             self._memory.remember(proposal, commit, prepared.known)
             return self._fault(f"this very tree was measured before, as {commit}")
+        again = next((near for near in prepared.near if near.outcome is not None), None)
+        if again is not None and not action.insists:
+            return self._fault(f"nearly this tree was measured before, as {again.hypothesis}")
         body = Hypothesis(
             title=proposal.title,
             rationale=proposal.note,

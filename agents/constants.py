@@ -85,6 +85,21 @@ def find_constants(text: str) -> tuple[Mapping[str, Place], Mapping[str, str]]:
     return places, why
 
 
+def without_comments(text: str) -> str:
+    """Return `text` without comments, empty lines and blanks at line ends; broken text as it is."""
+    parts: list[str] = []
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None or match["broken"]:
+            return text
+        if not match[0].startswith("#"):
+            parts.append(match[0])
+        at = match.end()
+    lines = (line.rstrip() for line in "".join(parts).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
 def _bindings(text: str) -> list[tuple[str, Place | None]]:
     """Return the names bound outside functions and classes; none where brackets do not close."""
     found: list[tuple[str, Place | None]] = []

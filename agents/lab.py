@@ -42,6 +42,20 @@ class Prepared:
     """Unified diff against the first parent."""
     known: Outcome | None
     """The recorded outcome when this very tree was measured before and the asker may know it."""
+    near: tuple[Near, ...] = ()
+    """Claims on the same tree, or close to it, that reached the asker; the nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A claim that a proposal repeats, as far as the asker was told of it."""
+
+    hypothesis: str
+    """Post id."""
+    distance: float
+    """In knob space, see `agents.closeness`; 0 is the same tree."""
+    outcome: Outcome | None
+    """What came of it; None where no post has told the asker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,12 +113,22 @@ class Clerk:
             "still runs, then go on with `community run --resume`"
         )
 
-    async def post_for_lab(self, body: Body, thread: str, along: str, message_id: str) -> None:
-        """Publish the institution's word in `thread`, to the agent `along` and along its edges."""
+    async def post_for_lab(
+        self,
+        body: Body,
+        thread: str,
+        along: str,
+        message_id: str,
+        among: frozenset[str] | None = None,
+    ) -> None:
+        """Publish the institution's word in `thread`, to the agent `along` and along its edges.
+
+        Where `among` names readers, nobody else gets it.
+        """
         if (LAB, message_id) in self._chronicle.state.posts_by_message:
             return
         draft = Draft(message_id=message_id, thread=thread, body=body)
-        await self._publish(LAB, draft, along)
+        await self._publish(LAB, draft, along, among)
 
     async def _take(self, submission: Submission) -> None:
         author = submission.author
@@ -154,7 +164,9 @@ class Clerk:
             return
         await self._publish(author, established, author)
 
-    async def _publish(self, author: str, draft: Draft, along: str) -> None:
+    async def _publish(
+        self, author: str, draft: Draft, along: str, among: frozenset[str] | None = None
+    ) -> None:
         """Record, acknowledge, deliver: in that order, so that nobody reads what may be lost.
 
         It goes along the edges of `along`. Those whom it does not reach now get it from
@@ -173,6 +185,8 @@ class Clerk:
                 seed=state.opened.seed if state.opened else 0,
                 now_us=self._chronicle.clock.now_us(),
             )
+        if among is not None:
+            way = way.among(among)
         posted = Posted(
             post_id=post_id,
             message_id=draft.message_id,

@@ -18,6 +18,7 @@ from community.attendance import Attendance, is_there
 from community.chronicle import Chronicle
 from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
+from community.duplicates import Twins
 from community.events import Refused
 from community.people import worth_by_people
 from community.references import References, usual_wall_s
@@ -38,7 +39,6 @@ from forum.messages import Finding
 
 LOOK_S = 0.5
 """Seconds between two looks at conditions that only the clock can change."""
-LOG_TAIL_CHARACTERS = 2_000
 DESERTED = "nobody is left to propose"
 """Why a run ends in which everybody who could ask for something new has left, or may no more."""
 
@@ -80,6 +80,7 @@ class Institution:
         self.attendance = Attendance(chronicle, roles, scenario.lab.await_remote_s)
         self._began_us = 0
         self._regards = Regards()
+        self.twins = Twins(bench.repository, bench.task)
         references = References(chronicle, scheduler, admission, bench.life_class)
         self._screens = Screens(chronicle, scheduler, admission, references)
         self.sentinels = Sentinels(
@@ -253,12 +254,7 @@ class Institution:
     def log_tail(self, experiment_id: str) -> str:
         """Return the end of the log of an experiment's last attempt; text of the candidate's."""
         attempts = len(self.chronicle.state.experiments[experiment_id].attempts)
-        log = self.bench.folder.job(f"{experiment_id}-{attempts}") / "log.txt"
-        try:
-            text = log.read_text(errors="replace")
-        except OSError:
-            return ""
-        return text[-LOG_TAIL_CHARACTERS:]
+        return self.bench.folder.log_tail(f"{experiment_id}-{attempts}")
 
     def _follow(self, hypothesis: str) -> None:
         self._own(self._screens.follow(hypothesis), f"follow {hypothesis}")

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import cast
 
 from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
-from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
+from agents.lab import Briefing, Merged, Near, Outcome, Prepared, Proposal
 from agents.roles import Right
 from community.archive.queries import results_heard
 from community.archive.spreads import told_sigma
 from community.archive.state import HypothesisState
 from community.assigning import assignments
+from community.duplicates import NEAREST, may_compare
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
 from community.leads import open_leads
@@ -148,7 +149,7 @@ class AgentLab:
                 )
             )  # fmt: skip
         patch = await bench.texts.diff(trees[0], files)
-        return Prepared(commit, key, patch, self._known(key))
+        return Prepared(commit, key, patch, self._known(key), self._near(commit))
 
     async def _made(self, request: str) -> Prepared | None:
         """Return what was committed for a request of the agent's; also in an earlier life."""
@@ -162,7 +163,8 @@ class AgentLab:
         bench = self._institution.bench
         before, after = bench.repository.read(made.parents[0]), bench.repository.read(made.commit)
         patch = await bench.texts.diff(before, after)
-        return Prepared(made.commit, made.tree_key, patch, self._known(made.tree_key))
+        known, near = self._known(made.tree_key), self._near(made.commit)
+        return Prepared(made.commit, made.tree_key, patch, known, near)
 
     async def run(self, commit: str, hypothesis: str) -> Outcome:
         """Measure a posted proposal; asking again waits for the same experiment."""
@@ -296,6 +298,29 @@ class AgentLab:
                 may_read = claim.commit in state.readable(self._agent)
                 return replace(outcome, log_tail="", commit=claim.commit if may_read else "")
         return None
+
+    def _near(self, commit: str) -> tuple[Near, ...]:
+        """Return the claims that a proposal repeats, of those whose trees reached the agent.
+
+        What came of them goes only to who asked for it or heard of it.
+        """
+        state = self._institution.chronicle.state
+        heard, found = results_heard(state, self._agent), []
+        for post_id, apart in self._institution.twins.of(state, commit):
+            if may_compare(state, self._agent, commit, post_id):
+                claim = state.hypotheses[post_id]
+                is_told = claim.proposer == self._agent or post_id in heard
+                told_of = self._told_of(claim) if is_told else None
+                found.append(Near(post_id, apart, told_of))
+        return tuple(found[:NEAREST])
+
+    def _told_of(self, claim: HypothesisState) -> Outcome | None:
+        """Return the outcome of a claim, without its log; None before it was judged."""
+        if not claim.standing_changes:
+            return None
+        state = self._institution.chronicle.state
+        verdict = told_verdict(state, claim, claim.standing_changes[-1])
+        return replace(self._outcome(claim, verdict), log_tail="")
 
     def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:
         """Tell a verdict: status and the screen's score, roughly. Vault numbers stay in the lab."""

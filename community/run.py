@@ -44,11 +44,9 @@ from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
 from community.late_posts import LatePosts
-from community.leads import end_leases
 from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.outside import Outside, guests_of
 from community.queueing import Queue
-from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
 from community.scenario import REMOTE, Member, Scenario, TopologySection
 from community.scheduler import Scheduler
@@ -57,6 +55,7 @@ from community.sealed_reviews import SealedReviews
 from community.sealing import open_finals
 from community.topology import build_topology
 from community.topology.rewiring import Rewiring
+from community.unasked import serve_unasked
 from forum.board import Board
 from forum.errors import ForumError
 from forum.ids import AgentName
@@ -219,8 +218,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             group.create_task(LatePosts(chronicle, desk).serve(), name="late posts"),
             group.create_task(rewiring.serve(), name="rewiring"),
             group.create_task(scheduler.serve(), name="scheduler"),
-            group.create_task(tell_of_retractions(chronicle, clerk), name="retractions"),
-            group.create_task(end_leases(chronicle), name="leases of leads"),
+            *serve_unasked(group, chronicle, clerk, institution.twins),
         ]
         outside = Outside(institution, desk, guests, roles, community.knobs, opening.secret)
         tasks += outside.serve(group)

@@ -19,6 +19,7 @@ LATEST = "latest"
 """Name of the symbolic link beside the runs."""
 RUNS = Path("runs")
 """Where runs are kept unless somebody says otherwise."""
+LOG_TAIL_CHARACTERS = 2_000
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -87,6 +88,14 @@ class RunFolder:
     def job(self, name: str) -> Path:
         """Return the folder of one job (log, artefact); it may not exist yet."""
         return self.jobs / name
+
+    def log_tail(self, job: str) -> str:
+        """Return the end of a job's log, which is a candidate's text; empty where there is none."""
+        try:
+            text = (self.job(job) / "log.txt").read_text(errors="replace")
+        except OSError:
+            return ""
+        return text[-LOG_TAIL_CHARACTERS:]
 
     def is_live(self) -> bool:
         """Whether a process writes this run at the moment."""

@@ -27,6 +27,14 @@ class Route:
     lost: dict[str, str]
     """Readers whose edge would have carried it and lost it."""
 
+    def among(self, names: frozenset[str]) -> Route:
+        """Return the same, but to none except `names`."""
+        return Route(
+            {name: carries for name, carries in self.readers.items() if name in names},
+            {name: us for name, us in self.due_us.items() if name in names},
+            {name: carries for name, carries in self.lost.items() if name in names},
+        )
+
 
 def route(
     topology: TopologySet | None, author: str, body: Body, post_id: str, *, seed: int, now_us: int

@@ -43,11 +43,15 @@ def test_what_counts_as_close():
 
 
 def test_what_else_there_is_to_a_tree():
-    """Turned knobs leave it alone; a comment, a name for a value or another file do not."""
+    """Turned knobs and comments leave it alone; code, a name for a value or another file do not."""
     whole = skeletons({PATH: START}, PATH, KNOBS)
     turned = turn(START, {"LR": 0.01, "OPTIMIZER": "muon"}, KNOBS).text
     assert skeletons({PATH: turned}, PATH, KNOBS) == whole
-    for text in (START + "# more\n", START.replace(f"LR = {START_SETTING['LR']!r}", "LR = rate")):
+    assert skeletons({PATH: START + "\n# more  \n"}, PATH, KNOBS) == whole
+    for text in (
+        START + "more = '# 1'\n",
+        START.replace(f"LR = {START_SETTING['LR']!r}", "LR = rate"),
+    ):
         assert text != START
         assert skeletons({PATH: text}, PATH, KNOBS) != whole
     assert skeletons({PATH: START, "other.py": ""}, PATH, KNOBS) != whole

@@ -25,10 +25,8 @@ from community.clerk import Clerk
 from community.events import VerdictGiven
 from community.institution import Institution
 from community.lab import AgentLab
-from community.leads import end_leases
 from community.outside import Outside
 from community.queueing import Queue
-from community.retraction_news import tell_of_retractions
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
@@ -36,6 +34,7 @@ from community.score_phase import Scored
 from community.screening import told_verdict
 from community.sealed_reviews import SealedReviews
 from community.topology import build_topology
+from community.unasked import serve_unasked
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
 from forum.messages import Draft, Evidence, Finding, Hypothesis, Prediction
@@ -137,15 +136,15 @@ def rate_of(text: str) -> float:
     return float(found[1])
 
 
-def task_of(start: dict[str, bytes], folder: Path) -> Task:
+def task_of(start: dict[str, bytes], folder: Path, knobs_toml: str | None = None) -> Task:
     """Return a task over `start` with ``train.py`` editable."""
     return Task(
         name="script", folder=folder, kind="model", metric="val", unit="u", direction="lower",
         editable=("train.py",), tree_bytes=40_960, patch_bytes=40_960, patch_files=4,
         literal_bytes=2048, novel_bytes=8192,
         budget=Budget("cpu_seconds", 1.0), artefact_bytes=1 << 20, memory_bytes=1 << 30,
-        loading_cpu_s=0.5, block=129, vocab=256, brief="", start=start, knobs_toml=None,
-        knobs_path=None,
+        loading_cpu_s=0.5, block=129, vocab=256, brief="", start=start, knobs_toml=knobs_toml,
+        knobs_path=None if knobs_toml is None else "train.py",
     )  # fmt: skip
 
 
@@ -249,13 +248,14 @@ async def house(
     life_class: str = "cpu",
     score_phase: Any = None,
     guests: tuple[str, ...] = (),
+    knobs_toml: str | None = None,
 ) -> AsyncIterator[House]:
     """Run an institution on the scripted bench until the block ends; `guests` come from outside."""
     opened = chronicle.state.opened
     assert opened is not None
     texts = texts or TrustedTexts()
     bench = Bench(
-        task=task_of(repository.read(opened.baseline_commit), folder),
+        task=task_of(repository.read(opened.baseline_commit), folder, knobs_toml),
         budget=Budget("cpu_seconds", 1.0),
         repository=repository,
         texts=texts,
@@ -285,10 +285,9 @@ async def house(
         )
         sealed = SealedReviews(chronicle, desk)
         tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
-        tasks.append(group.create_task(tell_of_retractions(chronicle, clerk)))
+        tasks += serve_unasked(group, chronicle, clerk, institution.twins)
         if guests:
             tasks += Outside(institution, desk, guests, roles, (), b"secret").serve(group)
-        tasks.append(group.create_task(end_leases(chronicle)))
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:

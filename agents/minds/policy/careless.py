@@ -10,7 +10,8 @@ It is there to be reviewed: what it wastes is known in advance. Of its proposals
   range;
 * the rest are what `greedy` would propose.
 
-It says of the first three what it says of everything: that it is nearly sure of a gain.
+It says of the first three what it says of everything: that it is nearly sure of a gain; and insists
+where the lab points out that it repeats something.
 """
 
 from __future__ import annotations
@@ -135,4 +136,5 @@ def _run(
         rationale=because,
         prediction=Prediction(gain=BOAST_SIGMAS * view.sigma, confidence=SURE),
         knobs=dict(knobs),
+        insists=True,
     )
