@@ -233,7 +233,7 @@ class Fold:
             is_live=self._is_live,
             waiting=self._waiting,
             is_held=self._is_held,
-            is_replay=self._clock[0] is not None,
+            is_replay=self._clock[0] is not None and not self._is_live,
             colours=self._colours,
         )
         return Painted(screen, self._header(scene), look(scene), told.state.last_seq)

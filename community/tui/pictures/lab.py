@@ -142,8 +142,12 @@ def _turn(scene: Scene, place: int, turn: Turn) -> Line:
     line = Text(no_wrap=True, end="")
     line.append(f"{place:>3} {one_line(queued.experiment_id, 12):<6} ")
     line.append(f"{waits_s:>4} s  ", style=GREY)
+    line.append(one_line(queued.requested_by, 20), style=scene.colour(queued.requested_by))
+    line.append(f" {VERBS.get(queued.purpose, queued.purpose)} ")
+    line.append(f"{one_line(queued.hypothesis, 12)}  ", style="bold")
     line.append(f"{turn.reason}  ", style=AMBER)
-    line.append_text(_what(scene, turn.experiment))
+    claim = scene.state.hypotheses.get(queued.hypothesis)
+    line.append(one_line(claim.title, _TITLE_CHARACTERS) if claim else "", style=GREY)
     about = (queued.hypothesis or queued.experiment_id, queued.requested_by, queued.charged_to)
     return Line(queued.experiment_id, line, about)
 

@@ -138,6 +138,7 @@ def layout(
         moves = (apart * force[:, :, None]).sum(axis=1)
         size = np.maximum(np.sqrt((moves**2).sum(axis=1, keepdims=True)), 1e-9)
         places += moves / size * np.minimum(size, 0.1 * (1 - step / _ROUNDS))
+        places = places.round(9)  # or what processors do in the last bit would grow
     low, high = places.min(axis=0), places.max(axis=0)
     scaled = (places - low) / np.where(high - low < 1e-6, 1.0, high - low)
     scaled = np.where(high - low < 1e-6, 0.5, scaled)
