@@ -35,6 +35,10 @@ KEPT_BYTES: Final = 8 * 1024
 """Replies of an asker that are kept for repeats, and the largest of them; others are made again."""
 REFUSALS_NOTED: Final = 20
 """Refusals of one asker that go into the ledger in one life of the run."""
+UNNOTED: Final = frozenset(
+    {"stopped", "not_seated", "replaced", "proposal_refused", "merge_failed", "lab"}
+)
+"""Kinds of refusals that are nobody's fault, or in the ledger already."""
 
 _Args = TypeVar("_Args", bound=BaseModel)
 _log = logging.getLogger(__name__)
@@ -171,7 +175,7 @@ class Counter:
         reply, size_bytes = await self._reply_to(asked, service.serve(asked))
         if reply.ok:
             window.keep(reply, size_bytes)
-        else:
+        elif reply.error_kind not in UNNOTED:
             self._note(who, f"{request.op}: {reply.reason}", request.request_id)
         await self._desk.reply(who, reply)
 

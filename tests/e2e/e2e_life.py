@@ -110,6 +110,56 @@ class Life:
             self.process.wait(seconds)
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """A `community join`: a researcher in a process of his own."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @classmethod
+    def begin(cls, credential: Path, *arguments: str, log: Path) -> Elsewhere:
+        """Start ``community join --credential CREDENTIAL ARGUMENTS``."""
+        with log.open("ab") as out:
+            process = subprocess.Popen(
+                command("join", "--credential", str(credential), *arguments),
+                env=_environment(), start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        return cls(process, log)
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return self.output.read_text(errors="replace")
+
+    def await_line(self, part: str, timeout_s: float) -> None:
+        """Wait until it has printed a line with `part`."""
+        deadline = time.monotonic() + timeout_s
+        while part not in self.text:
+            assert self.process.poll() is None, self.text
+            assert time.monotonic() < deadline, self.text
+            time.sleep(_LOOK_S)
+
+    def finish(self, timeout_s: float) -> int:
+        """Wait for its own end and return the exit code."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still there after {timeout_s} s:\n{self.text}") from None
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """SIGKILL it; it may have ended."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
 def recorded(folder: Path, after_seq: int = 0) -> list[Row]:
     """Return the rows of a run's ledger; none while there is no readable ledger yet."""
     try:

@@ -62,7 +62,10 @@ SEAL_RUNS = 2
 
 
 def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[str, Any]) -> str:
-    """Return a scenario file; `agents` are ``name role mind``, `sections` are its tables."""
+    """Return a scenario file; `agents` are ``name role mind``, `sections` are its tables.
+
+    A mind is one of the policies, or ``remote``.
+    """
     chosen = {
         "run": {"task": str(task), "seed": 1},
         "budget": {"kind": "steps", "amount": 20},
@@ -77,7 +80,8 @@ def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[st
     ]
     for agent in agents:
         name, role, mind = agent.split()
-        lines += ["[[agents]]", f'name = "{name}"', f'role = "{role}"', f'mind = "policy:{mind}"']
+        mind = mind if mind == "remote" else f"policy:{mind}"
+        lines += ["[[agents]]", f'name = "{name}"', f'role = "{role}"', f'mind = "{mind}"']
     return "\n".join(lines) + "\n"
 
 
