@@ -59,3 +59,5 @@ async def look_at_queries(
             outcome = await lab.reproduce(post_id)
             assert outcome.reason == f"hypothesis {post_id!r} never reached {name}"
     assert await lab.assignments() == oracle.open_assignments(name, now_us)
+    reached = oracle.reached(name, now_us)
+    assert set(await lab.open_leads()) == {p for p in reached if oracle.told[p].kind == "lead"}

@@ -293,6 +293,10 @@ class World:
         ]
         return posts[index % len(posts)] if posts else None
 
+    def is_lead(self, post_id: str) -> bool:
+        """Whether a post is a lead."""
+        return self.chronicle.state.posts[post_id].posted.body["kind"] == "lead"
+
     def asked(self, hypothesis: str) -> list[str]:
         """Return who was asked to review `hypothesis`."""
         self._catch_up_oracle()

@@ -129,10 +129,12 @@ async def perform(world: World, step: Step) -> None:
             await world.propose(parts[0])
         case "answer" | "claim":
             target = world.post_at(parts[1])
-            if target is not None and kind == "answer":
-                await world.say(parts[0], Comment(text="indeed"), target)
-            elif target is not None:
-                await world.say(parts[0], Claim(target=target, text="mine"), None)
+            if target is None:
+                return
+            # a claim of a lead is a lease, which has rules of its own
+            is_claim = kind == "claim" and not world.is_lead(target)
+            body = Claim(target=target, text="mine") if is_claim else Comment(text="indeed")
+            await world.say(parts[0], body, None if is_claim else target)
         case "review" | "begin" | "report":
             place = 1 if kind == "review" else 0
             target = world.post_at(parts[place], "hypothesis")
