@@ -221,21 +221,28 @@ def _in_words(body: Body) -> str:
     return f"{body.kind}: {what}"[:120]
 
 
+class _Ear(logging.Handler):
+    """Tells what is logged."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())
+
+
 @contextmanager
 def _telling_of_connection(tell: Tell) -> Iterator[None]:
     """Tell of a connection that is away, and of its return."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tell(record.getMessage())
-
-    handler, level, propagates = Handler(), _LINK.level, _LINK.propagate
-    _LINK.addHandler(handler)
+    ear = _Ear(tell)
+    level, propagates = _LINK.level, _LINK.propagate
+    _LINK.addHandler(ear)
     _LINK.setLevel(logging.DEBUG)
     _LINK.propagate = False
     try:
         yield
     finally:
-        _LINK.removeHandler(handler)
+        _LINK.removeHandler(ear)
         _LINK.setLevel(level)
         _LINK.propagate = propagates

@@ -143,3 +143,25 @@ def test_a_role_with_the_right_may_merge_while_it_thinks():
         return await view.merge(world.baseline, world.baseline)
 
     assert PATH in run_jumping(life()).files
+
+
+def test_a_paused_agent_takes_no_turn_until_it_is_resumed() -> None:
+    """Its mind is not even asked, whatever happens meanwhile."""
+
+    async def life() -> list[float]:
+        world = World(complete("ada", "eve"))
+        mind = Listener(wait_s=1.0)
+        ada = make_agent(world, "ada", "explorer", mind)
+        gate = asyncio.Event()
+        ada._lab.wait_for_turn = gate.wait
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ada.live())
+            await asyncio.sleep(100)
+            gate.set()
+            await asyncio.sleep(10)
+            world.stop()
+        return mind.asked_at
+
+    asked_at = run_jumping(life())
+    assert len(asked_at) > 2
+    assert min(asked_at) >= 100

@@ -46,6 +46,9 @@ async def test_a_person_comments_and_steers_a_live_run(small: Path, tmp_path: Pa
             name = person.name
         mode = credential_path(life.folder / "credentials", name).stat().st_mode
         assert stat.S_IMODE(mode) == 0o600
+        mine = credential_path(life.folder / "credentials", name)
+        async with take_part(load_credential(mine).url, mine) as person:
+            await person.lead("more depth", "nobody has tried")
         watcher = load_credential(credential_path(life.folder / "credentials", "observer"))
         async with MqttBoard.joining(None, watcher).observe() as watch:
             page = await watch.request("rows", {"limit": 30}, "first")
