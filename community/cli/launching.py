@@ -99,6 +99,15 @@ def launch_new(
     return _launch(loaded, folder)
 
 
+def new_run_dir(scenario: str) -> Path:
+    """Return the folder that a new run of a scenario would get.
+
+    Raises:
+        ScenarioError: the scenario cannot be read.
+    """
+    return RUNS / _next_id(RUNS, read_scenario(scenario).name)
+
+
 def launch_resumed(
     scenario: str | None, *, run_dir: Path | None, experiments: int | None, seed: int | None
 ) -> Launch:

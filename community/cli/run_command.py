@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -33,6 +33,7 @@ Examples:
   community run quickstart --experiments 12      a quarter of it
   community run mine.toml --seed 3 --run-dir /data/mine-3
   community run --resume                         go on with the newest run
+  community run quickstart --tui                 with the screens of `community watch`
   community run quickstart --headless > log.txt  one line per event, no panel
 """
 
@@ -65,6 +66,14 @@ def run(
         bool,
         typer.Option("--headless", help="Print one line per event instead of drawing a panel."),
     ] = False,
+    tui: Annotated[
+        bool,
+        typer.Option(
+            "--tui",
+            help="Show the screens of `community watch`; the run is a process of its own, and goes "
+            "on when you leave them unless you say that it shall end.",
+        ),
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -92,6 +101,14 @@ def run(
         raise typer.BadParameter(
             "name a scenario, for example: community run quickstart", param_hint="SCENARIO"
         )
+    if tui:
+        options = {
+            "--experiments": experiments,
+            "--seed": seed,
+            "--baseline-from": baseline_from,
+            "--secret-from": secret_from,
+        }
+        _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
     from community.cli.launching import launch_new, launch_resumed
     from community.cli.result_commands import show
     from community.run import Shared
@@ -116,6 +133,31 @@ def run(
     code = _run(launch, progress, shared)
     if code:
         raise typer.Exit(code)
+
+
+def _with_screens(
+    scenario: str | None,
+    options: dict[str, int | str | None],
+    run_dir: Path | None,
+    *,
+    is_headless: bool,
+    is_resumed: bool,
+) -> NoReturn:
+    """Run in a process of its own, and show that."""
+    from community.cli.launching import new_run_dir
+    from community.cli.tui_run import run_with_screens
+    from community.run_folder import LATEST, RunFolder
+
+    if is_headless or not sys.stdout.isatty():
+        raise typer.BadParameter("it needs a terminal, and no --headless", param_hint="--tui")
+    if run_dir is None:
+        is_new = not is_resumed and scenario is not None
+        run_dir = new_run_dir(scenario or "") if is_new else RunFolder.open(LATEST).path
+    arguments = [scenario] if scenario is not None else []
+    arguments += ["--resume"] if is_resumed else []
+    for name, value in options.items():
+        arguments += [] if value is None else [name, str(value)]
+    raise typer.Exit(run_with_screens(arguments, run_dir.absolute()))
 
 
 def _progress(launch: Launch, *, is_headless: bool) -> Progress:

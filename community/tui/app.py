@@ -78,6 +78,8 @@ class WatchApp(App[str]):
         where: The run that a person may take part in: its folder or its broker's URL; by default
             that of the ledger that is watched.
         credential: The person's credential; None for the one in the run's folder.
+        is_over: Of a run that was started with this application: whether it has ended. Who leaves
+            before is asked whether it shall.
     """
 
     CSS_PATH = "community.tcss"
@@ -114,7 +116,7 @@ class WatchApp(App[str]):
         Binding("R", "resume_agent", "Resume an agent", show=False),
         Binding("d", "light_or_dark", "Dark/light", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("q", "quit", "Quit"),
+        Binding("q", "leave", "Quit"),
     ]
 
     def __init__(
@@ -124,6 +126,7 @@ class WatchApp(App[str]):
         patches: Path | None = None,
         where: Path | str | None = None,
         credential: Path | None = None,
+        is_over: Callable[[], bool] | None = None,
     ) -> None:
         super().__init__()
         if isinstance(source, RunFolder):
@@ -132,6 +135,7 @@ class WatchApp(App[str]):
             patches, where = patches or source.parent / "patches", where or source.parent
             source = LedgerFeed(source)
         self._source = source
+        self._is_over = is_over
         self.replay = source if isinstance(source, Replay) else None
         """The clock of a finished run; None of a run that is watched."""
         self._patches = patches or Path("patches")
@@ -205,6 +209,23 @@ class WatchApp(App[str]):
                 screen.show_replay(self.replay.playing.bar(self.size.width - 2))
 
     # -- keys ----------------------------------------------------------------------------------
+
+    def action_leave(self) -> None:
+        """Leave; of a run that was started with this application ask whether it shall go on."""
+        if self._is_over is None or self._is_over():
+            self.exit()
+            return
+        lines = [
+            Line("leave", Text("Leave; the run goes on")),
+            Line("end", Text("End the run; it can be resumed")),
+            Line("stay", Text("Stay")),
+        ]
+
+        def chosen(answer: str | None) -> None:
+            if answer in ("leave", "end"):
+                self.exit(answer)
+
+        self.push_screen(ChooseScreen("Leave?", lines), chosen)
 
     async def action_go(self, mode: str) -> None:
         """Show a screen; whatever was opened on it is closed."""
@@ -350,4 +371,4 @@ class WatchApp(App[str]):
         yield from self.taking.commands(self.subject)
         yield SystemCommand("Dark or light", "Change the theme (d)", self.action_light_or_dark)
         yield SystemCommand("Help", "Keys and signs of this screen (?)", self.action_help)
-        yield SystemCommand("Quit", "Leave; the run goes on (q)", self.action_quit)
+        yield SystemCommand("Quit", "Leave (q)", self.action_leave)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +16,10 @@ import pytest
 from e2e_life import ROOT, Life, command, recorded
 from e2e_scenarios import scenario_text
 
-from community.events import Posted, Row
+from community.archive.file_lock import FileLock
+from community.events import Posted, Row, RunStopped
 from community.forum_events import PersonActed
+from community.run_folder import RunFolder
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer verify")
 SIZE = (100, 30)
@@ -43,12 +47,13 @@ class Terminal:
             cwd=self._cwd, check=True, capture_output=True, text=True, timeout=20,
         ).stdout  # fmt: skip
 
-    def start(self, *arguments: str) -> None:
-        """Run ``community ARGUMENTS`` in a new terminal."""
+    def start(self, *arguments: str, is_kept: bool = False) -> None:
+        """Run ``community ARGUMENTS`` in a new terminal, which may stay open when that is over."""
         words = shlex.join(command(*arguments))
         environment = f"env -u COLUMNS -u LINES PYTHONPATH={shlex.quote(str(ROOT))}"
+        after = "; sleep 600" if is_kept else ""
         width, height = map(str, SIZE)
-        self.tmux("new-session", "-d", "-x", width, "-y", height, f"{environment} {words}")
+        self.tmux("new-session", "-d", "-x", width, "-y", height, f"{environment} {words}{after}")
 
     def keys(self, *keys: str) -> None:
         """Press keys, named as tmux names them."""
@@ -155,10 +160,7 @@ def test_somebody_at_another_terminal_watches_and_takes_part(
     assert act.event.person == row.event.author
     terminal.await_screen("‖ grace")
     terminal.keys("q")
-    deadline = time.monotonic() + 20
-    while terminal.is_open():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    _until(lambda: not terminal.is_open())
     assert live.process.poll() is None  # the run goes on
 
 
@@ -177,3 +179,51 @@ def test_a_run_is_watched_over_its_broker_alone(live: Life, terminal: Terminal) 
     live.kill()
     terminal.await_that(lambda seen: "● live" not in seen, 60)
     terminal.keys("q")
+
+
+def test_a_run_with_screens_goes_on_without_them_and_ends_when_asked(
+    terminal: Terminal, tmp_path: Path, small: Path
+) -> None:
+    """`community run --tui`: leaving leaves the run alone; in a second life it is told to end."""
+    text = scenario_text(small, AGENTS, stop={"experiments": 400}, board={"broker": "embedded"})
+    (tmp_path / "mine.toml").write_text(text)
+    folder = tmp_path / "runs" / "mine-1"
+    terminal.start("run", "mine.toml", "--tui")
+    terminal.await_screen("● live", "Threads (", within_s=120)
+    terminal.keys("q")
+    terminal.await_screen("Leave; the run goes on")
+    terminal.keys("Enter")
+    _until(lambda: not terminal.is_open())
+    holder = int(FileLock.note(folder / "ledger.lock").split()[-1])
+    before = len(recorded(folder))
+    _until(lambda: len(recorded(folder)) > before)
+    os.kill(holder, signal.SIGINT)
+    _until(lambda: not RunFolder(folder).is_live())
+    assert "interrupted" in (folder / "run.log").read_text()
+
+    terminal.start("run", "--resume", "--tui")
+    terminal.await_screen("● live", "Threads (", within_s=120)
+    terminal.keys("q")
+    terminal.await_screen("End the run")
+    terminal.type("End the run")
+    terminal.keys("Enter")
+    _until(lambda: not terminal.is_open())
+    assert not RunFolder(folder).is_live()
+    assert isinstance(recorded(folder)[-1].event, RunStopped)
+
+
+def test_a_scenario_that_cannot_be_used_is_told_before_any_screen(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    """The words of `community run`, in the terminal, and nothing left behind."""
+    (tmp_path / "mine.toml").write_text("run = { task = 'no such task' }\n")
+    terminal.start("run", "mine.toml", "--tui", is_kept=True)
+    terminal.await_screen("no such task")
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def _until(holds: Callable[[], bool], within_s: float = 60) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
