@@ -7,12 +7,14 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from community.incidents import IncidentLog
 from community.scenario import BoardSection
 from forum.board import Board
+from forum.certificates import Certificate, certificate_for, is_loopback, reached_at
 from forum.credentials import (
     SUFFIX,
     BrokerAddress,
@@ -26,7 +28,7 @@ from forum.memory_board import MemoryBoard
 from forum.topics import OBSERVER
 
 if TYPE_CHECKING:
-    from forum.broker import EmbeddedBroker
+    from forum.broker import EmbeddedBroker, Secured
 
 PASSWORD_VARIABLE = "COMMUNITY_BROKER_PASSWORD"  # noqa: S105 - the name of one, not one
 """Where the password of an external broker's user comes from: a scenario is kept in the ledger."""
@@ -80,6 +82,12 @@ async def open_board(
             finally:
                 keeping.cancel()
         return
+    if section.credentials is not None:
+        from community.external_board import open_external_board
+
+        async with open_external_board(section, names, guests, folder, incidents) as board:
+            yield board
+        return
     yield MqttBoard.at(section.broker, run_id, os.environ.get(PASSWORD_VARIABLE))
 
 
@@ -92,15 +100,39 @@ async def _start(
     known = {} if folder is None else _handed_out(folder, run_id)
     words = {name: credential.password for name, credential in known.items()}
     credentials = Credentials.generate(participants, words)
-    if not section.port and OBSERVER in known:
+    port, secured = _place(section, folder)
+    start = partial(EmbeddedBroker.start, run_id, (), credentials=credentials, secured=secured)
+    if not port and secured is None and OBSERVER in known:
         earlier = BrokerAddress.parse(known[OBSERVER].url).port
         try:
-            return await EmbeddedBroker.start(run_id, (), port=earlier, credentials=credentials)
+            return await start(port=earlier)
         except BrokerStartError:
             _log.warning(
                 "port %d of the run's earlier life is taken; guests need a new one", earlier
             )
-    return await EmbeddedBroker.start(run_id, (), port=section.port or 0, credentials=credentials)
+    return await start(port=port)
+
+
+def _place(section: BoardSection, folder: Path | None) -> tuple[int, Secured | None]:
+    """Return the port on loopback, and where to listen with TLS for those elsewhere.
+
+    Raises:
+        BrokerStartError: there is no certificate for it: others are never served in plain text.
+    """
+    from forum.broker import Secured
+
+    if section.listen is None:
+        return section.port or 0, None
+    address = BrokerAddress.parse(f"mqtts://{section.listen}", allow_port_zero=True)
+    named = None
+    if section.tls_cert is not None and section.tls_key is not None:
+        named = Certificate(Path(section.tls_cert), Path(section.tls_key))
+    elif folder is None and not is_loopback(address.host):
+        raise BrokerStartError("a run without a folder cannot make a certificate; name tls_cert")
+    certificate, ca = certificate_for(address.host, (folder or Path()) / "tls", named)
+    if certificate is None:
+        return address.port, None
+    return 0, Secured(address.host, address.port, certificate, ca)
 
 
 def _handed_out(folder: Path, run_id: str) -> dict[str, Credential]:
@@ -118,10 +150,17 @@ def _handed_out(folder: Path, run_id: str) -> dict[str, Credential]:
 
 
 def _hand_out(folder: Path, broker: EmbeddedBroker, guests: Sequence[str]) -> None:
-    url = BrokerAddress(broker.host, broker.port).url
+    address, ca = BrokerAddress(broker.host, broker.port), None
+    if (secured := broker.secured) is not None:
+        address = BrokerAddress(reached_at(secured.host), secured.port, is_tls=True)
+        ca = secured.ca
     logins = broker.credentials.logins
     write_credentials(
-        folder, [Credential(name, logins[name].password, broker.run_id, url) for name in guests]
+        folder,
+        [
+            Credential(name, logins[name].password, broker.run_id, address.url, ca)
+            for name in guests
+        ],
     )
 
 

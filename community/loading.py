@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from agents.roles import known_roles
+from community.board_faults import resolve_board_paths
 from community.errors import Fault, ScenarioError, TopologyError
 from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
@@ -109,6 +110,7 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_syntax_fault(error, text, path)]) from error
     is_moved = _resolve_task(data, path)
+    is_placed = resolve_board_paths(data, path)
     found, is_read = _read_graph(data, path)
     found += shape_faults(data)
     found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
@@ -122,8 +124,9 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     if found:
         raise ScenarioError(placed(found))
     scenario = Scenario.model_validate(data)
-    if is_moved or is_read:
+    if is_moved or is_read or is_placed:
         told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * is_read]
+        told += ["the board's files made absolute"] * is_placed
         text = f"# {path.name}, {' and '.join(told)}\n{scenario_toml(scenario)}"
     return LoadedScenario(scenario, text, path, tuple(placed(warnings_of(scenario))))
 

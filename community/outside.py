@@ -25,8 +25,8 @@ from forum.topics import is_observer, is_person
 def guests_of(scenario: Scenario, state: RunState) -> tuple[str, ...]:
     """Return who may come from outside and needs a credential for it."""
     remote = tuple(member.name for member in scenario.members() if member.mind == REMOTE)
-    # on somebody else's broker whoever has its one login could come as anybody
-    return (*remote, person_of(state)) if scenario.board.broker == "embedded" else ()
+    # on a broker with one login for all whoever has it could come as anybody
+    return (*remote, person_of(state)) if scenario.board.has_logins else ()
 
 
 class Outside:

@@ -45,16 +45,27 @@ def _broker(value: str) -> str:
         return value
     try:
         url = urlsplit(value)
-        is_url = url.scheme == "mqtt" and bool(url.hostname) and url.port != 0
+        is_url = url.scheme in ("mqtt", "mqtts") and bool(url.hostname) and url.port != 0
     except ValueError:
         is_url = False
     if not is_url:
-        raise ValueError('give "embedded", "memory" or "mqtt://host:port"')
+        raise ValueError('give "embedded", "memory", "mqtt://host:port" or "mqtts://host:port"')
     if url.password is not None:
         raise ValueError(
             "keep the password out of the file, which goes into the ledger: write mqtt://user@host "
             "and set the environment variable COMMUNITY_BROKER_PASSWORD"
         )
+    return value
+
+
+def _listen(value: str) -> str:
+    try:
+        place = urlsplit(f"//{value}")
+        is_place = bool(place.hostname) and place.port is not None and value == place.netloc
+    except ValueError:
+        is_place = False
+    if not is_place or "@" in value:
+        raise ValueError('give "host:port", as in "0.0.0.0:8883"')
     return value
 
 
@@ -107,11 +118,27 @@ class BoardSection(_Section):
     """Where researchers talk."""
 
     broker: Annotated[str, AfterValidator(_broker)] = "embedded"
-    """``embedded`` (our own MQTT broker on loopback), ``memory`` or ``mqtt://host:port``."""
+    """``embedded`` (our own MQTT broker), ``memory`` or ``mqtt[s]://host:port``."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Loopback port of the embedded broker; without it, or with 0, a free one is chosen."""
+    listen: Annotated[str, AfterValidator(_listen)] | None = None
+    """``host:port`` where the embedded broker can be reached from elsewhere too; always with TLS,
+    unless the host is loopback."""
+    tls_cert: str | None = None
+    """Its certificate (PEM file); without one a self-signed one is made."""
+    tls_key: str | None = None
+    """The certificate's key (PEM file)."""
+    credentials: str | None = None
+    """Folder with a credential for everybody on a broker of yours (``community broker config``)."""
+    log: str | None = None
+    """Log of that Mosquitto, from which incidents are taken."""
     posts_per_minute: Annotated[int, Field(ge=1)] = POSTS_PER_MINUTE
     """Most posts of one author that are taken within any minute of run time."""
+
+    @property
+    def has_logins(self) -> bool:
+        """Whether each participant has a login of its own, so that one can come from outside."""
+        return self.broker == "embedded" or self.credentials is not None
 
 
 def _family(value: object) -> object:

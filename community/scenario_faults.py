@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from agents.errors import RoleError
 from agents.minds.catalogue import NEEDS
 from agents.roles import Right, known_roles, load_role
+from community.board_faults import board_faults
 from community.scenario import (
     REMOTE,
     RESERVED_NAMES,
@@ -225,18 +226,17 @@ def _rights(role: str | None) -> frozenset[Right] | None:
 
 
 def _pair_faults(data: dict[str, Any]) -> Found:
-    found: Found = []
+    found: Found = list(board_faults(data.get("board")))
     board, budget = data.get("board"), data.get("budget")
-    broker = _text(board, "broker")
-    if isinstance(board, dict) and "port" in board and broker not in (None, "embedded"):
-        text = f'port belongs to broker = "embedded"; with {broker!r} remove it'
-        found.append((("board", "port"), text))
+    has_logins = isinstance(board, dict) and "credentials" in board
     agents = data.get("agents")
     for index, item in enumerate(agents if isinstance(agents, list) else []):
-        if _text(item, "mind") == REMOTE and broker not in (None, "embedded"):
+        is_ours = _text(board, "broker") in (None, "embedded")
+        if _text(item, "mind") == REMOTE and not is_ours and not has_logins:
             text = (
-                'a remote mind needs broker = "embedded", where its credential is its own; '
-                "give it a mind that runs here"
+                'a remote mind needs a credential of its own: broker = "embedded", or a broker of '
+                "yours with credentials (`community broker config`); or give it a mind that runs "
+                "here"
             )
             found.append((("agents", index, "mind"), text))
     amount = budget.get("amount") if isinstance(budget, dict) else None

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from forum.certificates import Certificate
 from forum.credentials import Credentials
 from forum.errors import BrokerStartError
 from forum.incidents import Incident
@@ -39,15 +40,15 @@ class Secured:
 
     host: str
     port: int
-    chain: Path
-    """The broker's certificate (PEM) and those that lead to one its clients trust."""
-    key: Path
+    certificate: Certificate
+    ca: str | None = None
+    """What its clients verify it against (PEM); None: what their system trusts."""
 
     def order(self) -> dict[str, str]:
         """Return it as the broker's process is told."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        address = f"{host}:{self.port}"
-        return {"address": address, "chain": str(self.chain), "key": str(self.key)}
+        address, files = f"{host}:{self.port}", self.certificate
+        return {"address": address, "chain": str(files.chain), "key": str(files.key)}
 
 
 class EmbeddedBroker:

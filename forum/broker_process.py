@@ -46,7 +46,8 @@ def main() -> None:
 
 
 async def _serve(orders: dict[str, Any]) -> None:
-    from forum.guarded_broker import Certificate, GuardedBroker
+    from forum.certificates import Certificate
+    from forum.guarded_broker import GuardedBroker
     from forum.topics import Topics
 
     over = asyncio.Event()

@@ -39,6 +39,11 @@ class Login:
     password: str = field(repr=False)
 
 
+def make_passwords(users: Iterable[str]) -> list[Login]:
+    """Return a login with a fresh password, 192 random bits, for each of `users`, once."""
+    return [Login(user, secrets.token_urlsafe(_PASSWORD_BYTES)) for user in dict.fromkeys(users)]
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Logins by participant, or one that all share."""
@@ -65,8 +70,8 @@ class Credentials:
             TopicError: a name is neither an agent's nor a person's.
         """
         names = [*map(participant_name, participants), CLERK, OBSERVER]
-        words = {name: secrets.token_urlsafe(_PASSWORD_BYTES) for name in names} | dict(known or {})
-        return cls(logins={name: Login(name, words[name]) for name in names})
+        kept = {name: Login(name, word) for name, word in (known or {}).items() if name in names}
+        return cls(logins={login.user: login for login in make_passwords(names)} | kept)
 
     @classmethod
     def of_broker(cls, login: Login | None) -> Credentials:
@@ -100,8 +105,8 @@ class BrokerAddress:
     """The run whose board is meant; empty if the URL leaves it open."""
 
     @classmethod
-    def parse(cls, url: str) -> BrokerAddress:
-        """Read a broker's URL.
+    def parse(cls, url: str, *, allow_port_zero: bool = False) -> BrokerAddress:
+        """Read a broker's URL; port 0 is for a listener alone, to which a free one is given.
 
         Raises:
             TopicError: it is not of that form; the message leaves the password out.
@@ -113,13 +118,14 @@ class BrokerAddress:
             raise TopicError(_malformed("its host or port is not valid")) from None
         if parts.scheme not in ("mqtt", "mqtts"):
             raise TopicError(_malformed(f"its scheme is {parts.scheme!r}"))
-        if not parts.hostname or port == 0:
+        if not parts.hostname or (port == 0 and not allow_port_zero):
             raise TopicError(_malformed("it names no host or port 0"))
         run = parts.path.strip("/")
         if "/" in run or parts.query or parts.fragment:
             raise TopicError(_malformed("something follows the run"))
         is_tls = parts.scheme == "mqtts"
-        port = port or (DEFAULT_TLS_PORT if is_tls else DEFAULT_PORT)
+        if port is None:
+            port = DEFAULT_TLS_PORT if is_tls else DEFAULT_PORT
         return cls(parts.hostname, port, _login(parts), is_tls, run)
 
     @property
@@ -140,9 +146,24 @@ class BrokerAddress:
         if not self.is_tls:
             return None
         try:
-            return ssl.create_default_context(cadata=ca)
+            context = ssl.create_default_context(cadata=ca)
         except ssl.SSLError as error:
             raise CredentialError(f"its ca is no certificate: {error.reason}") from None
+        context.sslsocket_class = _TidySocket
+        return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closed when its handshake fails, which paho forgets."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except BaseException:
+            self.close()
+            raise
 
 
 def _login(parts: SplitResult) -> Login | None:
@@ -208,6 +229,18 @@ def write_private(path: Path, text: str) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def load_credentials(folder: Path) -> dict[str, Credential]:
+    """Read all credentials in `folder`, by participant.
+
+    Raises:
+        CredentialError: there is none, or one of them is not to be believed in.
+    """
+    found = [load_credential(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+    if not found:
+        raise CredentialError(f"{folder} holds no credentials; make some: community broker config")
+    return {credential.user: credential for credential in found}
 
 
 def load_credential(path: Path | str) -> Credential:

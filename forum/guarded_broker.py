@@ -30,9 +30,7 @@ import hmac
 import ssl
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from amqtt.broker import Broker
@@ -41,6 +39,7 @@ from amqtt.errors import MQTTError, NoDataError
 from amqtt.mqtt.connack import NOT_AUTHORIZED, ConnackPacket
 from amqtt.session import Session
 
+from forum.certificates import Certificate
 from forum.guarded_connection import (
     MAX_UNSENT_BYTES,
     MAX_UNSENT_CLERK_BYTES,
@@ -62,14 +61,6 @@ MAX_SUBSCRIPTIONS: Final = 32
 """Of one connection; ours need at most four."""
 _CONNECT_S = 10.0  # a connection that has not said CONNECT by then is closed
 _REFUSED = 0x80
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What a broker proves itself by: paths of PEM files."""
-
-    chain: Path
-    key: Path
 
 
 class GuardedBroker(Broker):  # type: ignore[misc]

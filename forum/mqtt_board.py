@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from forum.board import Desk, Observed, Requested, Seat, Submission, Watch
+from forum.certificates import is_loopback
 from forum.codec import decode_notice, decode_post, decode_receipt, decode_reply, encode
 from forum.credentials import BrokerAddress, Credential, Credentials, Login
 from forum.errors import BoardClosedError, MessageRefusedError, SeatTakenError, TopicError
@@ -101,8 +102,11 @@ class MqttBoard:
             raise TopicError(
                 f"the credential is for run {credential.run!r}, the URL names {address.run!r}"
             )
-        if BrokerAddress.parse(credential.url).is_tls and not address.is_tls:
-            raise TopicError("this broker speaks TLS; write mqtts://, lest the password be read")
+        if not address.is_tls:
+            if BrokerAddress.parse(credential.url).is_tls:
+                raise TopicError("this broker speaks TLS; write mqtts://, lest passwords be read")
+            if not is_loopback(address.host):
+                raise TopicError("plain text off loopback is refused; write mqtts://")
         credentials = Credentials(logins={credential.user: credential.login})
         tls = address.tls(credential.ca)
         return cls(address.host, address.port, credential.run, credentials, tls)

@@ -6,6 +6,7 @@ import typer
 
 from community.cli import (
     attack_command,
+    broker_command,
     join_command,
     lock_commands,
     machine_commands,
@@ -61,6 +62,10 @@ def application() -> typer.Typer:
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
+    broker = typer.Typer(help=broker_command.ABOUT, no_args_is_help=True, rich_markup_mode=None)
+    broker.callback()(lambda: None)
+    broker.command("config")(broker_command.config)
+    app.add_typer(broker, name="broker", short_help="Files for a Mosquitto of your own.")
     scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
     scenario.command("check")(machine_commands.check)
     app.add_typer(scenario, name="scenario")
