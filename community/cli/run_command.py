@@ -52,6 +52,18 @@ _SecretFrom = Annotated[
     ),
 ]
 
+_Headless = Annotated[
+    bool, typer.Option("--headless", help="Print one line per event instead of drawing a panel.")
+]
+_Tui = Annotated[
+    bool,
+    typer.Option(
+        "--tui",
+        help="Show the screens of `community watch`; the run is a process of its own, and goes on "
+        "when you leave them unless you say that it shall end.",
+    ),
+]
+
 
 def run(
     scenario: Annotated[
@@ -62,18 +74,8 @@ def run(
         ),
     ] = None,
     *,
-    headless: Annotated[
-        bool,
-        typer.Option("--headless", help="Print one line per event instead of drawing a panel."),
-    ] = False,
-    tui: Annotated[
-        bool,
-        typer.Option(
-            "--tui",
-            help="Show the screens of `community watch`; the run is a process of its own, and goes "
-            "on when you leave them unless you say that it shall end.",
-        ),
-    ] = False,
+    headless: _Headless = False,
+    tui: _Tui = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -102,12 +104,8 @@ def run(
             "name a scenario, for example: community run quickstart", param_hint="SCENARIO"
         )
     if tui:
-        options = {
-            "--experiments": experiments,
-            "--seed": seed,
-            "--baseline-from": baseline_from,
-            "--secret-from": secret_from,
-        }
+        shares = {"--baseline-from": baseline_from, "--secret-from": secret_from}
+        options = {"--experiments": experiments, "--seed": seed, **shares}
         _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
     from community.cli.launching import launch_new, launch_resumed
     from community.cli.result_commands import show
