@@ -176,7 +176,8 @@ class Counter:
         if reply.ok:
             window.keep(reply, size_bytes)
         elif reply.error_kind not in UNNOTED:
-            self._note(who, f"{request.op}: {reply.reason}", request.request_id)
+            said = reply.reason.removeprefix(f"{request.op}: ")
+            self._note(who, f"{request.op}: {said}", request.request_id)
         await self._desk.reply(who, reply)
 
     async def _reply_to(self, asked: Asked, result: Awaitable[JsonObject]) -> tuple[Reply, int]:
