@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "COMMUNITY_BROKER_PASSWORD"  # noqa: S105 - the name of one, not one
 """Where the password of an external broker's user comes from: a scenario is kept in the ledger."""
-BROKER_LIVES = 5
+BROKER_LIVES = 25
 SHORT_LIFE_S = 0.5
 """A broker that ends so often in a row, each time so soon after it listened, will not be cured by
 starting it again. One that is killed now and then, however often, loses nothing: drafts are
