@@ -25,6 +25,7 @@ from agents.actions import (
 )
 from agents.conduct import Conduct
 from agents.errors import MindError
+from agents.failures import known_failures
 from agents.knobs import Knob
 from agents.lab import Briefing, Lab
 from agents.memory import Memory
@@ -250,6 +251,7 @@ class Agent:
             run_s=memory.usual_run_s(),
             confirmations=memory.confirmations(),
             rights=self.role.rights,
+            failures=known_failures(memory.failures(), known, trees, briefing, self._knobs),
             open_leads=memory.open_leads(await self._lab.open_leads()),
         )
 

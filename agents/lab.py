@@ -103,6 +103,8 @@ class Briefing:
     """Seed-to-seed standard deviation of the same."""
     budget: str
     """For people: ``10 cpu_seconds``."""
+    device_class: str = ""
+    """Of the machine, and how fast it is: what a failure was tried under may be another one."""
     confirmation_runs: int = 4
     """Experiments that a reproduction takes at least, both sides counted: a large gain passes with
     them."""

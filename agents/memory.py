@@ -114,6 +114,7 @@ class Memory:
         self._own_claims: dict[str, Post] = {}
         self._given_up: set[str] = set()
         self._leads: dict[str, Post] = {}
+        self._failures: dict[str, Post] = {}
         self.last_seq = 0
         """The highest ledger number heard of."""
         self._proposed = 0
@@ -139,6 +140,8 @@ class Memory:
             self._fold_hypothesis(post, body)
         elif isinstance(body, (Finding, Failure)):
             self._fold_result(post, body)
+            if isinstance(body, Failure):
+                self._failures[body.hypothesis] = post
         elif isinstance(body, Review):
             if post.author == self._me:
                 self._thread(body.hypothesis, post.seq).is_reviewed_by_me = True
@@ -245,6 +248,10 @@ class Memory:
             )
         return tuple(claims)
 
+    def failures(self) -> tuple[Post, ...]:
+        """Return the newest failure post of each hypothesis that has one, oldest first."""
+        return tuple(sorted(self._failures.values(), key=lambda post: post.seq))
+
     def open_leads(self, workable: Mapping[str, float]) -> tuple[OpenLead, ...]:
         """Return the leads heard of that are `workable` (post id -> seconds held), oldest first."""
         return tuple(
@@ -314,6 +321,8 @@ class Memory:
         if isinstance(body, Hypothesis):
             self._threads[echo.post_id].post = echo
         elif isinstance(body, (Finding, Failure)):
+            if isinstance(body, Failure):
+                self._failures[body.hypothesis] = echo  # with what the clerk filled in
             results = self._threads[body.hypothesis].results
             results[:] = [
                 replace(each, at_us=echo.at_us) if each.seq == echo.seq else each

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agents.knobs import Knob
 from agents.lab import Briefing
-from forum.messages import KnobValue, Post
+from forum.messages import Conditions, KnobValue, Post
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,25 @@ class OpenClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFailure:
+    """Something that did not help, or did not run, and what it was tried under."""
+
+    hypothesis: str
+    commit: str
+    author: str
+    outcome: str
+    """ok or invalid."""
+    gain: float | None
+    """Over its parent; None where it did not run."""
+    changes: Mapping[str, KnobValue]
+    """Knobs changed against the first parent, as far as the edge carried them."""
+    conditions: Conditions | None
+    """None where the edge did not carry them."""
+    is_expired: bool
+    """Whether conditions have changed (`agents.failures`): it may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLead:
     """A lead that the agent may claim, or that it holds."""
 
@@ -102,3 +121,5 @@ class Observation:
     """What the agent's role may do."""
     open_leads: tuple[OpenLead, ...] = ()
     """Leads that it may follow, oldest first."""
+    failures: tuple[KnownFailure, ...] = ()
+    """Own and neighbours' failures, oldest first, with the conditions that they hold under."""

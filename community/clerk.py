@@ -13,15 +13,16 @@ from __future__ import annotations
 from collections import Counter
 
 from agents.roles import Right
-from community.archive.state import RunState
+from community.archive.state import HypothesisState, RunState
 from community.assigning import Assigning, refuses_review
 from community.chronicle import Chronicle
-from community.events import Noticed, Posted, Refused
+from community.events import Noticed, Posted, Refused, VerdictGiven
 from community.leads import is_lead, leased, refuses_claim, refuses_following
 from community.pace import Pace
 from community.scenario import POSTS_PER_MINUTE
-from community.screening import told_on_dev
+from community.screening import told_on_dev, tree_of
 from community.topology import Route, route
+from community.twins import Twins
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, settled
 from forum.errors import BoardClosedError, BoardError, MessageRefusedError
@@ -30,6 +31,7 @@ from forum.messages import (
     Body,
     Claim,
     Comment,
+    Conditions,
     Draft,
     Evidence,
     Failure,
@@ -70,6 +72,7 @@ class Clerk:
         texts: Makes the patches.
         assigning: What each participant may do, and who is asked to review what.
         posts_per_minute: Most posts of one author that are taken within a minute.
+        twins: Tells what the knobs of a tree stand at; without it, failures do not say.
     """
 
     def __init__(
@@ -80,7 +83,9 @@ class Clerk:
         texts: Texts,
         assigning: Assigning,
         posts_per_minute: int = POSTS_PER_MINUTE,
+        twins: Twins | None = None,
     ) -> None:
+        self.twins = twins
         self._assigning = assigning
         self._chronicle = chronicle
         self._desk = desk
@@ -302,6 +307,8 @@ class Clerk:
                 f"verdict {verdict.verdict_id!r} was not given to {author} on {body.hypothesis!r}"
             )
         patch = await self._patch(claim.parents[0], claim.commit)
+        if isinstance(body, Failure):
+            body = body.model_copy(update={"conditions": self._conditions(state, claim, verdict)})
         return body.model_copy(
             update={
                 "evidence": evidence_on(state, body.hypothesis, verdict.verdict_id),
@@ -310,6 +317,19 @@ class Clerk:
                 "knobs": claim.knobs,
                 "patch": patch,
             }
+        )
+
+    def _conditions(
+        self, state: RunState, claim: HypothesisState, verdict: VerdictGiven
+    ) -> Conditions:
+        """Return what a failure was tried under."""
+        opened = state.opened
+        assert opened is not None
+        return Conditions(
+            parent_tree=tree_of(state, claim.parents[0]),
+            budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+            device_class=verdict.device_class[:300],
+            around={} if self.twins is None else self.twins.setting(claim.commit),
         )
 
     async def _patch(self, parent: str, commit: str) -> str:

@@ -18,7 +18,6 @@ from community.attendance import Attendance, is_there
 from community.chronicle import Chronicle
 from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
 from community.clerk import Clerk, evidence_on
-from community.duplicates import Twins
 from community.events import Refused
 from community.people import worth_by_people
 from community.references import References, usual_wall_s
@@ -35,6 +34,7 @@ from community.screening import (
     told_verdict,
 )
 from community.sentinels import Sentinels
+from community.twins import Twins
 from forum.messages import Finding
 
 LOOK_S = 0.5
@@ -80,7 +80,7 @@ class Institution:
         self.attendance = Attendance(chronicle, roles, scenario.lab.await_remote_s)
         self._began_us = 0
         self._regards = Regards()
-        self.twins = Twins(bench.repository, bench.task)
+        self.twins = clerk.twins or Twins(bench.repository, bench.task)
         references = References(chronicle, scheduler, admission, bench.life_class)
         self._screens = Screens(chronicle, scheduler, admission, references)
         self.sentinels = Sentinels(

@@ -62,6 +62,7 @@ class AgentLab:
             baseline_mean=told(noise.mean, told_sigma(chronicle.state)),
             baseline_sigma=noise.sigma,
             budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+            device_class=self._institution.bench.life_class,
             confirmation_runs=self._institution.admission.first_look,
             confirmation_runs_most=self._institution.admission.whole,
         )

@@ -43,7 +43,6 @@ from community.finals import is_ending, run_finals
 from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
-from community.late_posts import LatePosts
 from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.outside import Outside, guests_of
 from community.queueing import Queue
@@ -51,10 +50,10 @@ from community.run_folder import RunFolder
 from community.scenario import REMOTE, Member, Scenario, TopologySection
 from community.scheduler import Scheduler
 from community.screening import FOUND, awaits_status
-from community.sealed_reviews import SealedReviews
 from community.sealing import open_finals
 from community.topology import build_topology
 from community.topology.rewiring import Rewiring
+from community.twins import Twins
 from community.unasked import serve_unasked
 from forum.board import Board
 from forum.errors import ForumError
@@ -203,7 +202,8 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         scheduler = Scheduler(chronicle, queue, bench)
         assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)
         pace = scenario.board.posts_per_minute
-        clerk = Clerk(chronicle, desk, bench.repository, bench.texts, assigning, pace)
+        twins = Twins(bench.repository, bench.task)
+        clerk = Clerk(chronicle, desk, bench.repository, bench.texts, assigning, pace, twins)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
@@ -214,11 +214,9 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         _join(chronicle, members, scenario.topology, opening.opened.seed)
         tasks = [
             group.create_task(clerk.serve(), name="clerk"),
-            group.create_task(SealedReviews(chronicle, desk).serve(), name="sealed reviews"),
-            group.create_task(LatePosts(chronicle, desk).serve(), name="late posts"),
             group.create_task(rewiring.serve(), name="rewiring"),
             group.create_task(scheduler.serve(), name="scheduler"),
-            *serve_unasked(group, chronicle, clerk, institution.twins),
+            *serve_unasked(group, chronicle, desk, clerk, twins),
         ]
         outside = Outside(institution, desk, guests, roles, community.knobs, opening.secret)
         tasks += outside.serve(group)

@@ -112,8 +112,24 @@ class Finding(_Body):
     log_tail: LongText = ""
 
 
+class Conditions(_Body):
+    """What an experiment was tried under; the clerk fills it in from the ledger."""
+
+    parent_tree: Name
+    """Key of the tree that its gain was measured against."""
+    budget: ShortText
+    """``10 cpu_seconds``."""
+    device_class: ShortText
+    """Of the machine, and how fast it was."""
+    around: Knobs = Field(default_factory=dict)
+    """What all knobs of the tested tree stood at; empty for a task without knobs."""
+
+
 class Failure(_Body):
-    """An experiment that did not help or did not run, with the conditions it was tried under."""
+    """An experiment that did not help or did not run, with the conditions it was tried under.
+
+    It says something about these alone: once they have changed it has expired.
+    """
 
     kind: Literal["failure"] = "failure"
     hypothesis: Name
@@ -125,6 +141,8 @@ class Failure(_Body):
     commit: CommitId = ""
     patch: PatchText = ""
     log_tail: LongText = ""
+    conditions: Conditions | None = None
+    """None where the edge carries less than the diff."""
 
 
 class Review(_Body):

@@ -10,7 +10,8 @@ score           findings and failures: their hypothesis' post id, status, verdic
                 number; claims without their text
 summary         also hypotheses, leads and comments; titles, texts, predictions and the
                 *names* of knobs
-diff            also the values of knobs, parents, commit and patch
+diff            also the values of knobs, parents, commit and patch; what a failure was tried
+                under
 everything      also log tails and reviews
 ==============  =========================================================================
 
@@ -117,6 +118,8 @@ def _patch_thinned(body: _Patched, rank: int) -> _Patched:
     if rank >= _RANK["diff"]:
         return body
     update: dict[str, object] = {"knobs": {}, "parents": (), "commit": "", "patch": ""}
+    if isinstance(body, Failure):
+        update["conditions"] = None
     words = ("title", "rationale") if isinstance(body, Hypothesis) else ("text",)
     for name in words:
         text = _without_values(getattr(body, name), body.knobs)

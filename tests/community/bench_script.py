@@ -32,8 +32,8 @@ from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
 from community.score_phase import Scored
 from community.screening import told_verdict
-from community.sealed_reviews import SealedReviews
 from community.topology import build_topology
+from community.twins import Twins
 from community.unasked import serve_unasked
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
@@ -276,16 +276,16 @@ async def house(
         if chronicle.state.forum.topology is None:  # it knows of an earlier life
             chronicle.record(build_topology(names, scenario.topology, 1).as_event())
         roles = {member.name: load_role(member.role) for member in members}
-        clerk = Clerk(chronicle, desk, repository, texts, asking(roles))
+        twins = Twins(repository, bench.task)
+        clerk = Clerk(chronicle, desk, repository, texts, asking(roles), twins=twins)
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
         queue = Queue(lambda: 0.0, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         institution = Institution(
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
-        sealed = SealedReviews(chronicle, desk)
-        tasks = [group.create_task(clerk.serve()), group.create_task(sealed.serve())]
-        tasks += serve_unasked(group, chronicle, clerk, institution.twins)
+        tasks = [group.create_task(clerk.serve())]
+        tasks += serve_unasked(group, chronicle, desk, clerk, twins)
         if guests:
             tasks += Outside(institution, desk, guests, roles, (), b"secret").serve(group)
         if is_serving:

@@ -37,7 +37,7 @@ CARRIED_FROM: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
     "finding": ("score", RESULT),
-    "failure": ("score", RESULT),
+    "failure": ("score", {**RESULT, "conditions": "diff"}),
     "lead": (
         "summary",
         {"title": "summary", "text": "summary", "knob_names": "summary", "knobs": "diff"},

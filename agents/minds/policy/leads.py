@@ -40,7 +40,7 @@ def lead_of(view: View, surrogate: Surrogate, rng: Random) -> PostLead | None:
         for each in copies_of(view, best, rng)
         if each.changes
         and each.changes not in pointed_at
-        and not view.is_tried({**best.setting, **each.changes})
+        and not view.is_closed(best.setting, each.changes)
     ]
     if not candidates:
         return None
@@ -62,8 +62,7 @@ def following(view: View, surrogate: Surrogate, policy: str) -> ClaimLead | Run 
     promising: list[tuple[float, int, OpenLead]] = []
     for index, lead in enumerate(view.observation.open_leads):
         changes = _change(view, lead, best)
-        setting = {**best.setting, **changes}
-        if lead.is_mine or not changes or view.is_tried(setting):
+        if lead.is_mine or not changes or view.is_closed(best.setting, changes):
             continue
         if lead.held_s:
             because = f"I follow the lead {lead.post.post_id} of {lead.post.author}."
@@ -71,7 +70,7 @@ def following(view: View, surrogate: Surrogate, policy: str) -> ClaimLead | Run 
             if run is not None:
                 return _led(run, lead)
             continue
-        gain, deviation = surrogate.gain(best.setting, setting)
+        gain, deviation = surrogate.gain(best.setting, {**best.setting, **changes})
         if gain > 0.0:
             promising.append((gain - deviation, -index, lead))
     if not promising:

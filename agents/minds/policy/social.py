@@ -65,7 +65,7 @@ def exploit(view: View, rng: Random, policy: str = "social") -> Run | None:
         candidate
         for base in _bases(view, rng)
         for candidate in _around(view, base, rng, lessons)
-        if candidate.changes and not view.is_tried({**candidate.base.setting, **candidate.changes})
+        if candidate.changes and not view.is_closed(candidate.base.setting, candidate.changes)
     ]
     candidates = list(_distinct(candidates))
     if not candidates:

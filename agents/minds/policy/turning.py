@@ -87,7 +87,7 @@ def survey(
     for knob, way in ways:
         value = base.setting[knob.name]
         new = moved(knob, value, way * bold_size(rng)) if way else turned(knob, value, rng)
-        if new is not None and not view.is_tried({**base.setting, knob.name: new}):
+        if new is not None and not view.is_closed(base.setting, {knob.name: new}):
             return {knob.name: new}
     return None
 
@@ -126,7 +126,7 @@ def next_change(
             value = advised(knob, base.setting, rng, lessons, view.sigma, scale)
             if value is not None:
                 changes[knob.name] = value
-        if changes and not view.is_tried({**base.setting, **changes}):
+        if changes and not view.is_closed(base.setting, changes):
             return changes
     return None
 

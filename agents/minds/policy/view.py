@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agents.closeness import distance
 from agents.knobs import Knob, read_values, same_value, unfit
 from agents.observation import Known, Observation
 from forum.messages import KnobValue
@@ -18,6 +19,8 @@ Setting = Mapping[str, KnobValue]
 """A value for every knob of the task."""
 
 GOOD = ("improved", "reproduced")
+AGAIN = 0.05
+"""Changes of the same knobs that are nearer than this are the same change again."""
 FEWEST_SIGMA = 1e-4
 """Least noise taken for granted, relative to the baseline's score."""
 
@@ -121,6 +124,15 @@ class View:
     def is_tried(self, setting: Setting) -> bool:
         """Whether this very setting was measured, or is on its way."""
         return setting_key(setting) in self.tried
+
+    def is_closed(self, base: Setting, changes: Setting) -> bool:
+        """Whether this very setting was tried, or these changes failed under what still holds."""
+        return self.is_tried({**base, **changes}) or any(
+            failure.changes.keys() == changes.keys()
+            and distance(self.knobs, failure.changes, changes) < AGAIN
+            for failure in self.observation.failures
+            if failure.changes and not failure.is_expired
+        )
 
 
 def setting_key(setting: Setting) -> tuple[tuple[str, str], ...]:
