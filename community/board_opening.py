@@ -37,6 +37,8 @@ SHORT_LIFE_S = 0.5
 """A broker that ends so often in a row, each time so soon after it listened, will not be cured by
 starting it again. One that is killed now and then, however often, loses nothing: drafts are
 repeated, and readers catch up."""
+START_PAUSE_S = 0.2
+"""After a start that failed; a port that somebody else holds may be free again."""
 
 _log = logging.getLogger(__name__)
 
@@ -182,14 +184,21 @@ async def _keep_up(broker: EmbeddedBroker, incidents: IncidentLog | None = None)
             await _hear(broker, incidents)
             code = await broker.wait()
             short = short + 1 if loop.time() - began_s < SHORT_LIFE_S else 0
+            why = f"it ended, the last time with code {code}"
+            _log.warning("the embedded broker ended with code %d; it is started again", code)
+            while short < BROKER_LIVES:
+                try:
+                    broker = await broker.again()
+                    break
+                except BrokerStartError as error:  # ended while it started: the same once more
+                    short, why = short + 1, str(error)
+                    await asyncio.sleep(START_PAUSE_S)
             if short == BROKER_LIVES:
                 raise BrokerStartError(
-                    f"the embedded broker ended {BROKER_LIVES} times, each time within "
-                    f"{SHORT_LIFE_S:g} s, the last time with code {code}; see whether memory is "
-                    "short, then go on with `community run --resume`"
+                    f"the embedded broker ended {BROKER_LIVES} times in a row within "
+                    f"{SHORT_LIFE_S:g} s of its start ({why}); see whether memory is short, then "
+                    "go on with `community run --resume`"
                 )
-            _log.warning("the embedded broker ended with code %d; it is started again", code)
-            broker = await broker.again()
     finally:
         await broker.aclose()
         await _hear(broker, incidents)  # its last words

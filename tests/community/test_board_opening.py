@@ -61,14 +61,38 @@ async def test_a_broker_that_ends_again_and_again_is_given_up(
 ) -> None:
     """Each end but the last is told of and made good; the last is an error that says what to do."""
     broker = ShortLivedBroker(lives=10 * BROKER_LIVES)
-    with pytest.raises(BrokerStartError, match=r"ended 25 times, each.* code -9.*--resume"):
+    with pytest.raises(BrokerStartError, match=r"ended 25 times in a row.* code -9.*--resume"):
         await keep_up(broker)
     assert broker.lives == 9 * BROKER_LIVES
     assert broker.is_closed
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert told == ["the embedded broker ended with code -9; it is started again"] * (
-        BROKER_LIVES - 1
-    )
+    again = "the embedded broker ended with code -9; it is started again"
+    assert told == [again] * BROKER_LIVES
+
+
+async def test_a_broker_that_ends_while_it_starts_is_started_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A kill may fall between two brokers; only start after start that fails is given up."""
+    monkeypatch.setattr(board_opening, "START_PAUSE_S", 0.0)
+    broker = ShortLivedBroker(lives=2)
+    failing = 3
+
+    async def again() -> ShortLivedBroker:
+        nonlocal failing
+        failing -= 1
+        if failing >= 0:
+            raise BrokerStartError("it ended before it listened")
+        return broker
+
+    monkeypatch.setattr(broker, "again", again)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(keep_up(broker), 0.2)
+    assert (broker.lives, broker.is_closed) == (0, True)
+    failing = 10 * BROKER_LIVES
+    broker.lives = 1
+    with pytest.raises(BrokerStartError, match="before it listened"):
+        await keep_up(broker)
 
 
 async def test_lives_that_were_not_short_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
