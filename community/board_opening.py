@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ starting it again. One that is killed now and then, however often, loses nothing
 repeated, and readers catch up."""
 START_PAUSE_S = 0.2
 """After a start that failed; a port that somebody else holds may be free again."""
+
+_LAST_WORDS_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -201,7 +203,8 @@ async def _keep_up(broker: EmbeddedBroker, incidents: IncidentLog | None = None)
                 )
     finally:
         await broker.aclose()
-        await _hear(broker, incidents)  # its last words
+        with suppress(TimeoutError):
+            await asyncio.wait_for(_hear(broker, incidents), _LAST_WORDS_S)
         if incidents is not None:
             incidents.close()
 
