@@ -168,26 +168,23 @@ async def embedded() -> AsyncIterator[dict[str, Any]]:
 @asynccontextmanager
 async def mosquitto() -> AsyncIterator[dict[str, Any]]:
     """Run a real Mosquitto on a free port."""
+    from forum.credentials import BrokerAddress, load_credentials
+    from forum.mosquitto_files import CREDENTIALS_NAME, MosquittoPlan, write_mosquitto
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "mosquitto.conf"
-        config.write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
-            "max_queued_messages 0\nmax_inflight_messages 1000\npersistence false\nuser root\n"
-        )
+        plan = MosquittoPlan(RUN_ID, AGENTS, BrokerAddress("127.0.0.1", port))
+        config = write_mosquitto(Path(folder), plan)
+        held = load_credentials(Path(folder) / CREDENTIALS_NAME)
         process = await asyncio.create_subprocess_exec(
-            MOSQUITTO, "-c", str(config), stderr=asyncio.subprocess.DEVNULL
+            *(MOSQUITTO, "-c", str(config)), stderr=asyncio.subprocess.DEVNULL
         )
         try:
             await asyncio.sleep(1.0)
-            names = [*AGENTS, "clerk", "observer"]
-            yield {
-                "pid": process.pid,
-                "port": port,
-                "logins": {name: (name, "x") for name in names},
-            }
+            logins = {user: (user, one.password) for user, one in held.items()}
+            yield {"pid": process.pid, "port": port, "logins": logins}
         finally:
             process.terminate()
             await process.wait()
