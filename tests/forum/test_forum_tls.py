@@ -54,7 +54,7 @@ async def test_the_secured_listener_serves_who_verifies_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Agents within go on in plain text on loopback; from elsewhere only TLS is spoken."""
-    monkeypatch.setattr(mqtt_link, "FIRST_CONNECT_S", 2.0)
+    monkeypatch.setattr(mqtt_link, "FIRST_CONNECT_S", 3.0)
     certificate, ca = certificate_for("0.0.0.0", tmp_path / "tls", None)
     assert certificate is not None
     secured = Secured("127.0.0.1", 0, certificate, ca)
@@ -75,6 +75,7 @@ async def test_the_secured_listener_serves_who_verifies_it(
             with pytest.raises(LoginRefusedError, match="not the one"):
                 async with MqttBoard.joining(None, fooled).seat(ANNA):
                     pass
+        monkeypatch.setattr(mqtt_link, "_CALL_S", 1.0)
         with pytest.raises(BoardUnreachableError):  # plain text at the door for TLS
             async with MqttBoard("127.0.0.1", port, "r1", broker.credentials).seat(ANNA):
                 pass

@@ -104,22 +104,23 @@ async def retaining(fortress: Fortress) -> None:
         await fortress.raw(fortress.connect_packet("ada"), one, answers_s=0.1)
 
 
+def with_will(
+    fortress: Fortress, topic: str, said: str, *, qos: int = 1, is_retained: bool = False
+) -> bytes:
+    """Return ada's CONNECT with a will."""
+    flags = 0xC6 | qos << 3 | is_retained << 5  # clean session, user, password, a will
+    body = text("MQTT") + bytes([4, flags, 0, 60]) + text("ada") + text(topic) + text(said)
+    return packet(0x10, body + text("ada") + text(fortress.passwords["ada"]))
+
+
 async def dying(fortress: Fortress) -> None:
-    """Have a will say after death what one could not say alive; die in each way."""
-    for topic in (TOPICS.submit("bob"), TOPICS.feed("bob"), TOPICS.notice(), "#", "$SYS/x"):
-        will = aiomqtt.Will(topic, b"forged", qos=1)
-        with suppress(aiomqtt.MqttError):
-            async with fortress.client("ada", will=will):
-                pass
-    flags = b"\x04\xc6\x00\x3c"  # clean session, user, password, a will at QoS 0
-    word = fortress.passwords["ada"]
-    for topic in (TOPICS.submit("bob"), TOPICS.event("post/p1")):
-        body = text("MQTT") + flags + text("ada") + text(topic) + text("forged")
-        await fortress.raw(packet(0x10, body + text("ada") + text(word)), answers_s=0.3)
-    with suppress(aiomqtt.MqttError):
-        will = aiomqtt.Will(TOPICS.submit("ada"), b"retained", qos=1, retain=True)
-        async with fortress.client("ada", will=will):
-            pass
+    """Have a will say after death what one could not say alive; then break off."""
+    topics = (TOPICS.submit("bob"), TOPICS.feed("bob"), TOPICS.notice(), TOPICS.event("post/p1"))
+    wills = [(topic, qos, False) for topic in (*topics, "#", "$SYS/x") for qos in (0, 1, 2)]
+    wills += [(TOPICS.submit("ada"), 1, True), (TOPICS.submit("bob"), 1, True)]
+    for topic, qos, is_retained in wills:
+        hello = with_will(fortress, topic, "forged", qos=qos, is_retained=is_retained)
+        await fortress.raw(hello, answers_s=0.1)
 
 
 async def stealing_connections(fortress: Fortress) -> None:
@@ -337,3 +338,7 @@ async def test_own_things_still_work(fortress: Fortress) -> None:
                 if len(read) == len(hers):
                     break
         assert sorted(read) == sorted(hers)
+        await fortress.raw(with_will(fortress, TOPICS.presence("ada"), "gone"), answers_s=0.3)
+        async with asyncio.timeout(30):
+            while (TOPICS.presence("ada"), b"gone") not in got:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
