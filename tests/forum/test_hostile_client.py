@@ -338,7 +338,13 @@ async def test_own_things_still_work(fortress: Fortress) -> None:
                 if len(read) == len(hers):
                     break
         assert sorted(read) == sorted(hers)
+
+
+async def test_a_will_of_ones_own_is_heard(fortress: Fortress) -> None:
+    """The same way that forged ones are sent: it is the right that they lack."""
+    async with bystanders(fortress) as others:
         await fortress.raw(with_will(fortress, TOPICS.presence("ada"), "gone"), answers_s=0.3)
+        heard = others.everybody["clerk"].got
         async with asyncio.timeout(30):
-            while (TOPICS.presence("ada"), b"gone") not in got:  # noqa: ASYNC110
+            while (TOPICS.presence("ada"), b"gone") not in heard:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
