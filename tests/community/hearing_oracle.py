@@ -191,7 +191,7 @@ class Oracle:
             if at_least(carries, level):
                 copy[name] = whole[name]
             else:
-                copy[name] = type(whole[name])()
+                copy[name] = None if name == "conditions" else type(whole[name])()
         return copy
 
     def readable(self, reader: str, now_us: int) -> set[str]:

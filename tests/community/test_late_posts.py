@@ -59,7 +59,7 @@ async def life(folder: Path, **edges: Any) -> AsyncIterator[tuple[Chronicle, dic
         board.seat(AgentName("cyd")) as cyd,
         asyncio.TaskGroup() as group,
     ):
-        clerk = Clerk(chronicle, desk, repository, TrustedTexts(), asking(ROLES))
+        clerk = Clerk(chronicle, desk, repository, TrustedTexts(), asking(ROLES), 10_000)
         tasks = [group.create_task(clerk.serve())]
         tasks.append(group.create_task(LatePosts(chronicle, desk).serve()))
         yield chronicle, {"ada": ada, "ben": ben, "cyd": cyd}
