@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
-import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +28,14 @@ from community.topology import build_topology
 from community.topology.drawing import Arc, Edge, arcs_of
 from forum.board import Board
 from forum.broker import EmbeddedBroker
-from forum.credentials import Credentials
+from forum.credentials import BrokerAddress, Credentials, load_credentials
 from forum.memory_board import MemoryBoard
 from forum.messages import Claim, Comment, Forecast, Lead, Review
+from forum.mosquitto_files import CREDENTIALS_NAME, MosquittoPlan, write_mosquitto
 from forum.mqtt_board import MqttBoard
+
+sys.path.append(str(Path(__file__).parent.parent / "forum"))
+from fortress import free_port, mosquitto_with
 
 STEADY = settings(
     deadline=None,
@@ -55,7 +57,6 @@ FAMILIES: list[dict[str, Any]] = [
     {"family": "hierarchy", "branching": 2},
     {"family": "teams", "size": 2, "bridges": 1},
 ]
-MOSQUITTO = Path("/usr/sbin/mosquitto")
 HUNCH = Forecast(reproduced=0.5, gain=(-0.1, 0.0, 0.1))
 CARRIES = ("score", "summary", "diff", "everything", "everything", "everything", "everything")
 Graph = dict[Arc, Edge]
@@ -191,29 +192,6 @@ async def study(world: World, author: str, pause: int, is_valid: bool) -> None:
         await world.report(hypothesis, is_valid=is_valid)
 
 
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[int]:
-    """Run a Mosquitto without logins on a free loopback port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = folder / "mosquitto.conf"
-    lines = (f"listener {port} 127.0.0.1", "allow_anonymous true", "set_tcp_nodelay true")
-    config.write_text("\n".join((*lines, "persistence false", "max_queued_messages 0", "")))
-    process = subprocess.Popen(
-        [MOSQUITTO, "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
 async def told(
     board: Board, trees: Trees, graph: Graph, story: list[Step], wires: Wires | None = None
 ) -> RunState:
@@ -286,17 +264,20 @@ def runner() -> Iterator[asyncio.Runner]:
 def network(
     request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Board, Wires]]:
-    """Give a board on each broker, and its network; Mosquitto where this machine has it."""
+    """Give a board on each broker, everybody with a login of his own, and its network."""
     with ExitStack() as stack:
         if request.param == "embedded":
             broker = runner.run(EmbeddedBroker.start("hearing", NAMES))
             stack.callback(lambda: runner.run(broker.aclose()))
             port, credentials = broker.port, broker.credentials
-        elif MOSQUITTO.exists():
-            port = stack.enter_context(mosquitto(tmp_path_factory.mktemp("mosquitto")))
-            credentials = Credentials.of_broker(None)
         else:
-            pytest.skip(f"there is no {MOSQUITTO}; `apt-get install mosquitto`")
+            home, port = tmp_path_factory.mktemp("mosquitto"), free_port()
+            plan = MosquittoPlan("hearing", NAMES, BrokerAddress("127.0.0.1", port))
+            mosquitto = mosquitto_with(write_mosquitto(home, plan), port)
+            runner.run(mosquitto.__aenter__())
+            stack.callback(lambda: runner.run(mosquitto.__aexit__(None, None, None)))
+            held = load_credentials(home / CREDENTIALS_NAME)
+            credentials = Credentials(logins={name: one.login for name, one in held.items()})
         wires = Wires(port)
         runner.run(wires.lay())
         stack.callback(wires.close)
