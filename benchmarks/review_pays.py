@@ -11,13 +11,14 @@ first alternates. Two seeds run side by side, one a core.
 Wasted, as defined before anything was measured, are the device-seconds charged for a claim's
 screen, and for runs of its parent made for it alone, where the claim is, whoever proposed it,
 
-* a crash: its run is invalid; else
+* a crash: its run is invalid for another reason than answers that came late, which on a busy
+  machine are nobody's fault; else
 * a duplicate: a tree queued before it, or the start, is nearer to it than `agents.closeness.CLOSE`
   and differs from it in knobs alone; else
 * hopeless: its gain over its parent is below -3 sigma.
 
 Runs of a parent count for the claim whose judgement cites them first. Confirmations and sentinels
-are never wasted. The interval is Student's t over the paired differences. Resumable: each arm keeps
+are never wasted; timings that were void because the machine had slowed down count nowhere. The interval is Student's t over the paired differences. Resumable: each arm keeps
 its run folder, and a finished one is read from its ledger.
 """
 
@@ -27,6 +28,7 @@ import argparse
 import math
 import os
 import queue
+import shutil
 import statistics
 import subprocess
 import sys
@@ -49,6 +51,8 @@ RESULTS = Path(__file__).parent / "results" / "review_pays.md"
 EXPERIMENTS = 24
 BUDGET_S = 2
 ARM_LIMIT_S = 3000
+LATE = "late"
+"""Why a run is invalid whose model answered too slowly: mostly the machine's fault here."""
 HOPELESS_SIGMAS = 3.0
 KINDS = ("crash", "duplicate", "hopeless")
 PROPOSERS = (
@@ -85,6 +89,8 @@ class Waste:
     """Device-seconds of all experiments."""
     gain_percent: float
     """Of the best reproduced commit; 0 where there is none."""
+    late: int
+    """Runs whose answers came late: how much else the machine had to do."""
 
     @property
     def total_s(self) -> float:
@@ -121,6 +127,8 @@ def run_arm(arm: str, seed: int, base: Path, core: int, baseline: Path | None) -
     folder = folder_of(base, arm, seed)
     if state_of(folder) is not None:
         return
+    if _has_no_baseline(folder):  # it failed before anything was proposed: begin anew
+        shutil.rmtree(folder)
     file = base / f"{folder.name}.toml"
     file.write_text(scenario(arm, seed))
     command = [sys.executable, "-m", "community", "run", str(file), "--headless"]
@@ -135,6 +143,14 @@ def run_arm(arm: str, seed: int, base: Path, core: int, baseline: Path | None) -
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )  # fmt: skip
     print(f"{arm}, seed {seed}: done", flush=True)
+
+
+def _has_no_baseline(folder: Path) -> bool:
+    """Whether a run in `folder` broke off before its noise was known."""
+    if not (folder / "ledger.db").exists():
+        return folder.exists()
+    with LedgerReader(folder / "ledger.db") as reader:
+        return RunState.from_rows(reader.rows()).noise is None
 
 
 def run_seed(seed: int, base: Path, core: int) -> None:
@@ -213,8 +229,9 @@ def kind_of(state: RunState, trees: Trees, claim: HypothesisState, earlier: list
     """
     runs = [state.experiments[name] for name in claim.experiments]
     screens = [run.verdict for run in runs if run.queued.purpose == "screen"]
-    if any(verdict is not None and verdict.outcome == "invalid" for verdict in screens):
-        return "crash"
+    failed = [each for each in screens if each is not None and each.outcome == "invalid"]
+    if failed:
+        return "" if failed[-1].reason == LATE else "crash"
     if any(trees.are_close(claim.commit, commit) for commit in earlier):
         return "duplicate"
     gain, noise = claim.screened_gain, state.noise
@@ -239,7 +256,8 @@ def waste_of(folder: Path) -> Waste:
             claims[kind] += 1
             seconds[kind] += charge_of(state, claim)
         earlier.append(claim.commit)
-    return Waste(seconds, claims, len(seen), state.device_seconds, gain_percent(state))
+    late = sum(verdict.reason == LATE for verdict in state.verdicts.values())
+    return Waste(seconds, claims, len(seen), all_s(state), gain_percent(state), late)
 
 
 def charge_of(state: RunState, claim: HypothesisState) -> float:
@@ -250,6 +268,18 @@ def charge_of(state: RunState, claim: HypothesisState) -> float:
         attempt.charge_s
         for name in (*screens, *parents)
         for attempt in state.experiments[name].attempts
+        if not attempt.is_void
+    )
+
+
+def all_s(state: RunState) -> float:
+    """Return the device-seconds of all experiments but those listed apart."""
+    return sum(
+        attempt.charge_s
+        for run in state.experiments.values()
+        if not run.is_apart
+        for attempt in run.attempts
+        if not attempt.is_void
     )
 
 
@@ -307,6 +337,7 @@ def table(base: Path, seeds: list[int]) -> str:
         )
     lines += ["", reviewers_skill(base, seeds), ""]
     head = ("seed", "arm", *(f"{kind} s" for kind in KINDS), "wasted s", "of s", "claims", "gain %")
+    head = (*head, "late")
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for index, seed in enumerate(seeds):
         for arm in ARMS:
@@ -315,7 +346,7 @@ def table(base: Path, seeds: list[int]) -> str:
             claims = f"{sum(one_run.claims.values())} of {one_run.screened}"
             lines.append(
                 f"| {seed} | {arm} | {parts} | {one_run.total_s:.1f} | {one_run.of_s:.1f} "
-                f"| {claims} | {one_run.gain_percent:.1f} |"
+                f"| {claims} | {one_run.gain_percent:.1f} | {one_run.late} |"
             )
     return "\n".join(lines)
 
