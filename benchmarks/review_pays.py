@@ -18,8 +18,9 @@ screen, and for runs of its parent made for it alone, where the claim is, whoeve
 * hopeless: its gain over its parent is below -3 sigma.
 
 Runs of a parent count for the claim whose judgement cites them first. Confirmations and sentinels
-are never wasted; timings that were void because the machine had slowed down count nowhere. The interval is Student's t over the paired differences. Resumable: each arm keeps
-its run folder, and a finished one is read from its ledger.
+are never wasted; timings that were void because the machine had slowed down count nowhere. The
+interval is Student's t over the paired differences. Resumable: each arm keeps its run folder, and a
+finished one is read from its ledger.
 """
 
 from __future__ import annotations
