@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 from archive_script import BASE, CHILD, OTHER, S, opened, queued, rows, story, verdict
-from community.tui.summary import header_lines
 
 from community import events as ev
 from community.archive.export import results_tsv
@@ -15,6 +14,8 @@ from community.archive.queries import best_commit
 from community.archive.state import RunState
 from community.cli.lines import row_line
 from community.show import leaderboard_text, shown
+from community.tui.pictures.header import header
+from community.tui.scene import Scene, Told
 
 
 @pytest.fixture
@@ -165,7 +166,10 @@ def test_less_than_full_isolation_never_stands_beside_full() -> None:
     assert "no isolation: candidate code could reach more" in text
     assert "(partial isolation)" in (row_line(_row(told, "v-e0003"), state) or "")
     assert "[no isolation]" in results_tsv(state)
-    assert "no isolation" in header_lines(state, 0, is_live=True)[0].plain
+    scene = Scene(
+        Told(state), 0, is_live=True, waiting=0, is_held=False, is_replay=False, colours={}
+    )
+    assert "no isolation" in header(scene).first.plain
 
 
 def _row(told: list[tuple[int, ev.Event]], verdict_id: str) -> ev.Row:

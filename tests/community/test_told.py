@@ -32,8 +32,8 @@ SIGMA = 0.02
 CODE = {"patch", "files", "brief"}
 """Where texts of trees travel, whose numbers are the candidates' own."""
 SURFACES = {
-    *("assignments", "briefing", "catch_up", "merge", "prepare", "read_tree"),
-    *("remaining_experiments", "reproduce", "run", "verdict"),
+    *("assignments", "briefing", "catch_up", "merge", "open_leads", "prepare", "read_tree"),
+    *("remaining_experiments", "reproduce", "run", "verdict", "wait_for_turn"),
 }
 
 
@@ -73,6 +73,7 @@ async def everything_told(home: House, agent: str, commits: list[str]) -> list[o
     told: list[object] = [
         await lab.briefing(), await lab.catch_up(0), await lab.remaining_experiments(),
         await lab.assignments(), *[await lab.verdict(name) for name in state.verdicts],
+        await lab.open_leads(), await lab.wait_for_turn(),
     ]  # fmt: skip
     for hypothesis, claim in state.hypotheses.items():
         if agent == "cleo" or claim.proposer == agent:
