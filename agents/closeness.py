@@ -45,9 +45,15 @@ def bounds(knob: Knob) -> tuple[float, float]:
 
 
 def distance(
-    knobs: Sequence[Knob], one: Mapping[str, KnobValue], other: Mapping[str, KnobValue]
+    knobs: Sequence[Knob],
+    one: Mapping[str, KnobValue],
+    other: Mapping[str, KnobValue],
+    enough: float = math.inf,
 ) -> float:
-    """Return how far two settings are apart; what a setting leaves out stands at its start."""
+    """Return how far two settings are apart; what a setting leaves out stands at its start.
+
+    From `enough` on it does not count any further: what is returned is at least that.
+    """
     apart = 0.0
     for knob in knobs:
         a, b = one.get(knob.name, knob.start), other.get(knob.name, knob.start)
@@ -55,6 +61,8 @@ def distance(
             continue
         is_range = knob.is_number and not isinstance(a, str) and not isinstance(b, str)
         apart += abs(to_unit(knob, a) - to_unit(knob, b)) if is_range else OPTION_STEP
+        if apart >= enough:
+            break
     return apart
 
 

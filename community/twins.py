@@ -56,7 +56,7 @@ class Twins:
             if other.tree_key == key:
                 found.append((0.0, index, other.post_id))
             elif self._knobs and (near := self._tree(other.commit)).rest == tree.rest:
-                apart = distance(self._knobs, tree.setting, near.setting)
+                apart = distance(self._knobs, tree.setting, near.setting, CLOSE)
                 if apart < CLOSE:
                     found.append((apart, index, other.post_id))
         return [(post_id, apart) for apart, _, post_id in sorted(found)]

@@ -27,6 +27,7 @@ def test_distance_is_a_metric(one, other, third):
     assert distance(KNOBS, one, one) == 0.0
     assert distance(KNOBS, one, other) == pytest.approx(distance(KNOBS, other, one))
     assert (distance(KNOBS, one, other) > 0) == (one != other)
+    assert (distance(KNOBS, one, other, CLOSE) < CLOSE) == (distance(KNOBS, one, other) < CLOSE)
     detour = distance(KNOBS, one, third) + distance(KNOBS, third, other)
     assert distance(KNOBS, one, other) <= detour + 1e-9
 

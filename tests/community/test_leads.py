@@ -9,7 +9,11 @@ import pytest
 import pytest_asyncio
 from bench_script import House, calibrated, house, scenario_of
 
+from agents.actions import ClaimLead, PostLead, Run
+from agents.conduct import Conduct
 from agents.lab import Proposal
+from agents.memory import Memory
+from agents.spend import Spend
 from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
 from community.clock import RunClock
@@ -157,6 +161,44 @@ async def test_a_lease_lasts_some_runs(chronicle: Chronicle) -> None:
     assert lease_s(chronicle) == LEAST_LEASE_S
     usual_s = usual_wall_s(calibrated(chronicle).state)
     assert lease_s(chronicle) == pytest.approx(max(LEAST_LEASE_S, LEASE_RUNS * usual_s))
+
+
+async def test_agents_do_it_by_the_actions_that_every_mind_has(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """PostLead, ClaimLead and a Run that names the lead, carried out against the institution."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        opened = chronicle.state.opened
+        assert opened is not None
+        async with (
+            home.board.seat(AgentName("ada")) as hers,
+            home.board.seat(AgentName("bob")) as his,
+        ):
+            results = []
+            for name, seat, actions in (
+                ("ada", hers, [PostLead("warm it up", "it may help", {"RATE": 1.5})]),
+                ("bob", his, [ClaimLead("p1"), run_of(opened.baseline_commit, lead="p1")]),
+            ):
+                lab = home.lab(name)
+                memory = Memory(name, await lab.briefing())
+                for post in await lab.catch_up(0):
+                    memory.fold(post)
+                conduct = Conduct(name, seat, lab, memory, Spend())
+                for index, action in enumerate(actions):
+                    results.append(await conduct.carry_out(action, 0, index))
+                assert memory.experiments == (name == "bob")
+                assert memory.unfinished_reproductions() == ()
+        assert results == ["done"] * 3
+        await chronicle.wait_until(lambda state: "p1" in state.forum.leads_done)
+        assert released(chronicle) == [("bob", "done")]
+
+
+def run_of(parent: str, lead: str) -> Run:
+    """Return a run that follows a lead."""
+    return Run(
+        parents=(parent,), files={"train.py": "RATE = 1.5\n# knob\nWIDTH = 4\n"}, title="led",
+        rationale="", prediction=Prediction(gain=0.1, confidence=0.5), lead=lead,
+    )  # fmt: skip
 
 
 async def test_who_leaves_gives_back(

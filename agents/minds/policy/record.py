@@ -84,7 +84,7 @@ class Record:
         path, knobs = self._view.observation.briefing.knobs_path, self._view.knobs
         near: list[tuple[float, int, Point]] = []
         for index, point in enumerate(self._view.points):
-            apart = distance(knobs, setting, point.setting)
+            apart = distance(knobs, setting, point.setting, CLOSE)
             if apart >= CLOSE:
                 continue
             known = self._view.observation.trees.get(point.known.commit)
