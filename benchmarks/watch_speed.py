@@ -34,7 +34,8 @@ from textual.widgets import Input
 
 from benchmarks.ledger_traffic import rows_of, traffic
 from community.archive.ledger import Ledger
-from community.tui.app import WatchApp
+from community.tui.app import WatchApp, rest_assured
+from community.tui.screens.help import HelpScreen
 from community.tui.screens.run_screen import TABS, RunScreen
 from community.tui.widgets.pick_list import PickList
 
@@ -92,6 +93,7 @@ async def under_load(rate: float, seconds: float) -> Measured:
         )
         try:
             app = WatchApp(path)
+            rest_assured()
             async with app.run_test(size=SIZE) as pilot:
                 while app.fold.told.state.noise is None:  # noqa: ASYNC110 - nobody sets an event
                     await asyncio.sleep(0.1)
@@ -142,7 +144,7 @@ def _next_key(app: WatchApp, draws: random.Random, step: int) -> tuple[str, Call
         if field_.value:
             return "escape", lambda: not field_.display
         return "m", lambda: field_.value == "m"
-    if step % 4 == 0:
+    if step % 4 == 0 and not isinstance(screen, HelpScreen):
         key, mode, _ = TABS[step // 4 % len(TABS)]
         return key, lambda: app.current_mode == mode and app.screen.is_current
     if step % 12 == 11 and field_ is not None:
@@ -157,16 +159,17 @@ def _next_key(app: WatchApp, draws: random.Random, step: int) -> tuple[str, Call
         elif place == 0 and key == "home":
             key = "down"
         return key, lambda: focused.chosen is not None and focused.chosen.key != before
-    theme = app.theme
-    return "d", lambda: app.theme != theme
+    if isinstance(screen, HelpScreen):
+        return "escape", lambda: not isinstance(app.screen, HelpScreen)
+    return "question_mark", lambda: isinstance(app.screen, HelpScreen) and app.screen.is_current
 
 
 def _kind(key: str) -> str:
     if key.isdigit():
         return "another screen"
-    if key in ("slash", "m", "escape"):
+    if key in ("slash", "m"):
         return "filter"
-    return "theme" if key == "d" else "cursor"
+    return "help, back" if key in ("question_mark", "escape") else "cursor"
 
 
 async def _answered(
@@ -190,6 +193,7 @@ async def _answered(
 async def _open(path: Path, process_s: float) -> tuple[float, float]:
     """Return the seconds from the application's start to the whole run on the screen, and all."""
     begin_s = time.perf_counter()
+    rest_assured()
     app = WatchApp(path)
     async with app.run_test(size=SIZE):
         while True:
@@ -241,16 +245,19 @@ def quantile(values: list[float], share: float) -> float:
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
-def _table(runs: list[Measured], growths: list[float], opened: list[tuple[float, float]]) -> str:
+def _table(
+    runs: list[Measured], growths: list[float], opened: list[tuple[float, float]], note: str
+) -> str:
     lines = [
         "# How fast the terminal application is",
         "",
         f"`.venv/bin/python -m benchmarks.watch_speed --write`, on {platform.machine()}, "
         f"{os.cpu_count()} processor cores, Python {platform.python_version()}; "
-        f"{SIZE[0]}x{SIZE[1]}.",
+        f"{SIZE[0]}x{SIZE[1]}{note and f'; {note}'}.",
         "",
         "Keys under load: a writer appends rows of a real run's mix; a key is answered when its "
-        "effect is drawn.",
+        "effect is drawn. Memory: what the folded run holds grows with its rows, in this process as "
+        "in one that only folds (last column); nothing else does.",
         "",
         "| rows/s | rows | keys | p50 ms | p95 ms | longest ms | loop late p99 ms | CPU of a core "
         "| most rows behind | memory at 10 s MiB | at the end | of that the fold's |",
@@ -292,6 +299,7 @@ def main() -> None:
     """Measure and print; with ``--write`` keep the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--note", default="", help="what else there is to say of the machine")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--feed", type=Path)
@@ -306,7 +314,7 @@ def main() -> None:
         rates = sorted({100.0, options.rate})
         runs = [asyncio.run(under_load(rate, options.seconds)) for rate in rates]
         growths = [fold_growth_mib(run.rows) for run in runs]
-        text = _table(runs, growths, opened)
+        text = _table(runs, growths, opened, options.note)
         print(text)
         if options.write:
             OUT.write_text(text, encoding="utf-8")

@@ -124,7 +124,7 @@ def watch(
     from community.tui.app import WatchApp
 
     if "://" not in run:
-        WatchApp(_folder(run), credential=person).run()
+        WatchApp(_folder(run), credential=person).run_alone()
         return
     if credential is None:
         raise typer.BadParameter(
@@ -134,7 +134,7 @@ def watch(
     from community.tui.observer import ObserverFeed
 
     where = run if person is not None else None
-    WatchApp(ObserverFeed(run, credential), where=where, credential=person).run()
+    WatchApp(ObserverFeed(run, credential), where=where, credential=person).run_alone()
 
 
 def replay(
@@ -153,7 +153,7 @@ def replay(
     from community.tui.app import WatchApp
     from community.tui.replay import Replay
 
-    WatchApp(Replay(folder.ledger, speed=speed), patches=folder.path / "patches").run()
+    WatchApp(Replay(folder.ledger, speed=speed), patches=folder.path / "patches").run_alone()
 
 
 def print_summary(folder: RunFolder) -> None:

@@ -44,7 +44,7 @@ def run_with_screens(arguments: list[str], run_dir: Path) -> int:
         log = log.replace(run_dir / LOG)
     from community.tui.app import WatchApp
 
-    answer = WatchApp(RunFolder(run_dir), is_over=lambda: process.poll() is not None).run()
+    answer = WatchApp(RunFolder(run_dir), is_over=lambda: process.poll() is not None).run_alone()
     return _after(process, run_dir, is_to_end=answer == ENDED)
 
 

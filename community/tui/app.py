@@ -8,6 +8,7 @@ for. Nothing a run does depends on it; what a person does to a run goes through
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -58,6 +59,12 @@ class Pictured(Protocol):
     def take(self, header: Header, picture: Any, seq: int) -> None:
         """Show what was painted."""
         ...
+
+
+def rest_assured() -> None:
+    """Take what was imported out of the garbage collector's sight: it is walked through no more."""
+    gc.collect()
+    gc.freeze()
 
 
 class News(Message):
@@ -146,6 +153,11 @@ class WatchApp(App[str]):
         """The filter that holds on every screen."""
         self.notice = Notice("Opening the ledger.", is_error=False)
         self.is_held = False
+
+    def run_alone(self) -> str | None:
+        """Run it as the one thing that its process does; returns what it was left with."""
+        rest_assured()
+        return self.run()
 
     def on_mount(self) -> None:
         """Begin to read and to paint."""

@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from scoring.evidence.effects import Combined
 from scoring.evidence.standing import Standing
@@ -161,13 +161,13 @@ def shown(gain: Combined) -> float:
 
     What a copy leads its original by is chance, and who submits many shows the luckiest.
     """
-    half = float(stats.t.isf((1 - SHOWN) / 2, gain.df)) * math.sqrt(gain.variance)
+    half = -float(stdtrit(gain.df, (1 - SHOWN) / 2)) * math.sqrt(gain.variance)
     return max(0.0, gain.estimate - half)
 
 
 def is_clear(gain: Combined | Standing) -> bool:
     """Whether a gain is above noise: beyond t(0.95, df), as in `is_loss`."""
-    return gain.estimate > float(stats.t.isf(NOISE, gain.df)) * math.sqrt(gain.variance)
+    return gain.estimate > -float(stdtrit(gain.df, NOISE)) * math.sqrt(gain.variance)
 
 
 def shared_out(
@@ -254,7 +254,7 @@ def is_loss(losses: Sequence[float], spread: Spread) -> bool:
     if not losses:
         return False
     error = spread.s * math.sqrt(2 / len(losses))
-    return _mean(losses) > float(stats.t.isf(NOISE, spread.df)) * error
+    return _mean(losses) > -float(stdtrit(spread.df, NOISE)) * error
 
 
 def _mean(values: Sequence[float]) -> float:
