@@ -62,6 +62,7 @@ class Measured:
     behind_rows: list[int] = field(default_factory=list)
     """Rows written and not yet folded, each second."""
     rows: int = 0
+    rows_at_20_s: int = 0
     busy_share: float = 0.0
 
 
@@ -131,6 +132,8 @@ async def _watch(app: WatchApp, found: Measured, begin_s: float) -> None:
         found.lags_ms.append(1e3 * (time.perf_counter() - before_s - 0.01))
         if (now_s := time.perf_counter() - begin_s) >= ticks:
             ticks += 1
+            if ticks == 21:
+                found.rows_at_20_s = app.fold.told.state.last_seq
             found.rss_mib.append(process.memory_info().rss / 2**20)
             state = app.fold.told.state
             found.behind_rows.append(max(0, round(found.rate * now_s) - state.last_seq))
@@ -198,7 +201,7 @@ async def _open(path: Path, process_s: float) -> tuple[float, float]:
     async with app.run_test(size=SIZE):
         while True:
             screen = app.screen
-            if isinstance(screen, RunScreen) and screen.shown_seq >= LONG:
+            if isinstance(screen, RunScreen) and screen.shown_seq >= LONG and app.fold.is_settled:
                 break
             await asyncio.sleep(0.005)
         ended_s = time.perf_counter()
@@ -222,15 +225,15 @@ def openings(times: int = 5) -> list[tuple[float, float]]:
     return found
 
 
-def fold_growth_mib(rows: int) -> float:
-    """Return by how much memory grows for the fold of so many rows alone, without a screen."""
+def fold_growth_mib(rows: int, known: int) -> float:
+    """Return by how much memory grows for the fold alone, without a screen, after `known`."""
     code = (
         "import psutil, gc\n"
         "from benchmarks.ledger_traffic import rows_of\n"
         "from community.archive.state import RunState\n"
         "state = RunState()\n"
         f"source = rows_of({rows}, 1000.0)\n"
-        "for _ in range(1000): state.apply(next(source))\n"
+        f"for _ in range({known}): state.apply(next(source))\n"
         "gc.collect(); before = psutil.Process().memory_info().rss\n"
         "for row in source: state.apply(row)\n"
         "gc.collect(); print((psutil.Process().memory_info().rss - before) / 2**20)\n"
@@ -256,15 +259,15 @@ def _table(
         f"{SIZE[0]}x{SIZE[1]}{note and f'; {note}'}.",
         "",
         "Keys under load: a writer appends rows of a real run's mix; a key is answered when its "
-        "effect is drawn. Memory: what the folded run holds grows with its rows, in this process as "
-        "in one that only folds (last column); nothing else does.",
+        "effect is drawn. Memory: what the folded run holds grows with its rows, in this process "
+        "as in one that only folds (last column); nothing else does.",
         "",
         "| rows/s | rows | keys | p50 ms | p95 ms | longest ms | loop late p99 ms | CPU of a core "
-        "| most rows behind | memory at 10 s MiB | at the end | of that the fold's |",
+        "| most rows behind | memory at 20 s MiB | at the end | fold since |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run, growth in zip(runs, growths, strict=True):
-        begin, end = run.rss_mib[min(10, len(run.rss_mib) - 1)], run.rss_mib[-1]
+        begin, end = run.rss_mib[min(20, len(run.rss_mib) - 1)], run.rss_mib[-1]
         lines.append(
             f"| {run.rate:.0f} | {run.rows} | {len(run.answers_ms)} | "
             f"{quantile(run.answers_ms, 0.5):.0f} | {quantile(run.answers_ms, 0.95):.0f} | "
@@ -313,7 +316,7 @@ def main() -> None:
         opened = openings()
         rates = sorted({100.0, options.rate})
         runs = [asyncio.run(under_load(rate, options.seconds)) for rate in rates]
-        growths = [fold_growth_mib(run.rows) for run in runs]
+        growths = [fold_growth_mib(run.rows, run.rows_at_20_s) for run in runs]
         text = _table(runs, growths, opened, options.note)
         print(text)
         if options.write:

@@ -47,6 +47,8 @@ class Trials:
         self._accepted_us: dict[str, int] = {}
         self._decided_by: defaultdict[str, set[str]] = defaultdict(set)
         self._runs: defaultdict[tuple[str, str], Runs] = defaultdict(list)
+        self._known: dict[tuple[str, bool], Measured] = {}
+        """By (experiment, whether in its block): a parent's runs are asked for by every child."""
         for hypothesis in hypotheses.values():
             self._take(hypothesis)
         for experiment in state.by_verdict:
@@ -159,12 +161,16 @@ class Trials:
 
         All runs of a device class are in one block where they need not be blocked.
         """
+        key = run.queued.experiment_id, is_blocked
+        if (known := self._known.get(key)) is not None:
+            return known
         verdict = _verdict(run)
         assert verdict.score is not None
         slot = verdict.slot or (run.attempts[-1].slot if run.attempts else "")
         begun_us = run.attempts[-1].started_us if run.attempts else run.queued_at_us
         block = f"{slot}/{bisect_right(self._drifts, begun_us)}" if is_blocked else ""
-        return Measured(verdict.score, verdict.device_class, block)
+        measured = self._known[key] = Measured(verdict.score, verdict.device_class, block)
+        return measured
 
     def _is_baseline(self, commit: str) -> bool:
         opened = self._state.opened

@@ -63,7 +63,6 @@ class Pictured(Protocol):
 
 def rest_assured() -> None:
     """Take what was imported out of the garbage collector's sight: it is walked through no more."""
-    gc.collect()
     gc.freeze()
 
 

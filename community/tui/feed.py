@@ -27,7 +27,7 @@ BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class RowsRead:
-    """New rows, in order; none when only something else changed."""
+    """New rows, in order; none when only something else changed, or after the last full batch."""
 
     rows: tuple[Row, ...]
     is_live: bool = False
@@ -119,13 +119,14 @@ class LedgerFeed:
     def _tail(self, reader: LedgerReader, post: Callable[[News], object]) -> None:
         after_seq = 0
         was_live: bool | None = None
+        was_full = False
         while not self._closing.is_set():
             # Asked first: a writer records the end before it lets go of the lock.
             is_live = FileLock.is_held(self._lock_path)
             rows = tuple(islice(reader.rows(after_seq), BATCH_ROWS))
-            if rows or is_live != was_live:
+            if rows or is_live != was_live or was_full:
                 post(RowsRead(rows, is_live=is_live))
-                was_live = is_live
+                was_live, was_full = is_live, len(rows) == BATCH_ROWS
             if rows:
                 after_seq = rows[-1].seq
             if len(rows) < BATCH_ROWS:

@@ -19,7 +19,7 @@ from community.errors import LedgerInconsistentError
 from community.events import AgentJoined, Event, Posted, Row, StatusChanged
 from community.forum_events import PersonJoined
 from community.tui.colours import author_colour
-from community.tui.feed import News, RowsRead
+from community.tui.feed import BATCH_ROWS, News, RowsRead
 from community.tui.forum_lines import has_line
 from community.tui.scene import Scene, Told
 
@@ -77,6 +77,8 @@ class Fold:
         self._look: tuple[int, Look] | None = None
         self._is_asked = False
         self._is_painting = False
+        self._is_behind = False
+        """Whether the source hands over whole batches: it has more at hand."""
         self._is_live = False
         self._is_broken = False
         self._is_held = False
@@ -102,6 +104,10 @@ class Fold:
                 self._waiting += len(news.rows)
             else:
                 self._apply(news)
+            is_behind = len(news.rows) >= BATCH_ROWS
+            if self._is_behind and not is_behind:
+                self._is_asked = True  # the picture that was waited for
+            self._is_behind = is_behind
             self._wake.set()
 
     def _apply(self, news: RowsRead) -> None:
@@ -134,7 +140,7 @@ class Fold:
         self._unsettled += count
         if self._unsettled >= SETTLED_ROWS:
             self._unsettled = 0
-            gc.collect(1)
+            gc.collect()  # of what came since: the rest is frozen
             gc.freeze()
 
     def _note(self, row: Row, event: Event) -> None:
@@ -175,7 +181,8 @@ class Fold:
     @property
     def is_settled(self) -> bool:
         """Whether what was asked for last is painted, and holds all that is known."""
-        return not (self._is_asked or self._is_painting or self.told.views.is_behind)
+        is_known = not (self._is_behind or self.told.views.is_behind)
+        return is_known and not (self._is_asked or self._is_painting)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -206,6 +213,7 @@ class Fold:
             told = self.told
             is_new = self._stamp != seen or told.views.is_behind
             is_due = now_s >= next_s and (is_new or (self._is_live and now_s >= clock_s))
+            is_due &= not self._is_behind or now_s >= clock_s
             if self._look is None or not (is_asked or is_due):
                 self._is_painting = False
                 continue

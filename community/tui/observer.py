@@ -109,6 +109,7 @@ class ObserverFeed:
             result = await watch.request("rows", args, secrets.token_hex(8))
             self._hand_over([*_rows(result["rows"])], post)
             if result["is_last"]:
+                self._hand_over([], post)
                 return
 
     def _hand_over(self, rows: list[Row], post: Callable[[News], object]) -> None:

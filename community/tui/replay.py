@@ -184,5 +184,5 @@ class Replay:
             rows = tuple(self._rows[begin:end])
             post(RowsRead(rows, at_us=at_us, is_restart=is_restart))
             begin, is_restart = end, False
-            if begin >= count or self._is_closing:
+            if len(rows) < BATCH_ROWS or self._is_closing:
                 return

@@ -34,6 +34,7 @@ PEOPLE_HEAD = (
     f"{'revs':>4} {'skill':>9} {'runs':>4} {'dev-s':>6}"
 )
 _TITLE_CHARACTERS = 120
+_LADDER_CELLS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +113,15 @@ def _researcher(scene: Scene, one: Researcher) -> Line:
     return Line(one.agent, line, (one.agent,))
 
 
-def ladder_lines(ladder: Sequence[tuple[str, int]], width: int) -> list[Text]:
-    """Return the ladder: a bar a status where there is room, else all on one line."""
+def ladder_lines(ladder: Sequence[tuple[str, int]]) -> list[Text]:
+    """Return the ladder, the top rung first: a bar a status."""
     most = max((count for _, count in ladder), default=0) or 1
     lines = []
     for status, count in reversed(ladder):
         sign, style = status_look(status)
         line = Text(no_wrap=True, end="")
         line.append(f"{sign} {status:<13}{count:>4} ", style=style)
-        room = max(0, width - 24)
-        line.append("█" * (round(room * count / most) if count else 0), style=style)
+        line.append("█" * -(-_LADDER_CELLS * count // most), style=style)
         lines.append(line)
     return lines
 

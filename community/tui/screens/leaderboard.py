@@ -78,8 +78,7 @@ class LeaderboardScreen(RunScreen):
         self.query_one("#people", PickList).fill(picture.people)
         ladder = self.query_one("#ladder", TextLines)
         is_tall = self.app.size.height >= _TALL
-        width = ladder.scrollable_content_region.width
-        lines = ladder_lines(picture.ladder, width) if is_tall else [ladder_line(picture.ladder)]
+        lines = ladder_lines(picture.ladder) if is_tall else [ladder_line(picture.ladder)]
         ladder.show(lines)
 
     def on_pick_list_picked(self, event: PickList.Picked) -> None:
