@@ -259,8 +259,8 @@ def _table(
         f"{SIZE[0]}x{SIZE[1]}{note and f'; {note}'}.",
         "",
         "Keys under load: a writer appends rows of a real run's mix; a key is answered when its "
-        "effect is drawn. Memory: what the folded run holds grows with its rows, in this process "
-        "as in one that only folds (last column); nothing else does.",
+        "effect is drawn. Memory: the last column is by how much a process grows that only folds "
+        "the same rows, from the 20th second on; the rest is what screens and views keep.",
         "",
         "| rows/s | rows | keys | p50 ms | p95 ms | longest ms | loop late p99 ms | CPU of a core "
         "| most rows behind | memory at 20 s MiB | at the end | fold since |",
