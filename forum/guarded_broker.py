@@ -43,6 +43,7 @@ from forum.certificates import Certificate
 from forum.guarded_connection import (
     MAX_UNSENT_BYTES,
     MAX_UNSENT_CLERK_BYTES,
+    Allowance,
     GuardedConnection,
     PacketReader,
     PromptWriter,
@@ -91,6 +92,7 @@ class GuardedBroker(Broker):  # type: ignore[misc]
         self._passwords = {user: word.encode() for user, word in passwords.items()}
         self._half_open: dict[PromptWriter, None] = {}
         self._connections: dict[str, dict[GuardedConnection, None]] = defaultdict(dict)
+        self._allowances: dict[str, Allowance] = defaultdict(Allowance)
         self.incidents = IncidentTally()
         """What was turned away and not told yet."""
 
@@ -164,7 +166,7 @@ class GuardedBroker(Broker):  # type: ignore[misc]
         is_clerk = session.username == CLERK
         limit_bytes = MAX_UNSENT_CLERK_BYTES if is_clerk else MAX_UNSENT_BYTES
         connection.guard(self._take, self.incidents.note, limit_bytes)
-        reader.admit(is_paced=not is_clerk)
+        reader.admit(None if is_clerk else self._allowances[session.username])
         return connection, session
 
     async def _handle_client_session(

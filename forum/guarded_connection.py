@@ -43,9 +43,9 @@ MAX_UNSENT_CLERK_BYTES: Final = 64 * 1024 * 1024
 UNSENT_S: Final = 60.0
 """How long one packet may wait for its client to read."""
 PACE_BYTES_S: Final = 1024 * 1024
-"""At this rate a client is read that has used up its burst: some 300 short messages a second."""
+"""At this rate a user is read who has used up his burst: some 300 short messages a second."""
 BURST_BYTES: Final = 8 * 1024 * 1024
-"""What a client may send at once: some 2,500 short messages."""
+"""What a user may send at once, over however many connections: some 2,500 short messages."""
 _PACKET_BYTES = 3072  # what one that waits costs us, beside its payload
 _OTHERS = frozenset(range(1, 15)) - {PUBLISH}  # 0 and 15 are reserved
 _LONGEST_HEADER = 5
@@ -61,24 +61,41 @@ class Take(Protocol):
         ...
 
 
+class Allowance:
+    """What one user may send, on all his connections together: who reconnects gets none anew."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._credit = float(BURST_BYTES)
+        self._counted_at = self._loop.time()
+        self._turn = asyncio.Lock()
+
+    async def pay(self, cost_bytes: int) -> None:
+        """Wait for as long as it takes the user to earn a packet; his connections take turns."""
+        async with self._turn:
+            now = self._loop.time()
+            earned = (now - self._counted_at) * PACE_BYTES_S
+            self._credit = min(BURST_BYTES, self._credit + earned) - cost_bytes
+            self._counted_at = now
+            if self._credit < 0:
+                await asyncio.sleep(-self._credit / PACE_BYTES_S)
+
+
 class PacketReader(ReaderAdapter):  # type: ignore[misc]
     """A connection's input, packet by packet: each whole, of bounded size, at a bounded pace."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self._reader = reader
-        self._loop = asyncio.get_running_loop()
         self._packet, self._read_bytes = b"", 0
         self._max_bytes = {CONNECT: MAX_CONNECT_BYTES}
-        self._is_paced = False
-        self._credit = float(BURST_BYTES)
-        self._counted_at = self._loop.time()
+        self._allowance: Allowance | None = None
         self.fault = ""
         """What is wrong with the packet at which reading ended."""
 
-    def admit(self, *, is_paced: bool) -> None:
-        """Let in packets of all kinds, from a client that has logged in."""
+    def admit(self, allowance: Allowance | None) -> None:
+        """Let in packets of all kinds, from a client that has logged in; without pace if None."""
         self._max_bytes = {PUBLISH: MAX_PACKET_BYTES} | dict.fromkeys(_OTHERS, MAX_OTHER_BYTES)
-        self._is_paced = is_paced
+        self._allowance = allowance
 
     async def read(self, n: int = -1) -> bytes:
         """Return `n` bytes of the present packet, or of the next where that is used up.
@@ -113,23 +130,13 @@ class PacketReader(ReaderAdapter):  # type: ignore[misc]
                 if body_bytes > self._max_bytes.get(header[0] >> 4, -1):
                     kind = f"of kind {header[0] >> 4}"
                     raise self._faulty(f"a packet {kind} that announces {body_bytes} bytes")
-                await self._pay(body_bytes)
+                if self._allowance is not None:
+                    await self._allowance.pay(body_bytes + _PACKET_BYTES)
                 return header + await self._reader.readexactly(body_bytes)
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
         except TimeoutError:
             raise self._faulty(f"half a packet for {PACKET_S:.0f} s") from None
-
-    async def _pay(self, body_bytes: int) -> None:
-        """Wait for as long as it takes this user to earn the packet."""
-        if not self._is_paced:
-            return
-        now = self._loop.time()
-        earned = (now - self._counted_at) * PACE_BYTES_S
-        self._credit = min(BURST_BYTES, self._credit + earned) - body_bytes - _PACKET_BYTES
-        self._counted_at = now
-        if self._credit < 0:
-            await asyncio.sleep(-self._credit / PACE_BYTES_S)
 
     def _faulty(self, what: str) -> ValueError:
         self.fault = f"sent {what}"

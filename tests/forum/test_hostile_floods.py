@@ -142,6 +142,32 @@ async def test_many_connections_of_one_user_shut_nobody_out(fortress: Fortress) 
             writer.transport.abort()
 
 
+async def test_a_flood_over_many_connections_is_paced_as_one(fortress: Fortress) -> None:
+    """Forty of ada's, nine megabytes on each: a user has one allowance, and others are served."""
+    said = publish(TOPICS.submit("ada"), b"x" * 900_000)
+
+    async def flood(n: int) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", fortress.port)
+        name = b"ada:%03d" % n
+        hello = fortress.connect_packet("ada").replace(b"\x00\x03ada", b"\x00\x07" + name, 1)
+        writer.write(bytes([hello[0], hello[1] + 4]) + hello[2:])
+        try:
+            with suppress(ConnectionError):
+                for _ in range(10):
+                    writer.write(said)
+                    await writer.drain()
+        finally:
+            writer.transport.abort()
+
+    async with bystanders(fortress) as others:
+        flooding = [asyncio.create_task(flood(n)) for n in range(40)]
+        for _ in range(3):
+            await others.unharmed(but_from=(TOPICS.submit("ada"),))
+        for task in flooding:
+            task.cancel()
+        await asyncio.wait(flooding)
+
+
 async def test_a_second_log_in_takes_only_ones_own_place(fortress: Fortress) -> None:
     """Under her own id ada ends her own connection, and nobody else's."""
     async with bystanders(fortress) as others, fortress.client("ada", identifier="ada") as old:
