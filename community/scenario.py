@@ -30,6 +30,8 @@ POSTS_PER_MINUTE = 120
 """A policy posts two or three for an experiment; a hundred and twenty is a flood."""
 REMOTE = "remote"
 """In place of a mind: whoever holds the agent's credential takes its seat from elsewhere."""
+LONGEST_S = 1e9
+"""Thirty years; longer than any run, and still a number of microseconds."""
 RESERVED_NAMES = frozenset({"lab", "clerk", "observer"})
 """The institution signs ledger rows and board connections with these."""
 
@@ -153,7 +155,7 @@ class EdgeSection(_Section):
     """Who hears the author."""
     carries: Carries | None = None
     """None, here and below: as the section says for all edges."""
-    delay_s: Annotated[float, Field(ge=0)] | None = None
+    delay_s: Annotated[float, Field(ge=0, le=LONGEST_S)] | None = None
     loss: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
@@ -184,7 +186,7 @@ class TopologySection(_Section):
     """None: every edge goes both ways."""
     carries: Carries = "everything"
     """How much of a post an edge lets through."""
-    delay_s: Annotated[float, Field(ge=0)] = 0.0
+    delay_s: Annotated[float, Field(ge=0, le=LONGEST_S)] = 0.0
     """Seconds of run time that a post takes along an edge."""
     loss: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Probability that an edge loses a post."""
@@ -192,8 +194,8 @@ class TopologySection(_Section):
     """schedule: drawn anew; adaptive: by whose predictions came true."""
     rewire_every: Annotated[int, Field(ge=1)] | None = None
     """Experiments with a verdict between two rewirings."""
-    rewire_every_s: Annotated[float, Field(gt=0)] | None = None
-    """Or seconds of run time between them."""
+    rewire_every_s: Annotated[float, Field(ge=1, le=LONGEST_S)] | None = None
+    """Or seconds of run time between them: each is a row of the ledger with the whole graph."""
 
 
 class NoiseSection(_Section):

@@ -9,7 +9,7 @@ A list has one edge a line, author first, then the reader, then what is particul
     ben cyd carries=diff delay_s=30 loss=0.1
 
 GraphML names agents by the ids of its nodes, or by their attribute ``name`` or ``label``; its edges
-may have the same three attributes, and an undirected graph's go both ways.
+may have the same three attributes, or a default of them, and an undirected graph's go both ways.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_edges(path: Path) -> list[RawEdge]:
             raise TopologyError(f"{path} is larger than {LARGEST_BYTES} bytes, too large a graph")
         if path.suffix.lower() in (".graphml", ".xml"):
             return list(_graphml(path))
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TopologyError(f"{path} cannot be read: {error}") from error
     return [
@@ -61,6 +61,8 @@ def _edge(words: list[str], where: str) -> RawEdge:
         if key not in _ATTRIBUTES or not value:
             known = ", ".join(f"{name}=..." for name in _ATTRIBUTES)
             raise TopologyError(f"{where}: {word!r} is no attribute of an edge; known: {known}")
+        if key in edge:
+            raise TopologyError(f"{where}: {key} is given twice; remove one")
         edge[key] = value if key == "carries" else _number(value, f"{where}: {key}")
     return edge
 
@@ -75,13 +77,17 @@ def _number(value: object, where: str) -> float:
 def _graphml(path: Path) -> Iterator[RawEdge]:
     try:
         graph = nx.read_graphml(path)
-    except (ParseError, nx.NetworkXError, KeyError, ValueError) as error:
+    except (ParseError, nx.NetworkXError, LookupError, ValueError) as error:
         raise TopologyError(f"{path} is no GraphML: {error}") from error
     names = {
         node: str(data.get("name") or data.get("label") or node)
         for node, data in graph.nodes(data=True)
     }
-    for author, reader, data in graph.edges(data=True):
+    if len(set(names.values())) < len(names):
+        raise TopologyError(f"{path}: two nodes have the same name; an agent is one node")
+    usual = graph.graph.get("edge_default", {})
+    for author, reader, said in graph.edges(data=True):
+        data = usual | said
         ways = [(author, reader)] if graph.is_directed() else [(author, reader), (reader, author)]
         for one, other in ways:
             edge: RawEdge = {"author": names[one], "reader": names[other]}

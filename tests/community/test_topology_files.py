@@ -70,9 +70,43 @@ def test_graphml(tmp_path: Path, is_directed: bool) -> None:
     assert arcs_in(path) == (dict(list(ways.items())[:1]) if is_directed else ways)
 
 
+def test_a_list_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As some editors write it."""
+    (tmp_path / "graph.txt").write_bytes("\ufeffada-1 ada-2\r\n".encode())
+    path = tmp_path / "s.toml"
+    path.write_text(text_of('family = "edges", file = "graph.txt"'))
+    assert set(arcs_in(path)) == {("ada-1", "ada-2")}
+
+
+def test_graphml_with_a_default(tmp_path: Path) -> None:
+    """What a key says for edges that say nothing is what they carry, not everything."""
+    (tmp_path / "graph.graphml").write_text(
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+        '<key id="c" for="edge" attr.name="carries" attr.type="string"><default>score</default>'
+        '</key><graph edgedefault="directed"><node id="ada-1"/><node id="ada-2"/>'
+        '<edge source="ada-1" target="ada-2"/>'
+        '<edge source="ada-2" target="ada-1"><data key="c">diff</data></edge></graph></graphml>'
+    )
+    path = tmp_path / "s.toml"
+    path.write_text(text_of('family = "edges", file = "graph.graphml"'))
+    expected = {("ada-1", "ada-2"): Edge("score"), ("ada-2", "ada-1"): Edge("diff")}
+    assert arcs_in(path) == expected
+
+
+_TWINS = (
+    '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="n" for="node" '
+    'attr.name="name" attr.type="string"/><graph edgedefault="directed"><node id="1"><data key="n">'
+    'ada-1</data></node><node id="ada-1"/><edge source="1" target="ada-2"/></graph></graphml>'
+)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("g.txt", "ada-1 ada-2 loss=0.1 loss=1\n", "loss is given twice"),
+        ("g.txt", "ada-1 ada-2 delay_s=1e308\n", "delay_s: 1e+308 does not fit"),
+        ("g.graphml", '<?xml version="1.0" encoding="odd"?><a/>', "is no GraphML"),
+        ("g.graphml", _TWINS, "two nodes have the same name"),
         ("g.txt", "ada-1\n", "g.txt:1: 'ada-1' is no edge"),
         ("g.txt", "\nada-1 ada-2 delay=3\n", "g.txt:2: 'delay=3' is no attribute"),
         ("g.txt", "ada-1 ada-2 loss=much\n", "loss: 'much' is no number"),
@@ -114,6 +148,12 @@ def test_a_file_that_is_no_graph_is_told(
         ('family = "ring", one_way = "up"', "topology.one_way", "known: forward, backward, random"),
         ('family = "smalworld"', "topology.family", 'did you mean "small_world"?'),
         ("loss = 1.5", "topology.loss", "less than or equal to 1"),
+        ("delay_s = 1e308", "topology.delay_s", "less than or equal to 1000000000"),
+        (
+            'family = "ring", rewire = "schedule", rewire_every_s = 1e-9',
+            "topology.rewire_every_s",
+            "greater than or equal to 1",
+        ),
         ("delay_s = -1", "topology.delay_s", "greater than or equal to 0"),
         ('family = "ring", rewire_every = 3', "topology.rewire_every", "remove it"),
         ('family = "ring", rewire = "adaptive"', "topology.rewire", "needs one of rewire_every"),
