@@ -18,9 +18,11 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cheat_rows import opened, sketch_of, verdict
 from community import events as ev
 from community.archive.credit import credit_table
 from community.archive.frontier import frontier_move
@@ -29,6 +31,7 @@ from community.archive.spreads import prior_of
 from community.archive.state import RunState
 from community.evidence_events import ReviewerAssigned
 from community.reviewing import skills
+from community.seed_rule import is_deterministic
 from scoring.evidence.sequential import LOOKS, Judgement, judge_pairs, judge_screen
 from scoring.evidence.variance import Prior
 from trainer.hunks import hunk_ids
@@ -41,6 +44,12 @@ EVE = "eve"
 IDEAS = ((20, 21, 22, 23), (16, 17, 18, 19))
 """Changes that eve alone knows, for those who slice: 1 sigma each."""
 SQUAT = "squat"
+BEGINNING, ORDER = 0.6, 0.8
+"""Share of a run's variance that is in the weights it begins with, and in the order of its data;
+the most that `benchmarks/seed_shares.py` found of each, and not in the same tree."""
+TOLD = 0.65
+"""How alike runs end that begin with the same weights: the least in
+`benchmarks/results/seed_distances.md`."""
 START = "".join(f"KNOB{n} = 0\n# knob\n" for n in range(0, CHANGES, 2)) + "total = 0\n"
 
 
@@ -68,6 +77,10 @@ class Community:
     state: RunState = field(default_factory=RunState)
     changes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Commit -> what it truly changes."""
+    luck: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Commit -> what share of its variance a tree pins, and what that is worth to it."""
+    seen: set[str] = field(default_factory=set)
+    """Those of them whose runs end alike."""
     turn: int = 0
 
     def __post_init__(self) -> None:
@@ -77,7 +90,7 @@ class Community:
             for n in idea:
                 self.effects[n] = 1
         self.chance = random.Random(f"chance {self.seed}")
-        self.record(_opened())
+        self.record(opened())
         self.changes["base"] = ()
         scores = tuple(self.run("base", "baseline", "lab", "dev") for _ in range(8))
         band = statistics.fmean(scores), statistics.stdev(scores)
@@ -97,8 +110,15 @@ class Community:
             number, slot="cpu0",
         )  # fmt: skip
         gain = sum(self.effects[n] for n in self.changes[commit])
-        score = 100 - gain + random.Random(f"{self.seed} {self.turn} {number}").gauss(0, 1)
-        self.record(queued, _verdict(queued, score))
+        noise = random.Random(f"{self.seed} {self.turn} {number}").gauss(0, 1)
+        if commit in self.luck:
+            share, worth = self.luck[commit]
+            noise = worth + noise * math.sqrt(1 - share)
+        score = 100 - gain + noise
+        likeness = TOLD if commit in self.seen else 0.0
+        chance = random.Random(f"ends {self.seed} {number}")
+        sketch = sketch_of(queued.tree_key, chance, likeness)
+        self.record(queued, verdict(queued, score, sketch))
         return score
 
     def tree(self, commit: str) -> str:
@@ -139,12 +159,14 @@ class Community:
 
     def _judge(self, who: str, claim: str, commit: str, parent: str) -> None:
         prior = prior_of(self.state) or Prior(1.0, 10.0)
+        tree = self.tree(commit)
         references = [self.run(parent, "parent", who, "dev") for _ in range(4)]
         child: list[float] = []
         found: Judgement | None = None
         while found is None or not found.is_final:
             child.append(self.run(commit, "screen", who, "dev", claim))
-            found = judge_screen(child, references, prior, "lower")
+            is_fixed = is_deterministic(self.state, tree)
+            found = judge_screen(child, references, prior, "lower", is_child_fixed=is_fixed)
         self._change(claim, commit, who, found, 1)
         if not found.may_confirm:
             return
@@ -154,7 +176,8 @@ class Community:
         while True:
             sides[1].append(self.run(parent, "confirm_parent", by, "vault", claim))
             sides[0].append(self.run(commit, "confirm_child", by, "vault", claim))
-            judged = judge_pairs(*sides, prior, "lower")
+            is_fixed = is_deterministic(self.state, tree)
+            judged = judge_pairs(*sides, prior, "lower", is_child_fixed=is_fixed)
             if judged.is_final or len(sides[0]) >= LOOKS[-1]:
                 break
         self._change(claim, commit, by, judged, 2 * len(sides[0]))
@@ -215,6 +238,22 @@ def draw_lots(community: Community) -> None:
         community.submit(EVE, parent, community.changes[parent], "", community.turn)
 
 
+def pin(community: Community, share: float = BEGINNING, is_seen: bool = True) -> None:
+    """Submit what leads again with a seed of its own for a part of its chance.
+
+    It is the weights a run begins with, to be seen in what it ends with; or they are hidden; or the
+    order of the data, which leaves no trace there.
+    """
+    parent = community.lead()
+    if parent != "base":
+        commit = f"c{community.turn + 1}"
+        lot = random.Random(f"lot {community.seed} {commit}")
+        community.luck[commit] = share, lot.gauss(0, math.sqrt(share))
+        if is_seen:
+            community.seen.add(commit)
+        community.submit(EVE, parent, community.changes[parent], "", community.turn)
+
+
 def squat(community: Community) -> None:
     """Submit once, first of all, a tree that names every change where none of them acts."""
     if community.turn == 0:
@@ -268,6 +307,7 @@ class Outcome:
     skill: float
 
 
+@cache
 def play(seed: int, cheat: Callable[[Community], None], says: Any = None) -> Outcome:
     """Play one community."""
     community = Reviewed(seed) if says else Community(seed)
@@ -287,16 +327,21 @@ def play(seed: int, cheat: Callable[[Community], None], says: Any = None) -> Out
     )
 
 
+PIN_HIDDEN = partial(pin, is_seen=False)
+PIN_ORDER = partial(pin, share=ORDER, is_seen=False)
 ROWS: tuple[tuple[str, str, Any, Any, Any, Any], ...] = (
     ("plagiarist", "who passes instead", plagiarise, idle, None, None),
     ("seed lottery", "who passes instead", draw_lots, idle, None, None),
+    ("pins its initialisation", "who passes instead", pin, idle, None, None),
+    ("pins it where no sketch shows it", "who passes instead", PIN_HIDDEN, idle, None, None),
+    ("pins the order of its data", "who passes instead", PIN_ORDER, idle, None, None),
     ("squatting", "who passes instead", squat, idle, None, None),
     ("slicing", "who submits the idea whole", sliced, whole, None, None),
     ("review stuffing (skill)", "who reviews honestly", idle, idle, stuffed_word, honest_word),
 )
 
 
-def table_of(communities: int) -> list[str]:
+def table_of(seeds: range) -> list[str]:
     """Play all and return the table's lines."""
     lines = [
         "| cheat | honest twin | cheat earns | twin earns | difference, 95 % "
@@ -305,9 +350,7 @@ def table_of(communities: int) -> list[str]:
     ]
     worst = 0.0
     for name, twin, cheat, honest, said, honestly in ROWS:
-        pairs = [
-            (play(seed, cheat, said), play(seed, honest, honestly)) for seed in range(communities)
-        ]
+        pairs = [(play(seed, cheat, said), play(seed, honest, honestly)) for seed in seeds]
         values = [((a.skill, b.skill) if said else (a.eve, b.eve)) for a, b in pairs]
         gaps = [a - b for a, b in values]
         half = 1.96 * statistics.stdev(gaps) / math.sqrt(len(gaps))
@@ -331,39 +374,26 @@ def main() -> None:
     """Play communities and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--communities", type=int, default=200)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    lines = table_of(arguments.communities)
+    first = arguments.first_seed
+    seeds = range(first, first + arguments.communities)
+    lines = table_of(seeds)
     print("\n".join(lines))
     if arguments.write:
         head = [
             "# What cheats earn",
             "",
-            f"`benchmarks/cheats.py`: {arguments.communities} communities each, played twice with",
-            "the same landscape and chance. Path credit in standard deviations between seeds;",
+            f"`benchmarks/cheats.py`: {len(seeds)} communities each (seeds {seeds[0]} to",
+            f"{seeds[-1]}), played twice with the same landscape and chance. Path credit in",
+            "standard deviations between seeds; of a run's variance "
+            f"{BEGINNING:.0%} is in its first weights,",
+            f"{ORDER:.0%} in the order of its data, where those are pinned;",
             "skill in points of `scoring.evidence.reviewing`.",
             "",
         ]
         RESULT.write_text("\n".join([*head, *lines]) + "\n")
-
-
-def _opened() -> ev.RunOpened:
-    return ev.RunOpened(
-        run_id="r", scenario="", task="t", seed=1, version="0", metric="m", unit="sigma",
-        direction="lower", budget_kind="steps", budget_amount=1, slots=("cpu0",),
-        device_class="cpu", lock_hash="l", corpus_hash="c", baseline_commit="base",
-        baseline_tree_key="t-base", isolation="full",
-    )  # fmt: skip
-
-
-def _verdict(of: ev.ExperimentQueued, score: float) -> ev.VerdictGiven:
-    return ev.VerdictGiven(
-        verdict_id=f"v{of.experiment_id}", experiment_id=of.experiment_id, commit=of.commit,
-        tree_key=of.tree_key, split=of.split, seed=of.seed, outcome="ok", score=score, reason="",
-        lock_hash="l", corpus_hash="c", device_class="cpu", isolation="full",
-        measured_by="scorer", train_cpu_s=1.0, train_wall_s=1.0, score_cpu_s=1.0, score_wall_s=1.0,
-        slot="cpu0",
-    )  # fmt: skip
 
 
 if __name__ == "__main__":

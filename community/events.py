@@ -260,12 +260,13 @@ class VerdictGiven:
     score_cpu_s: float
     score_wall_s: float
     is_deterministic: bool = False
-    """Whether this tree's training ended in the same bytes under two seeds: any number of such runs
-    count as one. Known of the tree's first verdict."""
+    """Whether training ended in the same bytes under two seeds; said of a tree's first verdict."""
     is_slow: bool = False
     """Whether it was timed on a machine that had slowed down, for the second time."""
     slot: str = ""
     """Where it ran; empty in older ledgers."""
+    sketch: str = ""
+    """Of its artefact (`trainer.sketch`); empty if it has none, and in older ledgers."""
 
 
 @dataclass(frozen=True, slots=True)

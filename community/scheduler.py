@@ -38,6 +38,7 @@ from trainer.executor import Executor
 from trainer.experiment import GRACE, Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
+from trainer.sketch import sketch
 from trainer.task import Task
 from trainer.texts import Texts
 from trainer.tree_key import measurement_seed
@@ -81,6 +82,7 @@ class _Attempt:
     leased_us: int
     train_us: tuple[int, int]
     answer_us: tuple[int, int]
+    sketch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,16 +289,18 @@ class Scheduler:
         train_us = (train_began_us, clock.now_us())
         if train.artefact is None:
             return _Attempt(train, None, leased_us, train_us, (0, 0))
-        answer_began_us = clock.now_us()
         usual_s = baseline_score_cpu_s(self._chronicle.state)
         try:
+            drawn = await asyncio.to_thread(sketch, train.artefact)
+            answer_began_us = clock.now_us()
             scored = await bench.score_phase.score(
                 train.artefact, workspace, queued.split, lease, queued.seed, usual_s
             )
         finally:
             if not artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
-        return _Attempt(train, scored, leased_us, train_us, (answer_began_us, clock.now_us()))
+        answer_us = (answer_began_us, clock.now_us())
+        return _Attempt(train, scored, leased_us, train_us, answer_us, drawn)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str
@@ -326,7 +330,6 @@ class Scheduler:
     ) -> VerdictGiven:
         bench = self._bench
         assert ended.outcome in ("ok", "invalid")
-        score_wall_us = attempt.answer_us[1] - attempt.answer_us[0]
         name = f"{queued.experiment_id}/{attempt_number}/{bench.lock_hash}"
         return VerdictGiven(
             verdict_id=f"v{queued.experiment_id}-{hashlib.sha256(name.encode()).hexdigest()[:8]}",
@@ -346,10 +349,11 @@ class Scheduler:
             train_cpu_s=round(attempt.train.cpu_s, 3),
             train_wall_s=round(attempt.train.wall_s, 3),
             score_cpu_s=ended.score_cpu_s,
-            score_wall_s=round(score_wall_us / 1e6, 1),
+            score_wall_s=round((attempt.answer_us[1] - attempt.answer_us[0]) / 1e6, 1),
             is_deterministic=attempt.train.is_deterministic,
             is_slow=attempt.train.is_slow,
             slot=ended.slot,
+            sketch=attempt.sketch,
         )
 
 

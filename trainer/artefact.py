@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 HEADER_BYTES: Final = 1 << 17
 """Room for `MOST_TENSORS` tensors, 128 bytes each."""
@@ -73,6 +75,25 @@ def content_fault(path: Path) -> str:
     except _FaultError as fault:
         return str(fault)
     return ""
+
+
+def float_tensors(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield name and values of each tensor of floats in the artefact at `path`, one at a time.
+
+    Args:
+        path: A file of which `content_fault` found nothing to say.
+
+    Raises:
+        ValueError: It is no artefact after all.
+    """
+    with path.open("rb") as stream:
+        for tensor in _read_header(stream, path.stat().st_size):
+            values = stream.read(tensor.end - tensor.begin)
+            if tensor.dtype == "F32":
+                yield tensor.name, np.frombuffer(values, "<f4")
+            elif tensor.dtype == "BF16":
+                upper = np.frombuffer(values, "<u2").astype("<u4") << 16
+                yield tensor.name, upper.view("<f4")
 
 
 def _read_header(stream: BinaryIO, size_bytes: int) -> list[_Tensor]:

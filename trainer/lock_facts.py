@@ -16,7 +16,7 @@ from trainer.task import Task
 _FILES = (
     *("artefact.py", "experiment.py", "harness.py", "hosting.py", "keeper.py", "launch.py"),
     *("limits.py", "patch_policy.py", "text_measure.py", "train_phase.py", "tree_key.py"),
-    *("seed_gate.py", "zygote.py"),
+    *("seed_gate.py", "sketch.py", "zygote.py"),
 )
 """What seeds, counts, confines and reads a candidate; the sandbox comes on top."""
 _OWN_PID = 2
