@@ -3,7 +3,7 @@
 A source (`community.tui.feed`) reads rows in a thread, `community.tui.fold` folds them and paints
 in another; what is left here is to hand pictures to the screen in front and keys to whom they are
 for. Nothing a run does depends on it; what a person does to a run goes through
-`community.tui.taking_part`, as a participant's word like any other.
+`community.tui.person`, as a participant's word like any other.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ GREEN = "#3fa45b"
 PALE_GREEN = "#7fb86a"
 AMBER = "#c9962b"
 RED = "#d0605e"
-GREY = "#8b93a0"
+GREY = "#747c89"
 
 _AUTHORS = (
     "#4a9bd9", "#d98b3a", "#b56bd1", "#2aa198", "#d0609a",

@@ -49,6 +49,8 @@ class ForumScreen(RunScreen):
         super().__init__()
         self._thread = ""
         self._patch = ""
+        self._shown = ""
+        """The thread that is on the page."""
 
     def body(self) -> Iterator[Widget]:
         """Yield lists and thread."""
@@ -76,7 +78,7 @@ class ForumScreen(RunScreen):
         self.query_one("#feed", PickList).fill(picture.lists.feed)
         page = self.query_one("#thread", Page)
         if picture.thread is not None:
-            is_new = str(page.border_title) != picture.thread.title
+            is_new, self._shown = self._shown != picture.thread.root, picture.thread.root
             self._patch = picture.thread.patch
             page.border_title = titled(picture.thread.title)
             page.show(picture.thread.lines, is_new=is_new)

@@ -36,6 +36,8 @@ class LineageScreen(RunScreen):
         super().__init__()
         self._chosen = ""
         self._patch = ""
+        self._shown = ""
+        """The thread that is on the page."""
 
     @property
     def subject(self) -> str:
@@ -63,7 +65,7 @@ class LineageScreen(RunScreen):
         if is_first and picture.best:
             tree.point_at(picture.best)
         if picture.thread is not None:
-            is_new = str(page.border_title) != picture.thread.title
+            is_new, self._shown = self._shown != picture.thread.root, picture.thread.root
             self._patch = picture.thread.patch
             page.border_title = titled(picture.thread.title)
             page.show(picture.thread.lines, is_new=is_new)

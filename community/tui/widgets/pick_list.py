@@ -73,17 +73,24 @@ class PickList(TextLines):
     def fill(self, items: Sequence[Line]) -> None:
         """Show `items` in place of those before."""
         before, offset = self.chosen, self._cursor - self.scroll_offset.y
+        is_end_seen = self.is_vertical_scroll_end  # or somebody has scrolled up with the mouse
         self._items = items
         self._cursor = self._place_of(before, items)
         self.show([item.text for item in items])
         if self._is_tail and self._is_at_edge:
-            self.scroll_end(animate=False, immediate=False)
+            if is_end_seen:
+                self.scroll_end(animate=False, immediate=False)
         elif not self._is_at_edge:
             self.scroll_to(y=self._cursor - offset, animate=False, immediate=True)
         chosen = self.chosen
         if chosen is not None and (before is None or before.key != chosen.key):
             self.refresh()
             self.post_message(self.Moved(self, chosen))
+
+    def on_resize(self) -> None:
+        """Keep the end of a tail in sight."""
+        if self._is_tail and self._is_at_edge:
+            self.scroll_end(animate=False, immediate=False)
 
     def _place_of(self, before: Line | None, items: Sequence[Line]) -> int:
         edge = max(0, len(items) - 1) if self._is_tail else 0
