@@ -289,22 +289,14 @@ class Clerk:
     ) -> Finding | Failure:
         claim = state.hypotheses.get(body.hypothesis)
         verdict = state.verdicts.get(body.evidence.verdict_id)
-        if claim is None or verdict is None:
-            raise MessageRefusedError(
-                f"no verdict {body.evidence.verdict_id!r} on {body.hypothesis!r} exists; "
-                "cite the verdict id that the lab returned"
+        if claim is None or verdict is None or not _was_given(state, verdict, claim, author):
+            raise MessageRefusedError(  # in the same words, or one could ask what others measure
+                f"no verdict {body.evidence.verdict_id!r} on {body.hypothesis!r} was given to "
+                f"{author}; cite the verdict id that the lab returned"
             )
         if verdict.verdict_id in state.evidence.retracted:
             raise MessageRefusedError(
                 f"verdict {verdict.verdict_id!r} was taken back; it says nothing any more"
-            )
-        experiment = state.experiments[verdict.experiment_id].queued
-        if verdict.tree_key != claim.tree_key or author not in (
-            claim.proposer,
-            experiment.requested_by,
-        ):
-            raise MessageRefusedError(
-                f"verdict {verdict.verdict_id!r} was not given to {author} on {body.hypothesis!r}"
             )
         patch = await self._patch(claim.parents[0], claim.commit)
         if isinstance(body, Failure):
@@ -336,6 +328,12 @@ class Clerk:
         older, newer = self._repository.read(parent), self._repository.read(commit)
         patch = await self._texts.diff(older, newer)
         return patch if len(patch) <= PATCH_CHARACTERS else ""
+
+
+def _was_given(state: RunState, verdict: VerdictGiven, claim: HypothesisState, who: str) -> bool:
+    """Whether a verdict is on the tree of `claim` and `who` asked for it."""
+    asked = (claim.proposer, state.experiments[verdict.experiment_id].queued.requested_by)
+    return verdict.tree_key == claim.tree_key and who in asked
 
 
 def _establish_person(state: RunState, draft: Draft) -> Body:

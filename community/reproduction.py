@@ -100,10 +100,7 @@ class Reproductions:
             Empty when it is open now, else why it is refused: one of a few fixed texts, which say
             nothing of a claim that `by` may not have heard. The ledger keeps the details.
         """
-        text, detail = self._refusal(hypothesis, by, is_drawn)
-        if not text and not has_right:
-            text = f"the role of {by} has no right to reproduce"
-            detail = f"{hypothesis}: {text}"
+        text, detail = self._refusal(hypothesis, by, is_drawn, has_right)
         if not text:
             look = self._look(self._chronicle.state.hypotheses[hypothesis], by, is_drawn)
             if self._admission.affords(self._chronicle.state, len(look)):
@@ -116,7 +113,9 @@ class Reproductions:
             self._chronicle.record(Refused(by, "request", detail))
         return text
 
-    def _refusal(self, hypothesis: str, by: str, is_drawn: bool) -> tuple[str, str]:
+    def _refusal(
+        self, hypothesis: str, by: str, is_drawn: bool, has_right: bool
+    ) -> tuple[str, str]:
         """Return (what `by` is told, what the ledger keeps); both empty if it may be confirmed."""
         state = self._chronicle.state
         claim = state.hypotheses.get(hypothesis)
@@ -124,6 +123,9 @@ class Reproductions:
             return NOT_OPEN, f"no hypothesis was posted as {hypothesis}"
         if by in (claim.proposer, claim.author):
             return "the proposer never confirms its own claim", f"{hypothesis} is {by}'s own claim"
+        if not has_right:  # before anything that depends on how the claim stands
+            text = f"the role of {by} has no right to reproduce"
+            return text, f"{hypothesis}: {text}"
         if claim.reproduction_by is not None:
             return NOT_OPEN, f"{claim.reproduction_by} is reproducing {hypothesis} already"
         if is_open(state, claim) or may_challenge(claim, by):

@@ -218,6 +218,26 @@ def record_screen(chronicle: Chronicle, commit: str, post_id: str) -> None:
     )
 
 
+async def test_a_refusal_does_not_tell_which_verdicts_exist(
+    chronicle: Chronicle, repository: Repository
+) -> None:
+    """Who cites a verdict of somebody else's hears what he would of one that nobody ever gave."""
+    commit = await proposal(chronicle, repository)
+
+    said: set[str] = set()
+    async with served("memory", chronicle, repository, COMPLETE) as (board, _):
+        async with board.seat(AgentName("ada")) as ada:
+            receipt = await ada.submit(draft(hypothesis(commit)))
+            record_screen(chronicle, commit, receipt.post_id or "")
+        async with board.seat(AgentName("bob")) as bob:
+            for name in ("v-e0001", "v-e0002"):
+                finding = Finding(hypothesis="p1", evidence=Evidence(verdict_id=name))
+                with pytest.raises(PostRefusedError) as caught:
+                    await bob.submit(draft(finding, None, name))
+                said.add(caught.value.reason.replace(name, "V"))
+    assert len(said) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -220,6 +220,10 @@ async def test_a_refusal_tells_nothing_of_others(
         flat = await screened(home, "ada", 1.01)
         refused = await home.lab("cleo").reproduce(flat)
         assert (refused.outcome, refused.reason) == ("refused", NOT_OPEN)
+        # Who has not the right cannot ask how a claim stands by asking for its confirmation.
+        better = await screened(home, "ada", 1.5)
+        told = {(await home.lab("bob").reproduce(claim)).reason for claim in (flat, better)}
+        assert told == {"the role of bob has no right to reproduce"}
         home.executor.gate.clear()
         twins = [await home.propose(name, 1.7) for name in ("ada", "bob")]
         claims = [chronicle.state.hypotheses[name] for name in twins]
@@ -229,7 +233,7 @@ async def test_a_refusal_tells_nothing_of_others(
         home.executor.gate.set()
         await chronicle.wait_until(lambda state: bool(claims[0].changes))
     details = [refusal.reason for _, refusal in chronicle.state.refusals]
-    assert ("not_improved" in details[0], twins[0] in details[1]) == (True, True)
+    assert ("not_improved" in details[0], twins[0] in details[-1]) == (True, True)
 
 
 async def test_a_hidden_commit_cannot_be_read_or_built_on(
