@@ -42,6 +42,8 @@ LOOK_S: Final = 5.0
 """Seconds between two looks at who is away."""
 PROPOSALS_PER_S: Final = 2.0
 """Commits and merges of one agent; more than a mind makes, and no way to fill a disk quickly."""
+ROWS_PER_S: Final = 5.0
+"""Likewise turns, comings and goings, each of which is a row of the ledger."""
 REMEMBERED: Final = 64
 """Sessions of one agent that were replaced and are remembered as such."""
 MOST_TURNS_AHEAD: Final = 64
@@ -52,6 +54,22 @@ TurnDown = Callable[[str, Callable[[str], bool], str, str], Awaitable[None]]
 
 
 @dataclass(slots=True)
+class _Pace:
+    """So many of something in a second, after which one waits."""
+
+    per_s: float
+    next_s: float = 0.0
+    """Loop time before which there is no other."""
+
+    async def wait(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        begin_s = max(now_s, self.next_s)
+        self.next_s = begin_s + 1 / self.per_s
+        if begin_s > now_s:
+            await asyncio.sleep(begin_s - now_s)
+
+
+@dataclass(slots=True)
 class _Chair:
     """One agent's seat."""
 
@@ -59,7 +77,8 @@ class _Chair:
     mind: str = ""
     heard_s: float = 0.0
     """Loop time."""
-    next_proposal_s: float = 0.0
+    proposals: _Pace = field(default_factory=lambda: _Pace(PROPOSALS_PER_S))
+    rows: _Pace = field(default_factory=lambda: _Pace(ROWS_PER_S))
     replaced: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
@@ -147,6 +166,7 @@ class RemoteSeats:
     async def _take_seat(self, asked: Asked, session: str, chair: _Chair) -> JsonObject:
         who = asked.who
         mind = asked.read(ops.Seat).mind
+        await chair.rows.wait()
         if chair.session not in ("", session):
             chair.replaced[chair.session] = None
             while len(chair.replaced) > REMEMBERED:
@@ -185,7 +205,9 @@ class RemoteSeats:
             case ops.HERE.name:
                 return ops.HERE.pack(None)
             case ops.TAKE_TURN.name:
-                return await self._take_turn(asked.who, lab, asked.read(ops.Turn))
+                turn = asked.read(ops.Turn)
+                await chair.rows.wait()
+                return await self._take_turn(asked.who, lab, turn)
             case ops.LEAVE.name:
                 return self._say_farewell(asked.who, chair, asked.read(ops.Leave))
             case ops.BRIEFING.name:
@@ -213,12 +235,12 @@ class RemoteSeats:
         match asked.op:
             case ops.MERGE.name:
                 pair = asked.read(ops.Pair)
-                await _pace(chair)
+                await chair.proposals.wait()
                 return ops.MERGE.pack(await lab.merge(pair.first, pair.second))
             case ops.PREPARE.name:
                 proposed = asked.read(ops.Proposed)
                 self._must_have_experiments(asked.who)
-                await _pace(chair)
+                await chair.proposals.wait()
                 proposal = Proposal(
                     proposed.parents,
                     proposed.files,
@@ -284,11 +306,3 @@ def _page(posts: Sequence[Post], offset: int) -> ops.Page:
             break
         chosen.append(post)
     return ops.Page(tuple(chosen), is_last=offset + len(chosen) >= len(posts))
-
-
-async def _pace(chair: _Chair) -> None:
-    now_s = asyncio.get_running_loop().time()
-    begin_s = max(now_s, chair.next_proposal_s)
-    chair.next_proposal_s = begin_s + 1 / PROPOSALS_PER_S
-    if begin_s > now_s:
-        await asyncio.sleep(begin_s - now_s)

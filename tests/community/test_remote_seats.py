@@ -223,6 +223,39 @@ async def test_a_second_process_replaces_the_first(
     ]
 
 
+async def test_a_seat_cannot_make_the_ledger_grow_quickly(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Turns, comings and goings by the hundred, all at once: a few rows a second come of it."""
+    enrolled(chronicle, "ada")
+    role = replace(load_role("synthesiser"), quotas=Quotas(turns=None, experiments=1))
+    loop = asyncio.get_running_loop()
+    async with house(chronicle, repository, tmp_path, scenario()) as home:
+
+        async def turn_down(*_: Any) -> None: ...
+
+        seats = RemoteSeats(home.institution, {"ada": role}, (), b"s", turn_down)
+
+        async def ask(op: str, **args: Any) -> None:
+            await seats.serve(remote_seats.Asked("ada", "s.1", op, args))
+
+        async def come_and_go() -> None:
+            await ask("take_seat", mind="me")
+            await ask("leave", why="no", is_final=False)
+
+        before, began_s = chronicle.state.last_seq, loop.time()
+        for _ in range(3):
+            await come_and_go()
+        await ask("take_seat", mind="me")
+        turns = [ask("take_turn", turn=n, actions=[], notebook=None) for n in range(100)]
+        flood = asyncio.gather(*turns)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(flood, 1.0)
+        rows = chronicle.state.last_seq - before
+        allowed = 1 + (loop.time() - began_s) * remote_seats.ROWS_PER_S
+        assert 7 < rows <= 3 + allowed  # a farewell goes with each of the three comings
+
+
 async def test_turns_are_recorded_once_and_within_the_quota(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
