@@ -27,7 +27,7 @@ from forum.errors import BoardClosedError, PostRefusedError
 from forum.ids import AgentName
 from forum.messages import Body, Draft, Notice, Post, Receipt
 from forum.requests import JsonObject
-from forum.topics import agent_name, is_person
+from forum.topics import CLERK, agent_name, is_observer, is_person
 
 FAREWELL_S: Final = 3.0
 """How long a farewell may take."""
@@ -69,9 +69,10 @@ async def join(joining: Joining, tell: Tell) -> str:
     from forum.mqtt_board import MqttBoard  # the network's libraries only where it is used
 
     credential = joining.credential
-    if is_person(credential.user):
+    if is_person(credential.user) or is_observer(credential.user) or credential.user == CLERK:
+        whose = "a person's" if is_person(credential.user) else "no agent's"
         raise TakingPartError(
-            f"the credential is a person's, {credential.user}; take that of an agent with "
+            f"the credential is {whose}, {credential.user}; take that of an agent with "
             'mind = "remote", or take part by `community watch`'
         )
     name = agent_name(credential.user)

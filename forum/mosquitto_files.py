@@ -30,11 +30,12 @@ from forum.credentials import (
     write_credentials,
     write_private,
 )
-from forum.errors import TopicError
+from forum.errors import CredentialError, TopicError
 from forum.topics import CLERK, OBSERVER, Topics, participant_name
 
 LOG_NAME: Final = "mosquitto.log"
 CREDENTIALS_NAME: Final = "credentials"
+_CONFIGURATION: Final = "mosquitto.conf"
 _ITERATIONS: Final = 101
 """Mosquitto's own number. The passwords are 192 random bits: stretching adds nothing."""
 _SALT_BYTES = 12
@@ -68,6 +69,27 @@ class MosquittoPlan:
         return [*map(participant_name, self.participants), CLERK, OBSERVER, *extra]
 
 
+def take_folder(folder: Path) -> Path:
+    """Make a folder ready to be written to, and closed to others, and return its absolute path.
+
+    Raises:
+        CredentialError: it holds something else, which would be replaced and closed, or it cannot
+            be made.
+    """
+    folder = folder.absolute()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = sorted(path.name for path in folder.iterdir())
+        if held and _CONFIGURATION not in held:
+            raise CredentialError(
+                f"{folder} holds something else ({held[0]}); name a folder that is new or empty"
+            )
+        folder.chmod(0o700)
+    except OSError as error:
+        raise CredentialError(f"cannot write to {folder}: {error.strerror}") from None
+    return folder
+
+
 def write_mosquitto(folder: Path, plan: MosquittoPlan) -> Path:
     """Write everything into `folder` (mode 0700, files 0600) and return the configuration's path.
 
@@ -85,13 +107,13 @@ def write_mosquitto(folder: Path, plan: MosquittoPlan) -> Path:
     logins = make_passwords(plan.users())
     write_private(folder / "passwd", "".join(map(password_line, logins)))
     write_private(folder / "acl", access_list(Topics(plan.run), [login.user for login in logins]))
-    write_private(folder / "mosquitto.conf", configuration(folder, plan))
+    write_private(folder / _CONFIGURATION, configuration(folder, plan))
     write_private(folder / "README.md", _readme(folder, plan))
     write_credentials(
         folder / CREDENTIALS_NAME,
         [Credential(one.user, one.password, plan.run, plan.url, plan.ca) for one in logins],
     )
-    return folder / "mosquitto.conf"
+    return folder / _CONFIGURATION
 
 
 def password_line(login: Login) -> str:
@@ -149,7 +171,7 @@ def _readme(folder: Path, plan: MosquittoPlan) -> str:
 
 Start it, as the user who owns this folder:
 
-    mosquitto -c {folder / "mosquitto.conf"}
+    mosquitto -c {folder / _CONFIGURATION}
 
 and let the scenario use it:
 

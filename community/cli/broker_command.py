@@ -32,7 +32,9 @@ _Which = Annotated[
         metavar="RUN_OR_SCENARIO", help="A run's folder, or a scenario: whose participants get in."
     ),
 ]
-_Out = Annotated[Path, typer.Option(help="Folder to write; what lies there is replaced.")]
+_Out = Annotated[
+    Path, typer.Option(help="Folder to write: new, empty, or written by an earlier call.")
+]
 _Host = Annotated[str, typer.Option(help="Where Mosquitto listens; off loopback with TLS only.")]
 _Port = Annotated[
     int | None, typer.Option(min=1, max=65535, help="1883, or 8883 with TLS, if not given.")
@@ -63,7 +65,7 @@ def config(
     from community.mosquitto import participants_of
     from forum.certificates import Certificate, certificate_for
     from forum.credentials import BrokerAddress
-    from forum.mosquitto_files import MosquittoPlan, write_mosquitto
+    from forum.mosquitto_files import MosquittoPlan, take_folder, write_mosquitto
 
     run, participants = participants_of(which)
     named = None
@@ -71,7 +73,8 @@ def config(
         named = Certificate(tls_cert.absolute(), tls_key.absolute())
     elif tls_cert is not None or tls_key is not None:
         raise typer.BadParameter("give --tls-cert and --tls-key, or neither")
-    certificate, ca = certificate_for(host, out.absolute() / "tls", named)
+    out = take_folder(out)
+    certificate, ca = certificate_for(host, out / "tls", named)
     is_tls = certificate is not None
     address = BrokerAddress(host, port or (8883 if is_tls else 1883), is_tls=is_tls)
     plan = MosquittoPlan(run, participants, address, observers, certificate, ca)

@@ -48,6 +48,21 @@ def config(*arguments: str) -> str:
     return done.output
 
 
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    """It would be closed to others and its README replaced; a second call renews the first."""
+    (tmp_path / "README.md").write_text("mine")
+    tmp_path.chmod(0o755)
+    for place in (tmp_path, tmp_path / "README.md"):
+        call = ["broker", "config", "quickstart", "--out", str(place), "--host", "0.0.0.0"]
+        done = CliRunner().invoke(application(), call)
+        assert (done.exit_code, "Traceback" in done.output) == (2, False)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    for _ in range(2):
+        config("quickstart", "--out", str(tmp_path / "new"))
+
+
 async def test_a_run_on_a_mosquitto_with_logins(tmp_path: Path) -> None:
     """Files from the command line, everybody as himself, incidents from the log; one at a time."""
     (tmp_path / "mine.toml").write_text(SCENARIO % "")

@@ -26,11 +26,14 @@ from agents.remote_lab import RemoteLab
 from agents.roles import Quotas, load_role
 from community import remote_seats
 from community.chronicle import Chronicle
+from community.errors import TakingPartError
 from community.events import ExperimentQueued, Proposed, TurnTaken
 from community.forum_events import SeatLeft, SeatTaken, TopologySet
+from community.joining import Joining, join
 from community.lab import AgentLab
 from community.remote_seats import RemoteSeats
 from forum.board import Asking
+from forum.credentials import Credential
 from forum.errors import BoardClosedError, RequestRefusedError
 from forum.ids import AgentName
 from forum.messages import Draft, Hypothesis, Prediction
@@ -355,6 +358,14 @@ async def test_the_seed_of_a_mind_elsewhere_tells_nothing_of_the_runs(
     assert len(seeds) == 3
     assert chronicle.state.opened is not None
     assert chronicle.state.opened.seed not in seeds
+
+
+@pytest.mark.parametrize("user", ["observer", "observer.2", "clerk", "~ada"])
+async def test_a_credential_that_is_no_agents_is_told(user: str) -> None:
+    """Nobody is told to choose another name."""
+    credential = Credential(user, "x", "r1", "mqtt://127.0.0.1:1")
+    with pytest.raises(TakingPartError, match="take that of an agent"):
+        await join(Joining(None, credential, "policy:social"), print)
 
 
 def test_whatever_a_lab_answers_can_be_asked_from_elsewhere() -> None:
