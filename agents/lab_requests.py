@@ -123,7 +123,7 @@ class Missed(_Args):
     """What was posted after a row of the ledger, from a number of posts on."""
 
     after_seq: Annotated[int, Field(ge=0)]
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ scores mean.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import cast
 
 from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
@@ -219,15 +220,21 @@ class AgentLab:
 
     async def catch_up(self, after_seq: int) -> Sequence[Post]:
         """Return what reached the agent after row `after_seq`, thinned as it was then."""
+        return [*self.missed(after_seq)]
+
+    def missed(self, after_seq: int, skipped: int = 0) -> Iterator[Post]:
+        """Yield the same but for the first `skipped`, each made when it is asked for."""
         state = self._institution.chronicle.state
-        posts = []
-        for post_id, carries in state.delivered.get(self._agent, {}).items():
-            record = state.posts[post_id]
-            if state.reach.arrival(self._agent, record) > after_seq:
-                copy = thin(record.as_post(), cast(Carries, carries))
-                if copy is not None:
-                    posts.append(copy)
-        return posts
+        delivered = state.delivered.get(self._agent, {}).items()
+        arrived = (
+            (state.posts[post_id], carries)
+            for post_id, carries in delivered
+            if state.reach.arrival(self._agent, state.posts[post_id]) > after_seq
+        )
+        for record, carries in islice(arrived, skipped, None):
+            copy = thin(record.as_post(), cast(Carries, carries))
+            if copy is not None:
+                yield copy
 
     async def assignments(self) -> frozenset[str]:
         """Return the hypotheses that the agent was asked to review and still may."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -227,7 +227,7 @@ class RemoteSeats:
                 return ops.VERDICT.pack(await lab.verdict(asked.read(ops.Verdict).verdict_id))
             case ops.CATCH_UP.name:
                 missed = asked.read(ops.Missed)
-                return ops.CATCH_UP.pack(_page(await lab.catch_up(missed.after_seq), missed.offset))
+                return ops.CATCH_UP.pack(_page(lab.missed(missed.after_seq, missed.offset)))
         return await self._serve_worker(asked, lab, chair)
 
     async def _serve_worker(self, asked: Asked, lab: AgentLab, chair: _Chair) -> JsonObject:
@@ -296,13 +296,13 @@ def _replaced(who: str) -> RequestRefusedError:
     return RequestRefusedError(*_REPLACED)
 
 
-def _page(posts: Sequence[Post], offset: int) -> ops.Page:
-    """Return the posts from `offset` on that fit into one reply, one at least if there is any."""
+def _page(posts: Iterator[Post]) -> ops.Page:
+    """Return the first posts, as many as fit into one reply, one at least if there is any."""
     chosen: list[Post] = []
     size_bytes = 0
-    for post in posts[offset:]:
+    for post in posts:
         size_bytes += len(encode(post))
         if chosen and size_bytes > PAGE_BYTES:
-            break
+            return ops.Page(tuple(chosen), is_last=False)
         chosen.append(post)
-    return ops.Page(tuple(chosen), is_last=offset + len(chosen) >= len(posts))
+    return ops.Page(tuple(chosen), is_last=True)

@@ -11,10 +11,11 @@ import re
 _UNWANTED = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1: terminals obey them
-    "\u00ad\u115f\u1160\u3164\uffa0"  # soft hyphen, Hangul fillers: invisible
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # fillers, blanks: invisible
     "\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, separators, bidi
     "\ud800-\udfff"  # lone surrogates: cannot be encoded
     "\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ufffe\uffff"  # selectors, marks, non-characters
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # notation's own controls
     "\U000e0000-\U000e0fff"  # tags: invisible letters that a language model reads
     "]"
 )

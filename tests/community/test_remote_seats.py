@@ -24,6 +24,7 @@ from agents.errors import (
 from agents.lab import Lab
 from agents.remote_lab import RemoteLab
 from agents.roles import Quotas, load_role
+from community import lab as lab_module
 from community import remote_seats
 from community.chronicle import Chronicle
 from community.errors import TakingPartError
@@ -36,7 +37,8 @@ from forum.board import Asking
 from forum.credentials import Credential
 from forum.errors import BoardClosedError, RequestRefusedError
 from forum.ids import AgentName
-from forum.messages import Draft, Hypothesis, Prediction
+from forum.messages import Carries, Draft, Hypothesis, Post, Prediction
+from forum.visibility import thin
 from trainer.repository import Repository
 
 
@@ -329,9 +331,19 @@ async def test_a_paused_agent_elsewhere_takes_no_turn(
 async def test_what_was_missed_comes_page_by_page(
     chronicle: Chronicle, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However much it is: no reply is larger than it may be, nothing is left out or doubled."""
+    """However much it is: no reply is larger than it may be, nothing is left out or doubled.
+
+    And a page makes the copies that are in it, or asking for pages would hold up everybody.
+    """
     enrolled(chronicle, "ada")
     monkeypatch.setattr(remote_seats, "PAGE_BYTES", 1500)
+    made: list[str] = []
+
+    def counting(post: Post, carries: Carries) -> Post | None:
+        made.append(post.post_id)
+        return thin(post, carries)
+
+    monkeypatch.setattr(lab_module, "thin", counting)
     async with (
         asyncio.timeout(60),
         house(chronicle, repository, tmp_path, scenario(), guests=("ada",)) as home,
@@ -340,7 +352,9 @@ async def test_what_was_missed_comes_page_by_page(
             await home.propose("bob", 1.1 + number / 100)
         async with far(home, "ada") as ada:
             assert await ada.catch_up(0) == await home.lab("ada").catch_up(0)
+            made.clear()
             assert len(await ada.catch_up(0)) == 9
+        assert 9 < len(made) < 2 * 9 + 1  # one too many for each page, at most
 
 
 async def test_the_seed_of_a_mind_elsewhere_tells_nothing_of_the_runs(

@@ -74,6 +74,7 @@ def test_the_largest_allowed_patch_fits(bodies: dict[str, Any]) -> None:
         ("line\r\n\ttab\x00\x07\x7f\x9b", "line\n\ttab"),
         ("x\ud800y\udfffz", "xyz"),
         ("tag\U000e0041\U000e0042", "tag"),
+        ("a\u034f\u17b4\u2800\U00013431\U0001bca0\U0001d173b", "ab"),
         ("naïve 日本 😀 ≤", "naïve 日本 😀 ≤"),
     ],
 )
