@@ -186,7 +186,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder, heard, rows = RunFolder.create(where, "run"), [], []
 
     @asynccontextmanager
-    async def open_board(*_: Any) -> AsyncIterator[Board]:
+    async def open_board(*_: Any, **__: Any) -> AsyncIterator[Board]:
         yield _HeardBoard(heard)
 
     with pytest.MonkeyPatch.context() as patched:
