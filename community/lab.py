@@ -23,7 +23,7 @@ from community.duplicates import NEAREST, may_compare
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
 from community.leads import open_leads
-from community.screening import told_on_dev, told_verdict, tree_of
+from community.screening import screen_of, told_on_dev, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
 from scoring.evidence.telling import told
@@ -169,11 +169,16 @@ class AgentLab:
         return Prepared(made.commit, made.tree_key, patch, known, near)
 
     async def run(self, commit: str, hypothesis: str) -> Outcome:
-        """Measure a posted proposal; asking again waits for the same experiment."""
+        """Measure a posted proposal; asking again waits for the same experiment.
+
+        While the agent is paused nothing of his is begun.
+        """
         claim = self._institution.chronicle.state.hypotheses.get(hypothesis)
         if claim is None or claim.commit != commit or claim.proposer != self._agent:
             return self._declined(commit, f"{hypothesis!r} is no hypothesis of {self._agent}'s")
         institution = self._institution
+        if screen_of(institution.chronicle.state, hypothesis) is None:
+            await self.wait_for_turn()
         await institution.chronicle.wait_until(lambda _: institution.may_screen(claim))
         refusal = institution.screen(claim)
         if refusal:

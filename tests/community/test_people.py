@@ -126,9 +126,10 @@ async def test_a_paused_agent_takes_no_turn_and_resumes(
         asyncio.timeout(20),
     ):
         home.executor.gate.clear()
-        hypothesis = await home.propose("ada", 1.5)
+        hypothesis, prepared = await home.propose("ada", 1.5), await home.propose("ada", 1.7)
         running = group.create_task(home.lab("ada").run(home.commit_of(hypothesis), hypothesis))
         await act(eve, "pause", "ada", why="lunch")
+        begun = group.create_task(home.lab("ada").run(home.commit_of(prepared), prepared))
         with pytest.raises(RequestRefusedError, match="paused already"):
             await act(eve, "pause", "ada", "again")
         turn = group.create_task(home.lab("ada").wait_for_turn())
@@ -138,10 +139,11 @@ async def test_a_paused_agent_takes_no_turn_and_resumes(
         assert (await running).status == "improved"
         assert not turn.done()
         assert not proposal.done()
+        assert chronicle.state.experiments_admitted == 1
         await act(eve, "resume", "ada")
-        await asyncio.wait((turn, proposal))
+        await asyncio.wait((turn, proposal, begun))
     assert [verb for _, verb, _, _ in acts(home)] == ["pause", "resume"]
-    assert len(chronicle.state.hypotheses) == 2
+    assert len(chronicle.state.hypotheses) == 3
 
 
 def joined(chronicle: Chronicle) -> Chronicle:
