@@ -27,7 +27,7 @@ Try, in this order:
 
 \b
   community doctor                  can this machine run it?
-  community run quickstart          six researchers, about seven minutes, no GPU, no API key
+  community run quickstart          six researchers, about nine minutes, no GPU, no API key
   community show                    leaderboard of the newest run
   community report                  one HTML page with plots
   community run lone                the control: one agent alone

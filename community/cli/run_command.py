@@ -29,7 +29,7 @@ EXAMPLES = """
 Examples:
 
 \b
-  community run quickstart                       six researchers, about seven minutes
+  community run quickstart                       six researchers, about nine minutes
   community run quickstart --experiments 12      a quarter of it
   community run mine.toml --seed 3 --run-dir /data/mine-3
   community run --resume                         go on with the newest run
