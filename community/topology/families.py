@@ -200,7 +200,7 @@ def _erdos_renyi(n: int, section: TopologySection, chance: random.Random) -> Pai
 def _caveman(n: int, section: TopologySection, chance: random.Random) -> Pairs:
     size = section.size or n
     drawn = nx.relaxed_caveman_graph(n // size, size, section.p or 0.0, seed=chance)
-    return _upwards(drawn.edges)
+    return [(a, b) for a, b in _upwards(drawn.edges) if a != b]  # some are rewired to their own end
 
 
 def _hierarchy(n: int, section: TopologySection, chance: random.Random) -> Pairs:

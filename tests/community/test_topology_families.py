@@ -86,6 +86,19 @@ def test_chance_is_the_seeds(family: str, keys: dict[str, object]) -> None:
     assert len(set(graphs)) > 1
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_nobody_hears_himself_by_an_edge(seed: int) -> None:
+    """Nor where chance rewires every edge: his own post would come late to him, or thinned."""
+    for family, keys in (
+        ("caveman", {"size": 6, "p": 1.0}),
+        ("small_world", {"k": 4, "p": 1.0}),
+        ("scale_free", {"m": 3}),
+        ("teams", {"size": 5, "bridges": 2}),
+    ):
+        edges = drawn(family, seed=seed, **keys).edges
+        assert not any(author in readers for author, readers in edges.items())
+
+
 def test_one_way_edges_go_the_way_that_is_said() -> None:
     """Round a ring, down a tree, back up, and by lot one of the two."""
     ring = graph_of(drawn("ring", one_way="forward"))
