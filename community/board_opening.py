@@ -76,10 +76,13 @@ async def open_board(
     from forum.mqtt_board import MqttBoard  # the network's libraries only where a network is used
 
     if section.broker == "embedded":
-        broker = await _start(section, run_id, [*names, *guests], folder)
-        if folder is not None:
-            _hand_out(folder, broker, [*guests, OBSERVER])
-        async with asyncio.TaskGroup() as group:
+        # Entered here: a keeper that is cancelled before its first step closes nothing.
+        async with (
+            await _start(section, run_id, [*names, *guests], folder) as broker,
+            asyncio.TaskGroup() as group,
+        ):
+            if folder is not None:
+                _hand_out(folder, broker, [*guests, OBSERVER])
             keeping = group.create_task(_keep_up(broker, incidents), name="broker")
             try:
                 yield MqttBoard(broker.host, broker.port, run_id, broker.credentials)

@@ -113,8 +113,8 @@ class Institution:
         for other in state.pending():
             twin = other.queued
             is_same = twin.purpose == "screen" and twin.tree_key == claim.tree_key
-            # a twin that no post told the proposer of does not exist for it: measured again
-            if is_same and twin.hypothesis in state.delivered.get(claim.proposer, {}):
+            # a twin whose diff has not reached the proposer does not exist for it: measured again
+            if is_same and twin.commit in state.readable(claim.proposer):
                 detail = f"{claim.post_id}: measured as {twin.hypothesis} right now"
                 self.chronicle.record(Refused(claim.proposer, "request", detail))
                 return "the same tree is being measured already; wait for its result"

@@ -15,7 +15,7 @@ from typing import cast
 from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Near, Outcome, Prepared, Proposal
 from agents.roles import Right
-from community.archive.queries import results_heard
+from community.archive.queries import results_heard, trees_told
 from community.archive.spreads import told_sigma
 from community.archive.state import HypothesisState
 from community.assigning import assignments
@@ -291,14 +291,14 @@ class AgentLab:
         return Outcome("stopped" if is_over else "refused", commit, "", None, "", None, reason)
 
     def _known(self, key: str) -> Outcome | None:
-        """Return the recorded outcome of a tree, if the agent asked for it or a post told of it.
+        """Return the recorded outcome of a tree, if the agent asked for it or posts told all of it.
 
         What nobody has told the agent stays unknown, or proposing would be a way to ask the lab
-        about results that the topology keeps from it. Log and commit go with having asked and with
-        being allowed to read.
+        about results, or about trees, that the topology keeps from it. The log goes with having
+        asked.
         """
         state = self._institution.chronicle.state
-        heard = results_heard(state, self._agent)
+        told = trees_told(state, self._agent)
         for verdict in state.verdicts_by_tree.get((key, "dev"), ()):
             queued = state.experiments[verdict.experiment_id].queued
             claim = state.hypotheses.get(queued.hypothesis)
@@ -307,9 +307,8 @@ class AgentLab:
             outcome = self._outcome(claim, verdict)
             if self._agent in (claim.proposer, queued.requested_by):
                 return outcome
-            if claim.post_id in heard:
-                may_read = claim.commit in state.readable(self._agent)
-                return replace(outcome, log_tail="", commit=claim.commit if may_read else "")
+            if claim.post_id in told:
+                return replace(outcome, log_tail="")
         return None
 
     def _near(self, commit: str) -> tuple[Near, ...]:

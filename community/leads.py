@@ -26,6 +26,10 @@ LEASE_RUNS = 4.0
 """A lease lasts so many usual runs, to think and to ask for an experiment,"""
 LEAST_LEASE_S = 30.0
 """but at least this."""
+MOST_HELD = 2
+"""Leads that one researcher may hold: whoever holds them all follows none."""
+MOST_LEASES = 4
+"""Leases in a row that one may have of a lead without following it."""
 
 
 def is_lead(state: RunState, post_id: str) -> bool:
@@ -73,7 +77,18 @@ def refuses_claim(state: RunState, author: str, lead: str, now_us: int) -> str:
         return f"lead {lead!r} was followed to its end; see what came of it in its thread"
     lease = state.forum.leases.get(lead)
     how = ended(state, lease, now_us) if lease is not None else ""
-    if lease is None or how == "expired" or (lease.by == author and how != "done"):
+    if lease is not None and lease.by == author and how != "done":
+        if state.forum.leases_in_a_row[lead] >= MOST_LEASES and not any(_followed(state, lease)):
+            return f"lead {lead!r} was yours {MOST_LEASES} times; follow it, or leave it to others"
+        return ""
+    if lease is None or how == "expired":
+        held = [
+            one.lead
+            for one in state.forum.leases.values()
+            if one.by == author and not ended(state, one, now_us) and not any(_followed(state, one))
+        ]
+        if len(held) >= MOST_HELD:
+            return f"you hold {', '.join(held)}; follow one of them first, or let its lease end"
         return ""
     return f"somebody follows lead {lead!r} already; it may be claimed when his lease ends"
 

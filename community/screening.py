@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from community.admission import Admission
 from community.alarms import FAILURES, decisions_paused, keeps_failing, raise_alarm
-from community.archive.queries import results_heard
+from community.archive.queries import trees_told
 from community.archive.spreads import prior_of, told_sigma
 from community.archive.state import ExperimentState, HypothesisState, RunState
 from community.chronicle import Chronicle
@@ -47,16 +47,16 @@ def screen_of(state: RunState, hypothesis: str) -> str | None:
 def known_screen(state: RunState, claim: HypothesisState) -> str | None:
     """Return another claim (post id) by which this tree was screened, if the proposer may know.
 
-    That is his own, or one of whose result a post has reached him. He has had his answer: asking
+    That is his own, or one whose diff and result have reached him. He has had his answer: asking
     again would be another draw for the same right.
     """
-    heard = results_heard(state, claim.proposer)
+    told = trees_told(state, claim.proposer)
     for verdict in state.verdicts_by_tree.get((claim.tree_key, "dev"), ()):
         queued = state.experiments[verdict.experiment_id].queued
         other = state.hypotheses.get(queued.hypothesis)
         if other is None or other is claim or queued.purpose != "screen":
             continue
-        if other.proposer == claim.proposer or other.post_id in heard:
+        if other.proposer == claim.proposer or other.post_id in told:
             return other.post_id
     return None
 

@@ -36,6 +36,9 @@ class ForumState:
     """(sequence number, run time in microseconds, graph), oldest first."""
     leases: dict[str, LeadClaimed] = field(default_factory=dict)
     """By lead (post id): leases that were neither released nor taken over."""
+    leases_in_a_row: Counter[str] = field(default_factory=Counter)
+    """By lead: how many leases its last holder had of it without anybody's in between."""
+    last_holders: dict[str, str] = field(default_factory=dict)
     leads_done: set[str] = field(default_factory=set)
     people: dict[str, int] = field(default_factory=dict)
     """Name -> sequence number of the row with which the person joined."""
@@ -60,6 +63,10 @@ class ForumState:
             self.topology = event
             self.epochs.append((seq, at_us, event))
         elif isinstance(event, LeadClaimed):
+            before = self.last_holders.get(event.lead)
+            self.leases_in_a_row[event.lead] *= before == event.by
+            self.leases_in_a_row[event.lead] += 1
+            self.last_holders[event.lead] = event.by
             self.leases[event.lead] = event
         elif isinstance(event, LeadReleased):
             if self.leases.pop(event.lead, None) is None:

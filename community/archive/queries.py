@@ -41,6 +41,17 @@ def results_heard(state: RunState, agent: str) -> frozenset[str]:
     return frozenset(b["hypothesis"] for b in bodies if b["kind"] in ("finding", "failure"))
 
 
+def trees_told(state: RunState, agent: str) -> frozenset[str]:
+    """Return the hypotheses of which both the result and the diff have reached `agent`.
+
+    Of others he may have heard what came out, but not of what: to say that a tree of his is the
+    same would tell it.
+    """
+    readable = state.readable(agent)
+    heard = results_heard(state, agent)
+    return frozenset(name for name in heard if state.hypotheses[name].commit in readable)
+
+
 def baseline_score_cpu_s(state: RunState) -> float | None:
     """Return what scoring the baseline on dev takes in CPU seconds, as far as the ledger knows."""
     costs = [

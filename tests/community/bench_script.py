@@ -293,6 +293,7 @@ async def house(
         try:
             yield House(institution, scheduler, board, bench)
         finally:
+            institution.leave()
             for task in tasks:
                 task.cancel()
 

@@ -189,11 +189,16 @@ async def test_making_worse_and_taking_back_leads_nowhere(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("carries", ["nothing", "score", "summary"])
 async def test_the_lab_is_no_oracle_around_the_topology(
-    chronicle: Chronicle, repository: Repository, tmp_path: Path
+    carries: str, chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """Isolated agents with one tree measure it twice, each on its own account, also at once."""
-    async with house(calibrated(chronicle), repository, tmp_path, isolated()) as home:
+    """Who has not read one another's diffs measures one tree twice, each on its own account."""
+    scenario = isolated()
+    if carries != "nothing":
+        edges = scenario.topology.model_copy(update={"family": "complete", "carries": carries})
+        scenario = scenario.model_copy(update={"topology": edges})
+    async with house(calibrated(chronicle), repository, tmp_path, scenario) as home:
         first = await screened(home, "ada", 1.5)
         await home.report("ada", first)
         assert (await home.prepare_twin("bob", 1.5)).known is None

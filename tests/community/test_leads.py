@@ -18,7 +18,15 @@ from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
 from community.clock import RunClock
 from community.forum_events import LeadReleased
-from community.leads import LEASE_RUNS, LEAST_LEASE_S, end_leases, lease_us, open_leads
+from community.leads import (
+    LEASE_RUNS,
+    LEAST_LEASE_S,
+    MOST_HELD,
+    MOST_LEASES,
+    end_leases,
+    lease_us,
+    open_leads,
+)
 from community.references import usual_wall_s
 from forum.errors import PostRefusedError
 from forum.ids import AgentName
@@ -115,6 +123,28 @@ async def test_one_holder_at_a_time_until_the_lease_ends(
         await claim(home, "bob", lead)
         assert released(chronicle) == [("ada", "expired")]
         assert chronicle.state.forum.leases[lead].by == "bob"
+
+
+async def test_nobody_keeps_leads_from_others_for_ever(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path, clock: SetClock
+) -> None:
+    """Only so many are held at once, and one is renewed only so often before it is followed."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        leads = [await say(home, "bob", Lead(title=f"way {n}")) for n in range(MOST_HELD + 1)]
+        for lead in leads[:MOST_HELD]:
+            await claim(home, "ada", lead)
+        with pytest.raises(PostRefusedError, match="you hold p1, p2; follow one"):
+            await claim(home, "ada", leads[-1])
+        await follow(home, "ada", leads[1])
+        await claim(home, "ada", leads[-1])
+        for _ in range(MOST_LEASES - 1):
+            clock.forward(lease_s(chronicle) - 1)
+            await claim(home, "ada", leads[0])
+        clock.forward(lease_s(chronicle) - 1)
+        with pytest.raises(PostRefusedError, match="was yours 4 times; follow it"):
+            await claim(home, "ada", leads[0])
+        clock.forward(2)
+        await claim(home, "bob", leads[0])
 
 
 async def test_who_may_not_propose_or_never_heard_of_it_claims_nothing(

@@ -32,8 +32,8 @@ SIGMA = 0.02
 CODE = {"patch", "files", "brief"}
 """Where texts of trees travel, whose numbers are the candidates' own."""
 SURFACES = {
-    *("assignments", "briefing", "catch_up", "merge", "open_leads", "prepare", "read_tree"),
-    *("remaining_experiments", "reproduce", "run", "verdict", "wait_for_turn"),
+    *("assignments", "briefing", "catch_up", "merge", "missed", "open_leads", "prepare"),
+    *("read_tree", "remaining_experiments", "reproduce", "run", "verdict", "wait_for_turn"),
 }
 
 
