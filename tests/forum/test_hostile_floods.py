@@ -175,4 +175,5 @@ async def test_a_second_log_in_takes_only_ones_own_place(fortress: Fortress) -> 
             with pytest.raises(aiomqtt.MqttError):
                 async with asyncio.timeout(30):
                     await anext(old.messages)
-        await others.unharmed()
+        # Ada's own words, of a flood before this test, may still be on their way.
+        await others.unharmed(but_from=(TOPICS.submit("ada"),))
