@@ -6,10 +6,10 @@ the ledger before anything is said here. Nothing of it works on a run that is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 from textual.app import SystemCommand
@@ -100,8 +100,8 @@ class Taking:
         yield SystemCommand("Pause an agent", "It takes no turn until it is resumed (P)", pause)
         yield SystemCommand("Resume an agent", "It goes on (R)", resume)
 
-    def _run(self, doing: object) -> None:
-        self._app.run_worker(doing, group="person", name="person")  # type: ignore[arg-type]
+    def _run(self, doing: Coroutine[Any, Any, None]) -> None:
+        self._app.run_worker(doing, group="person", name="person")
 
     async def _comment(self, thread: str | None, text: str) -> None:
         try:

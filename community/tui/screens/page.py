@@ -37,7 +37,7 @@ class PageScreen(RunScreen):
 
     def __init__(self, name: str, mode: str) -> None:
         self._opened = name
-        self.MODE = mode  # type: ignore[misc]
+        self.MODE = mode
         self._patch = self._root = ""
         super().__init__()
 

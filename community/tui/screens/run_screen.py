@@ -53,7 +53,7 @@ class RunScreen(Screen[None]):
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "back", "Back", show=False),
     ]
-    MODE: ClassVar[str] = ""
+    MODE: str = ""
     AUTO_FOCUS = ""  # the first that could be focused is the filter, which is out of sight
 
     def __init__(self) -> None:
