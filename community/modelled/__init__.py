@@ -1,0 +1,1 @@
+"""Modelled tasks: experiments whose outcome is computed, for runs in virtual time."""
