@@ -24,6 +24,8 @@ CommunityError
 ├── RetractionError               a verdict cannot be taken back
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
+├── VirtualWorldError             something was asked for that has no virtual time
+│   └── WaitsForEverError         everybody waits and nothing is coming
 └── TopologyError                 a family's parameters do not fit the number of agents
 
 Every message says what, which, and what to do.
@@ -226,4 +228,20 @@ class ScorerBrokenError(CommunityError):
             f"experiment {experiment_id} came to no verdict in several attempts "
             f"({outcome}: {reason}); run `community doctor`, then go on with "
             "`community run --resume`"
+        )
+
+
+class VirtualWorldError(CommunityError):
+    """Something was asked for that does not exist in virtual time, or no time passes in it."""
+
+
+class WaitsForEverError(VirtualWorldError):
+    """Every task waits, and no timer will ever wake one; `waiting` says who waits where."""
+
+    def __init__(self, at_s: float, waiting: Sequence[str]) -> None:
+        self.waiting = tuple(waiting)
+        super().__init__(
+            f"at {at_s:g} s of virtual time everybody waits and nothing is coming:\n  "
+            + "\n  ".join(waiting)
+            + "\nsomebody waits for what nobody will do; this is a fault of the program"
         )
