@@ -1,0 +1,1 @@
+"""Designed sweeps of runs: factors, controls, one budget, statistics over landscapes, a report."""
