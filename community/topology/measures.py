@@ -84,8 +84,8 @@ def _spectral_gap(graph: Directed) -> float:
     return float(np.linalg.eigvalsh(laplacian)[1])
 
 
-def gini(counts: Sequence[int]) -> float:
-    """Return the Gini coefficient of `counts`; 0 where all are 0."""
+def gini(counts: Sequence[float]) -> float:
+    """Return the Gini coefficient of `counts`, none below 0; 0 where all are 0."""
     total = sum(counts)
     if not total:
         return 0.0
