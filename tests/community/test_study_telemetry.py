@@ -130,8 +130,8 @@ def test_lineages_herding_and_spread_of_a_run_in_which_people_build_on_one_anoth
     assert found.herding == 1.0  # ben, cyd, ada in turn, each on what the others built on
     # of the screens called improved h2 is truly worse than its parent
     assert found.false_improved == pytest.approx(1 / 4)
-    # h1 by ben and cyd, nobody else's by anybody: h2, h3, h4 have two other researchers each
-    assert found.adopted == pytest.approx(2 / 8)
+    # h1 by ben and cyd; h2 and h3 by nobody; after h4 nobody had the time to
+    assert found.adopted == pytest.approx(2 / 6)
     assert found.spread_s is None
 
 
