@@ -132,7 +132,9 @@ def test_lineages_herding_and_spread_of_a_run_in_which_people_build_on_one_anoth
     assert found.false_improved == pytest.approx(1 / 4)
     # h1 by ben and cyd; h2 and h3 by nobody; after h4 nobody had the time to
     assert found.adopted == pytest.approx(2 / 6)
-    assert found.spread_s is None
+    # when cyd did, of those who were watched for so long half had
+    waited_us = state.hypotheses["h4"].posted_us - state.hypotheses["h1"].changes[0][0]
+    assert found.spread_s == waited_us / S
 
 
 def test_what_half_of_the_others_build_on_has_a_time():
