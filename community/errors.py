@@ -23,6 +23,10 @@ CommunityError
 │   └── HeldoutPlaceError         a folder of private text lies where candidate code could see it
 ├── RetractionError               a verdict cannot be taken back
 ├── ScorerBrokenError             an experiment was lost again and again, by nobody's fault
+├── StudyError                    a study cannot be used or go on
+│   ├── StudyFileError            its file; lists every fault
+│   ├── StudyDiffersError         its folder holds results of other code or other scenarios
+│   └── StudyRunError             one of its runs failed
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 ├── VirtualWorldError             something was asked for that has no virtual time
 │   └── WaitsForEverError         everybody waits and nothing is coming
@@ -104,6 +108,26 @@ class ScenarioError(CommunityError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class StudyError(CommunityError):
+    """A study cannot be used, or cannot go on."""
+
+
+class StudyFileError(StudyError):
+    """A study file cannot be used; `faults` lists everything that is wrong with it."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class StudyDiffersError(StudyError):
+    """The study's folder holds results that do not compare with what would be run now."""
+
+
+class StudyRunError(StudyError):
+    """A run of a study failed; what is finished is kept."""
 
 
 class TopologyError(CommunityError):

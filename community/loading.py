@@ -109,11 +109,7 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_syntax_fault(error, text, path)]) from error
-    is_moved = _resolve_task(data, path)
-    is_placed = resolve_board_paths(data, path)
-    found, is_read = _read_graph(data, path)
-    found += shape_faults(data)
-    found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
+    told, found = settle_data(data, path)
     lines = key_lines(text)
 
     def placed(items: list[tuple[KeyPath, str]]) -> list[Fault]:
@@ -124,11 +120,28 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
     if found:
         raise ScenarioError(placed(found))
     scenario = Scenario.model_validate(data)
-    if is_moved or is_read or is_placed:
-        told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * is_read]
-        told += ["the board's files made absolute"] * is_placed
+    if told:
         text = f"# {path.name}, {' and '.join(told)}\n{scenario_toml(scenario)}"
     return LoadedScenario(scenario, text, path, tuple(placed(warnings_of(scenario))))
+
+
+def settle_data(data: dict[str, Any], path: Path) -> tuple[list[str], list[tuple[KeyPath, str]]]:
+    """Put what a scenario's data name by a relative path in its place, then check all of it.
+
+    Args:
+        data: As tomllib gave it; changed in place.
+        path: Of the file, where relative paths start.
+
+    Returns:
+        What was put in its place, in words, and every fault: where, and what is wrong.
+    """
+    is_moved = _resolve_task(data, path)
+    is_placed = resolve_board_paths(data, path)
+    found, is_read = _read_graph(data, path)
+    found += shape_faults(data)
+    found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
+    told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * is_read]
+    return [*told, *["the board's files made absolute"] * is_placed], found
 
 
 def check_task(scenario: Scenario) -> tuple[Knob, ...]:

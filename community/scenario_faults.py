@@ -9,7 +9,7 @@ reading finds everything.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,16 +45,21 @@ def shape_faults(data: dict[str, Any]) -> Found:
     try:
         Scenario.model_validate(data)
     except ValidationError as error:
-        return [(tuple(item["loc"]), _sentence(item)) for item in error.errors()]
+        return [(tuple(item["loc"]), in_words(item, _keys_at)) for item in error.errors()]
     return []
 
 
-def _sentence(item: ErrorDetails) -> str:
-    """Say one of pydantic's findings in our words, with the nearest key or value."""
+def in_words(item: ErrorDetails, keys_at: Callable[[Sequence[str | int]], list[str]]) -> str:
+    """Say one of pydantic's findings in our words, with the nearest key or value.
+
+    Args:
+        item: The finding.
+        keys_at: Answers which keys the table at a place knows.
+    """
     loc, context, given = item["loc"], item.get("ctx", {}), item["input"]
     match item["type"]:
         case "extra_forbidden":
-            keys = _keys_at(loc[:-1])
+            keys = keys_at(loc[:-1])
             return f"unknown key{nearest(loc[-1], keys)}; known here: {', '.join(keys)}"
         case "missing":
             examples = {"run": 'run = { task = "nanolm" }', "agents": "one [[agents]] table each"}
@@ -72,7 +77,7 @@ def _sentence(item: ErrorDetails) -> str:
         case "value_error":
             return f"{given!r} does not fit: {context['error']}"
         case "model_type" | "model_attributes_type":
-            keys = _keys_at(loc)
+            keys = keys_at(loc)
             return f"{given!r} is no table; write {{ ... }} with keys of: {', '.join(keys)}"
         case "too_short":
             return "is empty; write at least one"
