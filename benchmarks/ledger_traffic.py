@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.ledger_rows import read_rows
 from community.archive.codec import decode_event, encode_event
+from community.archive.row_file import read_rows
 from community.events import (
     Event,
     ExperimentQueued,

@@ -23,9 +23,9 @@ import threading
 from pathlib import Path
 
 import numpy as np
-from ledger_rows import export_rows, read_state, restore_ledger
 from matplotlib.figure import Figure
 
+from community.archive.row_file import export_rows, read_state, restore_ledger
 from community.archive.state import RunState
 
 RESULTS = Path(__file__).parent / "results" / "research_efficiency"
