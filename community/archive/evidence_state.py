@@ -106,5 +106,5 @@ def _strike(state: RunState, verdict_id: str) -> None:
     state.verdicts_by_tree[verdict.tree_key, verdict.split].remove(verdict)
     for claim in state.hypotheses.values():
         if any(verdict_id in change.verdicts for _, change in claim.changes):
-            claim.taken_back.add(verdict_id)
+            claim.taken_back |= {verdict_id}
             claim.confirmations = [c for c in claim.confirmations if verdict_id not in c.verdicts]

@@ -86,7 +86,7 @@ class HypothesisState:
     """Whether a reproduction was opened for no other reason than that it was drawn."""
     experiments: list[str] = field(default_factory=list)
     """Ids of the experiments that serve it, in order of admission."""
-    taken_back: set[str] = field(default_factory=set)
+    taken_back: frozenset[str] = frozenset()
     """Verdicts that a change of it cites and that count no more."""
 
     @classmethod
@@ -101,7 +101,7 @@ class HypothesisState:
             author=event.author,
             proposer=proposal.author if proposal else event.author,
             title=body["title"],
-            knobs=dict(body.get("knobs", {})),
+            knobs=body.get("knobs", {}),
             prediction=(prediction["gain"], prediction["confidence"]),
             tree_key=proposal.tree_key if proposal else "",
             posted_us=at_us,

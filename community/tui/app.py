@@ -147,7 +147,9 @@ class WatchApp(App[str]):
         self._patches = patches or Path("patches")
         self.taking = Taking(self, where, credential)
         """What the person at the keyboard does to the run."""
-        self.fold = Fold(lambda what: self.post_message(News(what)), header)
+        self.fold = Fold(
+            lambda what: self.post_message(News(what)), header, lambda: len(self._stack()) < 2
+        )
         self.wanted = Wanted()
         """The filter that holds on every screen."""
         self.notice = Notice("Opening the ledger.", is_error=False)

@@ -21,6 +21,7 @@ from community.forum_events import PersonJoined
 from community.tui.colours import author_colour
 from community.tui.feed import BATCH_ROWS, News, RowsRead
 from community.tui.forum_lines import has_line
+from community.tui.lean import Lean
 from community.tui.scene import Scene, Told
 
 REFRESH_S = 0.25
@@ -33,6 +34,8 @@ HELD_ROWS = 50_000
 """So many rows wait while the picture is held still; then the source does."""
 SETTLED_ROWS = 2_000
 """After so many rows what they left is taken out of the garbage collector's sight."""
+MOST_UNSETTLED = 40 * SETTLED_ROWS
+"""After so many it is in any case."""
 
 Look = Callable[[Scene], object]
 """Paints what one screen shows; pure."""
@@ -64,11 +67,20 @@ class Fold:
     Args:
         post: Takes pictures and notices; called from both threads.
         header: Paints what every screen has on top.
+        is_calm: Whether nothing on the screen is there for a moment only; asked by the source's
+            thread.
     """
 
-    def __init__(self, post: Callable[[Painted | Notice], object], header: Look) -> None:
+    def __init__(
+        self,
+        post: Callable[[Painted | Notice], object],
+        header: Look,
+        is_calm: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.told = Told()
+        self._lean = Lean()
         self._post = post
+        self._is_calm = is_calm
         self._header = header
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -118,7 +130,7 @@ class Fold:
         self._is_live = news.is_live
         if news.rows or news.at_us is not None:
             self._clock = (news.at_us, time.perf_counter())
-        for row in news.rows:
+        for row in map(self._lean.row, news.rows):
             try:
                 self.told.state.apply(row)
             except LedgerInconsistentError as error:
@@ -135,10 +147,12 @@ class Fold:
         """Take what is folded out of the garbage collector's sight.
 
         It stays for good, and a collection that walks through all of it takes a quarter of a second
-        in which no key is answered.
+        in which no key is answered. Whatever lies over a screen goes again, in cycles that nobody
+        but the collector finds, and would stay as well: that is waited for.
         """
         self._unsettled += count
-        if self._unsettled >= SETTLED_ROWS:
+        least = SETTLED_ROWS if self._is_calm() else MOST_UNSETTLED
+        if self._unsettled >= least:
             self._unsettled = 0
             gc.collect()  # of what came since: the rest is frozen
             gc.freeze()
