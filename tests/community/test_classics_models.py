@@ -138,15 +138,20 @@ def test_the_number_of_processes_changes_nothing(simulate):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_march_settles_in_every_order_and_each_undocumented_detail_matters(order: str):
-    """The code ends where its members are; the text's own rules know less than the program's."""
-    p = march.Parameters(n=50, m=30, p1=0.9, p2=0.5, order=order)
-    gradual = march.simulate(p, 1000)
-    assert gradual.periods.max() < p.horizon
-    assert gradual.code.mean() == pytest.approx(gradual.individuals.mean(), abs=0.02)
-    for detail in ({"step": "direct"}, {"judged": "beliefs"}):
-        other = march.simulate(replace(p, **detail), 1000)
-        assert gradual.code.mean() - other.code.mean() > 0.005
+def test_march_settles_in_every_order(order: str):
+    """The code ends where its members are."""
+    p = march.Parameters(p1=0.9, p2=0.5, order=order)
+    found = march.simulate(p, 300)
+    assert found.periods.max() < p.horizon
+    assert found.code.mean() == pytest.approx(found.individuals.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("detail", [{"step": "direct"}, {"judged": "beliefs"}], ids=str)
+def test_each_detail_that_march_left_out_matters(detail: dict[str, str]):
+    """By the text's own rules the code knows less than by the program's."""
+    p = march.Parameters(p1=0.1, p2=0.1)
+    program, text = (march.simulate(each, 1000).code for each in (p, replace(p, **detail)))
+    assert program.mean() - text.mean() > 0.008
 
 
 def test_march_loses_what_it_knows_to_turbulence():
