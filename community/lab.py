@@ -15,7 +15,7 @@ from typing import cast
 from agents.errors import MergeFailedError, NoRightError, NotVisibleError, ProposalRefusedError
 from agents.lab import Briefing, Merged, Near, Outcome, Prepared, Proposal
 from agents.roles import Right
-from community.archive.queries import results_heard, trees_told
+from community.archive.queries import knows_score, results_heard, trees_told
 from community.archive.spreads import told_sigma
 from community.archive.state import HypothesisState
 from community.assigning import assignments
@@ -114,8 +114,10 @@ class AgentLab:
         if len(proposal.parents) > MOST_PARENTS:
             raise self._refused(f"a proposal names at most {MOST_PARENTS} parents")
         parent = proposal.parents[0]
-        if not state.scores(tree_of(state, parent), "dev"):
-            raise self._refused(f"parent {parent[:12]} has no score to gain on; build on another")
+        if not knows_score(state, self._agent, tree_of(state, parent)):
+            raise self._refused(
+                f"no score of parent {parent[:12]} has reached {self._agent}; build on another"
+            )
         trees = [bench.repository.read(commit) for commit in proposal.parents]
         try:
             changed = {path: text.encode() for path, text in proposal.files.items()}

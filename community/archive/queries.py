@@ -52,6 +52,28 @@ def trees_told(state: RunState, agent: str) -> frozenset[str]:
     return frozenset(name for name in heard if state.hypotheses[name].commit in readable)
 
 
+def knows_score(state: RunState, agent: str, tree_key: str) -> bool:
+    """Whether `agent` was told that a tree has a score: by a post, as its own, as the baseline's.
+
+    Whatever else has been measured meanwhile: to go by that would tell him of it.
+    """
+    if state.opened is not None and tree_key == state.opened.baseline_tree_key:
+        return True
+    for claim in state.hypotheses.values():
+        if claim.tree_key != tree_key:
+            continue
+        for _, change in claim.changes:
+            is_his = agent in (claim.proposer, change.by)
+            if is_his and any(state.verdicts[v].outcome == "ok" for v in change.verdicts):
+                return True
+    bodies = (state.posts[post_id].posted.body for post_id in state.delivered.get(agent, {}))
+    return any(
+        state.hypotheses[body["hypothesis"]].tree_key == tree_key
+        for body in bodies
+        if body["kind"] in ("finding", "failure") and body["evidence"]["outcome"] == "ok"
+    )
+
+
 def baseline_score_cpu_s(state: RunState) -> float | None:
     """Return what scoring the baseline on dev takes in CPU seconds, as far as the ledger knows."""
     costs = [

@@ -263,6 +263,28 @@ async def test_a_hidden_commit_cannot_be_read_or_built_on(
         assert [post.author for post in await bob.catch_up(0)] == []
 
 
+async def test_a_parent_has_a_score_for_whom_it_was_told(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Bob reads ada's tree at once; whether it has run he hears from her, not by building on it."""
+    async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
+        claim = await home.propose("ada", 1.5)
+        parent = home.commit_of(claim)
+        child = Proposal((parent,), {"train.py": "RATE = 1.2\n# knob\nWIDTH = 4\n"}, "more")
+        said = []
+        for step in ("waits", "has run"):
+            if step == "has run":
+                await home.lab("ada").run(parent, claim)
+            with pytest.raises(ProposalRefusedError) as refusal:
+                await home.lab("bob").prepare(child)
+            said.append(str(refusal.value))
+        assert said[0] == said[1]
+        assert "has reached bob" in said[0]
+        assert (await home.lab("ada").prepare(child)).commit
+        await home.report("ada", claim)
+        assert (await home.lab("bob").prepare(child)).commit
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [("../evil.py", "x = 1\n"), ("grade.py", "x = 1\n"), ("train.py", SAME)],
