@@ -192,6 +192,8 @@ class Clerk:
             )
         if among is not None:
             way = way.among(among)
+            if not way.readers and not way.lost:
+                return  # it would be said to nobody
         posted = Posted(
             post_id=post_id,
             message_id=draft.message_id,
@@ -240,6 +242,11 @@ class Clerk:
                 f"thread {draft.thread!r} never reached {author}; answer only what you have read"
             )
         body = draft.body
+        if author in state.forum.paused and not isinstance(body, Finding | Failure):
+            raise MessageRefusedError(
+                f"a person has paused {author}: until that is lifted, report what came of your "
+                "experiments and nothing else"
+            )
         right = _RIGHTS.get(type(body))
         if isinstance(body, Claim) and is_lead(state, body.target):
             right = "propose"  # who follows a lead asks for an experiment of his own

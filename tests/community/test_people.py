@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_script import House, calibrated, house, isolated, scenario_of
+from bench_script import House, calibrated, house, isolated, scenario_of, screened
 
+from agents.lab import Proposal
 from community.chronicle import Chronicle
 from community.events import AgentJoined
 from community.forum_events import PersonActed, PersonJoined
@@ -144,6 +145,39 @@ async def test_a_paused_agent_takes_no_turn_and_resumes(
         await asyncio.wait((turn, proposal, begun))
     assert [verb for _, verb, _, _ in acts(home)] == ["pause", "resume"]
     assert len(chronicle.state.hypotheses) == 3
+
+
+async def test_a_paused_agent_reports_and_says_nothing_new(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Comments, leads and hypotheses are refused until it is resumed; a finding is taken."""
+    async with (
+        house(
+            joined(calibrated(chronicle)), repository, tmp_path, scenario_of(), guests=(EVE,)
+        ) as home,
+        home.board.seat(AgentName(EVE)) as eve,
+        asyncio.timeout(20),
+    ):
+        claim = await screened(home, "ada", 1.5)
+        waiting = await home.lab("ada").prepare(
+            Proposal((home.commit_of(claim),), {"train.py": "RATE = 1.2\nWIDTH = 4\n"}, "next")
+        )
+        await act(eve, "pause", "ada")
+        async with home.board.seat(AgentName("ada")) as seat:
+            for number, body in enumerate((Comment(text="well"), Lead(title="look there"))):
+                with pytest.raises(PostRefusedError, match="paused ada"):
+                    await seat.submit(Draft(message_id=f"m{number}", body=body))
+        with pytest.raises(PostRefusedError, match="paused ada"):
+            await home.post("ada", waiting.commit)
+        await home.report("ada", claim)
+        await act(eve, "resume", "ada")
+        await home.post("ada", waiting.commit)
+        kinds = [
+            record.posted.body["kind"]
+            for record in chronicle.state.posts.values()
+            if record.posted.author == "ada"
+        ]
+        assert kinds == ["hypothesis", "finding", "hypothesis"]
 
 
 def joined(chronicle: Chronicle) -> Chronicle:
