@@ -50,11 +50,11 @@ class Reach:
     """Post id -> reader -> what the edge carries, of posts that are still on their way."""
     delayed: list[OnWay] = field(default_factory=list)
     """Every copy that was ever on its way, in the order in which it began to be."""
+    arrivals: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(reader, late post) -> sequence number of the row with which it arrived, in that order."""
     _sealed: dict[str, list[tuple[int, Posted]]] = field(default_factory=dict)
     """By hypothesis."""
     _late: dict[str, Posted] = field(default_factory=dict)
-    _arrivals: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(reader, late post) -> sequence number of the row with which it arrived."""
 
     def post(self, seq: int, event: Posted) -> None:
         """Take in a post: it reaches its readers now, a review that is in time its author alone."""
@@ -85,7 +85,7 @@ class Reach:
         if strangers := set(readers) - set(awaited):
             return f"post {post_id} was not on its way to {min(strangers)}"
         for reader in readers:
-            self._arrivals[reader, post_id] = seq
+            self.arrivals[reader, post_id] = seq
         self._deliver(self._late[post_id], {reader: awaited.pop(reader) for reader in readers})
         if not awaited:
             del self.awaited[post_id], self._late[post_id]
@@ -109,7 +109,7 @@ class Reach:
         if reader == posted.author:
             return post.seq
         usual = self.opened.get(posted.post_id, post.seq)
-        return self._arrivals.get((reader, posted.post_id), usual)
+        return self.arrivals.get((reader, posted.post_id), usual)
 
     def _deliver(self, event: Posted, readers: dict[str, str]) -> None:
         commit = event.body.get("commit")

@@ -109,6 +109,34 @@ async def test_an_edge_below_the_diff_tells_of_no_closeness(
         assert [readers for _, readers in comments(chronicle, mine)] == [{"ada"}]
 
 
+async def test_who_hears_late_is_told_when_the_second_of_the_two_arrives(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """Of ada, quick to him, cleo knows the tree at once; bob's takes its time. Nothing twice."""
+    edges = [
+        {"author": "ada", "reader": "cleo"},
+        {"author": "bob", "reader": "cleo", "delay_s": 0.2},
+        {"author": "bob", "reader": "ada"},
+    ]
+    topology = TopologySection.model_validate({"family": "edges", "edges": edges})
+    scenario = scenario_of().model_copy(update={"topology": topology})
+    async with house(calibrated(chronicle), repository, tmp_path, scenario, knobs_toml=KNOBS) as h:
+        first = await h.propose("bob", 1.5)
+        again = await h.propose("ada", 1.6)
+        await settle(h)
+        words = f"This is {first} again, but for 0.5 % of a knob's range."
+        assert comments(chronicle, again) == [(words, {"ada"})]
+        async with asyncio.timeout(10):
+            await chronicle.wait_until(lambda state: first in state.delivered.get("cleo", {}))
+        await settle(h)
+        assert comments(chronicle, again) == [(words, {"ada"}), (words, {"cleo"})]
+        other = await h.propose("bob", 1.55)
+        async with asyncio.timeout(10):
+            await chronicle.wait_until(lambda state: other in state.delivered.get("cleo", {}))
+        await settle(h)
+        assert comments(chronicle, again) == [(words, {"ada"}), (words, {"cleo"})]
+
+
 async def test_without_knobs_only_the_same_tree_is_a_duplicate(
     chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
