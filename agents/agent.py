@@ -24,7 +24,7 @@ from agents.actions import (
     WriteNotebook,
 )
 from agents.conduct import Conduct
-from agents.errors import MindError
+from agents.errors import MindError, OutOfFundsError
 from agents.failures import known_failures
 from agents.knobs import Knob
 from agents.lab import Briefing, Lab
@@ -116,6 +116,8 @@ class Agent:
         self._confirmed: frozenset[str] = frozenset()
         self._idle_s = 0.0
         self._fruitless = 0
+        self._faults: list[str] = []
+        """Why actions of the last turn came to nothing."""
 
     async def live(self) -> str:
         """Take turns until the run stops, the board closes or the role's turns are used up.
@@ -208,8 +210,9 @@ class Agent:
         self._news.clear()
         turn = self.spend.turns
         self.spend.experiments = memory.experiments
-        self.spend.turns += 1
         observation = await self._observe(briefing, memory, turn)
+        self._faults.clear()
+        self.spend.turns += 1
         self._confirmed = frozenset(
             each.commit
             for each in observation.known
@@ -253,6 +256,11 @@ class Agent:
             rights=self.role.rights,
             failures=known_failures(memory.failures(), known, trees, briefing, self._knobs),
             open_leads=memory.open_leads(await self._lab.open_leads()),
+            posts=memory.recent.newest_last(),
+            charter=self.role.charter,
+            faults=tuple(self._faults),
+            turns_left=self.spend.turns_left,
+            experiments_left=self.spend.experiments_left,
         )
 
     async def _decide(self, observation: Observation) -> tuple[Action, ...]:
@@ -261,10 +269,14 @@ class Agent:
             async with asyncio.timeout(DECIDE_S):
                 actions = tuple(await self._mind.decide(observation, self._reading))
             _check(actions)
+        except OutOfFundsError as error:
+            self._end(str(error))
+            return ()
         except Exception as error:
             # A mind may be anybody's code or a model's answer: whatever it raises is its own fault.
             self.spend.faults += 1
             self._fruitless += 1
+            self._faults.append(f"no turn: {error}")
             _log.warning("%s, turn %d: its mind failed: %r", self.name, observation.turn, error)
             return ()
         return actions or (Wait(),)
@@ -280,6 +292,7 @@ class Agent:
         if refusal:
             self.spend.faults += 1
             self._fruitless += 1
+            self._faults.append(f"{_KINDS[type(action)]}: {refusal}")
             _log.info("%s, turn %d: %s", self.name, turn, refusal)
             return None
         self._idle_s = 0.0
@@ -288,6 +301,7 @@ class Agent:
             self._end("")
         elif result == "fruitless":
             self._fruitless += 1
+            self._faults.append(f"{_KINDS[type(action)]}: {conduct.last_fault}")
             _log.info("%s, turn %d: %s", self.name, turn, conduct.last_fault)
         else:
             self._fruitless = 0

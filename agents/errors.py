@@ -9,8 +9,11 @@ AgentError
 │   └── ProposalRefusedError  the patch policy forbids the proposal
 ├── KnobError               knobs.toml and the start tree do not fit together
 ├── RoleError               a role file is missing or wrong
+├── PriceError              a model has no price, or a price table is wrong
 └── MindError               a mind cannot be made, or answered nonsense
-    └── UnknownMindError    no mind has this name
+    ├── UnknownMindError    no mind has this name
+    ├── OutOfFundsError     a call would pass a cap on spending
+    └── CallFailedError     a model's provider did not answer (`agents.minds.exchange`)
 ```
 
 None of these stops a community: the agent counts them, waits and goes on.
@@ -73,3 +76,11 @@ class UnknownMindError(MindError):
         self.nearest = nearest
         hint = f"did you mean {nearest!r}? " if nearest else ""
         super().__init__(f"no mind is called {name!r}; {hint}known: {', '.join(known)}")
+
+
+class PriceError(AgentError):
+    """A model has no price, or a price table holds something that is none."""
+
+
+class OutOfFundsError(MindError):
+    """A call would pass a hard cap on spending, and nothing on its way can change that."""

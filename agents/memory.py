@@ -14,6 +14,7 @@ from statistics import median
 
 from agents.lab import Briefing, Outcome, Proposal
 from agents.observation import Known, OpenClaim, OpenHypothesis, OpenLead
+from agents.recent import RecentPosts
 from forum.messages import (
     Claim,
     Comment,
@@ -119,6 +120,7 @@ class Memory:
         """The highest ledger number heard of."""
         self._proposed = 0
         """Own hypotheses so far."""
+        self.recent = RecentPosts()
 
     @property
     def experiments(self) -> int:
@@ -134,6 +136,7 @@ class Memory:
             self._stamp(post)
             return False
         self._seen.add(post.post_id)
+        self.recent.add(post)
         self.last_seq = max(self.last_seq, post.seq)
         body = post.body
         if isinstance(body, Hypothesis):

@@ -123,3 +123,13 @@ class Observation:
     """Leads that it may follow, oldest first."""
     failures: tuple[KnownFailure, ...] = ()
     """Own and neighbours' failures, oldest first, with the conditions that they hold under."""
+    posts: tuple[Post, ...] = ()
+    """The newest posts that reached it, whole, its own among them; the newest last."""
+    charter: str = ""
+    """What its role is there for, in words."""
+    faults: tuple[str, ...] = ()
+    """Why actions of its last turn came to nothing; empty after a restart."""
+    turns_left: int | None = None
+    """By its role's quota, this one included; None without one."""
+    experiments_left: int | None = None
+    """Likewise, runs and reproductions that it may still ask for."""

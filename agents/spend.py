@@ -31,3 +31,15 @@ class Spend:
     def has_experiments(self) -> bool:
         """Whether it may ask for another experiment."""
         return self.quotas.experiments is None or self.experiments < self.quotas.experiments
+
+    @property
+    def turns_left(self) -> int | None:
+        """How many turns it may still take; None without a quota."""
+        quota = self.quotas.turns
+        return None if quota is None else max(0, quota - self.turns)
+
+    @property
+    def experiments_left(self) -> int | None:
+        """How many experiments it may still ask for; None without a quota."""
+        quota = self.quotas.experiments
+        return None if quota is None else max(0, quota - self.experiments)

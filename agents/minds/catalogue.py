@@ -1,17 +1,27 @@
 """The catalogue of minds: from a name in a scenario to a `Mind`.
 
 Names are ``family:variant``. Minds are imported when they are asked for, so that a run without
-Optuna's samplers does not wait half a second for Optuna.
+Optuna's samplers does not wait half a second for Optuna, and one without models needs no SDK.
+Which models there are is their providers' to say: any name of a family is a mind.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal
 
-from agents.errors import UnknownMindError
+from agents.errors import MindError, UnknownMindError
 from agents.minds.mind import Mind
 from agents.roles import Right
+
+if TYPE_CHECKING:
+    from agents.minds.exchange import Model
+    from agents.minds.means import Means
+
+Family = Literal["anthropic", "openai", "openai-compatible"]
+FAMILIES: tuple[Family, ...] = ("anthropic", "openai", "openai-compatible")
+"""Of models that are asked over the network; what follows the colon is the model's name there."""
 
 
 def known_minds() -> tuple[str, ...]:
@@ -31,15 +41,20 @@ def add_mind(name: str, maker: Callable[[], Mind], needs: frozenset[Right]) -> N
     NEEDS[name] = needs
 
 
-def make_mind(name: str) -> Mind:
+def make_mind(name: str, means: Means | None = None) -> Mind:
     """Return a new mind.
 
     Args:
-        name: for example ``policy:social``.
+        name: for example ``policy:social`` or ``anthropic:claude-sonnet-5-5``.
+        means: what a mind that asks a model pays and calls with; policies need none.
 
     Raises:
         UnknownMindError: no mind has this name; the error names the nearest.
+        MindError: it asks a model, and its package, its key or `means` is missing.
     """
+    family = family_of(name)
+    if family is not None:
+        return _language_mind(name, family, means)
     maker = _MAKERS.get(name)
     if maker is None:
         known = known_minds()
@@ -49,6 +64,60 @@ def make_mind(name: str) -> Mind:
         nearest = tails[tail[0]] if tail else near[0] if near else ""
         raise UnknownMindError(name, nearest, known)
     return maker()
+
+
+def family_of(name: str) -> Family | None:
+    """Return which family of models a mind's name belongs to, if it is a whole name of one."""
+    for family in FAMILIES:
+        model = name.removeprefix(f"{family}:")
+        if model == name:
+            continue
+        at, _, url = model.partition("@")
+        if family != "openai-compatible":
+            return family if model.strip() == model and model else None
+        return family if at and url.startswith(("http://", "https://")) else None
+    return None
+
+
+def provider_of(name: str) -> str:
+    """Return whose limits hold for a mind that asks a model: a family, or a server's address."""
+    family = family_of(name)
+    return name.partition("@")[2] if family == "openai-compatible" else family or ""
+
+
+def _language_mind(name: str, family: Family, means: Means | None) -> Mind:
+    if means is None:
+        raise MindError(f"{name} asks a model and needs an account to pay from; none was given")
+    from agents.minds.language_mind import LanguageMind
+
+    return LanguageMind(name, provider_of(name), lambda: open_model(name, family), means)
+
+
+def open_model(name: str, family: Family) -> Model:
+    """Return the model that a mind's name means, ready to be asked.
+
+    Raises:
+        MindError: the SDK is not installed, or there is no key in the environment.
+    """
+    model = name.partition(":")[2]
+    try:
+        if family == "anthropic":
+            from agents.minds.anthropic_mind import ClaudeModel
+
+            return ClaudeModel(model)
+        if family == "openai":
+            from agents.minds.openai_mind import GptModel
+
+            return GptModel(model)
+        from agents.minds.compatible_mind import CompatibleModel
+
+        at, _, url = model.partition("@")
+        return CompatibleModel(at, url)
+    except ImportError as error:
+        raise MindError(
+            f"{name} needs a package that is not installed ({error.name}): "
+            "pip install 'research-community[minds]'"
+        ) from error
 
 
 def _random() -> Mind:
