@@ -112,7 +112,8 @@ class NK:
         low_bits = n // 2
         low = _offsets(self.links, 0, low_bits)
         high = _offsets(self.links, low_bits, n)
-        values: NDArray[np.float64] = _enumerated(low, high, self._in_units())
+        last = self.links.max(axis=1)
+        values: NDArray[np.float64] = _enumerated(low, high, last, self._in_units())
         return values
 
     def _in_units(self) -> NDArray[np.float64]:
@@ -137,13 +138,7 @@ def local_optima(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
     Equally good neighbours do not take anything from one another.
     """
-    n = int(values.size).bit_length() - 1
-    is_peak = np.ones(values.size, dtype=np.bool_)
-    for bit in range(n):
-        pairs = values.reshape(-1, 2, 1 << bit)
-        peaks = is_peak.reshape(-1, 2, 1 << bit)
-        peaks[:, 0] &= pairs[:, 0] >= pairs[:, 1]
-        peaks[:, 1] &= pairs[:, 1] >= pairs[:, 0]
+    is_peak: NDArray[np.bool_] = _peaks(np.ascontiguousarray(values, dtype=np.float64))
     return is_peak
 
 
@@ -178,7 +173,7 @@ def _others(n: int, k: int, rng: np.random.Generator, mode: Mode) -> NDArray[np.
 
 
 def _offsets(links: NDArray[np.int64], first: int, last: int) -> NDArray[np.int32]:
-    """Return what bits first..last-1 add to each locus's column: (2^(last - first), n).
+    """Return what bits first..last-1 add to each locus's column: (n, 2^(last - first)).
 
     A locus's column is a sum over bits, so that two halves of a genotype are looked up apart.
     """
@@ -187,28 +182,33 @@ def _offsets(links: NDArray[np.int64], first: int, last: int) -> NDArray[np.int3
     np.add.at(adds, (links, np.arange(n)[:, None]), np.int64(1) << np.arange(width))
     codes = np.arange(1 << (last - first), dtype=np.int64)
     bits = (codes[:, None] >> np.arange(last - first)) & 1
-    return np.ascontiguousarray(bits @ adds[first:last], dtype=np.int32)
+    return np.ascontiguousarray((bits @ adds[first:last]).T, dtype=np.int32)
 
 
 @njit(cache=True, nogil=True)
-def _enumerated(low: Any, high: Any, units: Any) -> Any:  # pragma: no cover - compiled
-    n = units.shape[0]
-    width = units.shape[1]
+def _enumerated(low: Any, high: Any, last: Any, units: Any) -> Any:
+    """Add up all genotypes; a locus is looked up once the highest bit it depends on is known."""
+    n, width = units.shape
     flat = units.ravel()
-    values = np.empty(high.shape[0] * low.shape[0])
-    scale = n * _UNIT
-    for h in range(high.shape[0]):
-        start = h * low.shape[0]
-        for code in range(low.shape[0]):
-            total = 0.0
+    size = low.shape[1]
+    values = np.zeros(high.shape[1] * size)
+    for top in range(n):
+        half = 1 << top
+        values[half : 2 * half] = values[:half]
+        codes = min(size, 2 * half)
+        for h in range(max(1, 2 * half // size)):
+            row = values[h * size : h * size + codes]
             for locus in range(n):
-                total += flat[locus * width + high[h, locus] + low[code, locus]]
-            values[start + code] = total / scale
+                if last[locus] == top:
+                    part = flat[locus * width + high[locus, h] :]
+                    for code in range(codes):
+                        row[code] += part[low[locus, code]]
+    values /= n * _UNIT
     return values
 
 
 @njit(cache=True, nogil=True)
-def _fitness(genotypes: Any, links: Any, units: Any) -> Any:  # pragma: no cover - compiled
+def _fitness(genotypes: Any, links: Any, units: Any) -> Any:
     n, width = links.shape
     values = np.empty(genotypes.shape[0])
     scale = n * _UNIT
@@ -222,3 +222,16 @@ def _fitness(genotypes: Any, links: Any, units: Any) -> Any:  # pragma: no cover
             total += units[locus, column]
         values[row] = total / scale
     return values
+
+
+@njit(cache=True, nogil=True)
+def _peaks(values: Any) -> Any:
+    is_peak = np.ones(values.size, np.bool_)
+    for here in range(values.size):
+        flip = 1
+        while flip < values.size:
+            if values[here ^ flip] > values[here]:
+                is_peak[here] = False
+                break
+            flip <<= 1
+    return is_peak
