@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCENARIO ?= quickstart
 
-.PHONY: help run test check lint types contracts format doctor clean
+.PHONY: help run test check lint types contracts format doctor classics clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make test     run the tests'
 	@echo 'make check    lint, types, import contracts and tests: what CI runs'
 	@echo 'make doctor   what this machine can do'
+	@echo 'make classics the published models again, each number beside print (minutes)'
 	@echo 'make format   format the code'
 	@echo 'make clean    remove the virtual environment (runs/ is kept)'
 
@@ -23,6 +24,9 @@ run: $(VENV)/.installed
 
 doctor: $(VENV)/.installed
 	$(BIN)/community doctor
+
+classics: $(VENV)/.installed
+	$(BIN)/community classic
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

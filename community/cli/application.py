@@ -7,6 +7,7 @@ import typer
 from community.cli import (
     attack_command,
     broker_command,
+    classic_command,
     join_command,
     lock_commands,
     machine_commands,
@@ -60,6 +61,7 @@ def application() -> typer.Typer:
     app.command("join", epilog=join_command.EXAMPLES)(join_command.join)
     app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
+    app.command("classic", epilog=classic_command.EXAMPLES)(classic_command.classic)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
     broker = typer.Typer(help=broker_command.ABOUT, no_args_is_help=True, rich_markup_mode=None)
