@@ -29,7 +29,7 @@ from agents.failures import known_failures
 from agents.knobs import Knob
 from agents.lab import Briefing, Lab
 from agents.memory import Memory
-from agents.minds.mind import Mind
+from agents.minds.mind import Mind, PaidMind
 from agents.notebook import Notebook
 from agents.observation import Observation
 from agents.reading import reading_view
@@ -40,8 +40,9 @@ from forum.board import Seat
 from forum.errors import BoardClosedError
 from forum.messages import Post
 
-TurnRecorder = Callable[[str, int, tuple[str, ...], str | None], Awaitable[None]]
-"""(agent, turn, kinds of actions, new notebook or None) -> recorded; called before acting."""
+TurnRecorder = Callable[[str, int, tuple[str, ...], str | None, float], Awaitable[None]]
+"""(agent, turn, kinds of actions, new notebook or None, dollars) -> recorded; called before acting.
+"""
 
 ACTIONS_PER_TURN = 12
 """More than any role needs; a mind that answers more has gone astray."""
@@ -218,12 +219,16 @@ class Agent:
             for each in observation.known
             if each.status == "reproduced" or not each.hypothesis
         )
+        paid_usd = self._paid_usd()
         actions = await self._decide(observation)
         notes = [action.text for action in actions if isinstance(action, WriteNotebook)]
         if notes:
             self._notebook = self._notebook.rewritten(notes[-1])
         kinds = tuple(_KINDS[type(action)] for action in actions)
-        await self._on_turn(self.name, turn, kinds, self._notebook.text if notes else None)
+        cost_usd = self._paid_usd() - paid_usd
+        await self._on_turn(
+            self.name, turn, kinds, self._notebook.text if notes else None, cost_usd
+        )
         for index, action in enumerate(actions):
             if not self._over.is_set():
                 await self._act(action, turn, index, memory, conduct)
@@ -262,6 +267,9 @@ class Agent:
             turns_left=self.spend.turns_left,
             experiments_left=self.spend.experiments_left,
         )
+
+    def _paid_usd(self) -> float:
+        return self._mind.usd if isinstance(self._mind, PaidMind) else 0.0
 
     async def _decide(self, observation: Observation) -> tuple[Action, ...]:
         """Ask the mind; an error or nonsense becomes no action and a longer pause."""

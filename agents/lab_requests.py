@@ -67,6 +67,7 @@ class Turn(_Args):
     turn: Annotated[int, Field(ge=0)]
     actions: Annotated[tuple[Name, ...], Field(max_length=32)]
     notebook: Annotated[str, Field(max_length=NOTEBOOK_CHARACTERS)] | None = None
+    cost_usd: Annotated[float, Field(ge=0, le=1e6)] = 0.0
 
 
 class Leave(_Args):

@@ -66,10 +66,16 @@ class RemoteLab:
                 return
 
     async def record_turn(
-        self, agent: str, turn: int, actions: tuple[str, ...], notebook: str | None
+        self,
+        agent: str,
+        turn: int,
+        actions: tuple[str, ...],
+        notebook: str | None,
+        cost_usd: float = 0.0,
     ) -> None:
         """Have a turn recorded (`agents.agent.TurnRecorder`)."""
-        await self._ask(ops.TAKE_TURN, ops.Turn(turn=turn, actions=actions, notebook=notebook))
+        told = ops.Turn(turn=turn, actions=actions, notebook=notebook, cost_usd=cost_usd)
+        await self._ask(ops.TAKE_TURN, told)
 
     async def leave(self, why: str, *, is_final: bool) -> None:
         """Say farewell."""

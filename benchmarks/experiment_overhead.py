@@ -29,12 +29,13 @@ import psutil
 
 from community.archive.state import BASELINE, ExperimentState
 from community.chronicle import Chronicle
-from community.opening import open_bench, open_ledger
+from community.opening import open_bench
 from community.queueing import Queue
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench, Request, Scheduler
 from community.score_phase import Scored, ScorePhase
+from community.world import open_ledger
 from trainer.experiment import Budget, Job
 from trainer.train_phase import LOG_NAME
 from trainer.workspace import write_workspace

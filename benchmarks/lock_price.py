@@ -29,10 +29,11 @@ from plain_lab import STEPS, Part, Plain, PlainLab
 from trained_nanolm import TUNED
 
 from agents.knobs import load_knobs, turn
-from community.opening import open_bench, open_ledger
+from community.opening import open_bench
 from community.run_folder import RunFolder
 from community.scenario import Scenario
 from community.scheduler import Bench
+from community.world import open_ledger
 from scoring.block_draw import draw, generator
 from scoring.verdict import Split
 from trainer.executor import Executor, Program, RunningProgram

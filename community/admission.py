@@ -147,6 +147,8 @@ class Admission:
             return "wall_s"
         if stop.device_seconds is not None and state.device_seconds >= stop.device_seconds:
             return "device_seconds"
+        if stop.usd is not None and spent_usd(state) >= stop.usd:
+            return "usd"
         if stop.target is not None and self._reached_target(state, stop.target):
             return "target"
         is_spent = stop.experiments is not None and state.experiments_admitted >= stop.experiments
@@ -160,3 +162,8 @@ class Admission:
             return False
         score = leading.score
         return score == target or better(score, target, state.opened.direction)
+
+
+def spent_usd(state: RunState) -> float:
+    """Return what all turns so far have cost, in dollars."""
+    return sum(agent.cost_usd for agent in state.agents.values())

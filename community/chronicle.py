@@ -28,7 +28,8 @@ class Chronicle:
         self.clock = clock
         self.state = RunState.from_rows(ledger.rows())
         ledger.subscribe(self.state.apply)
-        self._waiters: set[asyncio.Event] = set()
+        self._waiters: dict[asyncio.Future[None], Callable[[RunState], bool]] = {}
+        """Who waits, in the order in which they began to, and what for."""
 
     @property
     def ledger(self) -> Ledger:
@@ -42,9 +43,18 @@ class Chronicle:
             The ledger sequence number of the last one.
         """
         seq = self._ledger.append(self.clock.now_us(), *events)
-        for waiter in self._waiters:
-            waiter.set()
+        for waiter, is_true in tuple(self._waiters.items()):
+            if not waiter.done():
+                self._ask(waiter, is_true)
         return seq
+
+    def _ask(self, waiter: asyncio.Future[None], is_true: Callable[[RunState], bool]) -> None:
+        """Wake who waits for what is true now; what its question raises is his."""
+        try:
+            if is_true(self.state):
+                waiter.set_result(None)
+        except Exception as error:
+            waiter.set_exception(error)
 
     async def next_row(self) -> None:
         """Wait until something more is recorded.
@@ -57,13 +67,15 @@ class Chronicle:
     async def wait_until(self, is_true: Callable[[RunState], bool]) -> None:
         """Wait until `is_true(state)`; it is asked once at once and again after each record.
 
+        It is asked where the record is made, so that nobody is woken for what does not concern him;
+        it must be quick and change nothing.
+
         Cancellation: nothing remains.
         """
-        woken = asyncio.Event()
-        self._waiters.add(woken)
-        try:
-            while not is_true(self.state):
-                woken.clear()
-                await woken.wait()
-        finally:
-            self._waiters.discard(woken)
+        while not is_true(self.state):
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters[waiter] = is_true
+            try:
+                await waiter
+            finally:
+                del self._waiters[waiter]

@@ -12,6 +12,7 @@ CommunityError
 ├── RunFolderError                a run folder cannot be made or found
 ├── ExportError                   there is nothing to export, or nowhere to put it
 ├── ScenarioError                 a scenario file cannot be used; lists every fault
+├── ModelError                    a modelled task's parameters cannot be used; lists every fault
 ├── ResumeError                   a run cannot go on where it stopped
 │   └── RunSecretError            its secret is lost, another one, or cannot be written
 ├── BaselineFailedError           the unmodified start cannot be measured
@@ -128,6 +129,14 @@ class StudyDiffersError(StudyError):
 
 class StudyRunError(StudyError):
     """A run of a study failed; what is finished is kept."""
+
+
+class ModelError(CommunityError):
+    """The parameters of a modelled task cannot be used; `faults` lists what is wrong."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
 
 
 class TopologyError(CommunityError):

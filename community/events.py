@@ -56,8 +56,9 @@ class RunOpened:
     """SHA-256 of the run's secret, which decides what held-out text is asked; empty in older
     ledgers, whose secret derived from the seed."""
     manifest: dict[str, str] = field(default_factory=dict)
-    """What scores rest on, entry by entry; `lock_hash` is over all of it but ``secret``. Empty in
-    older ledgers."""
+    """What scores rest on; `lock_hash` is over all of it but ``secret``. Empty in older ledgers."""
+    measured_by: Literal["scorer", "model"] = "scorer"
+    """model: no experiment of this run is carried out, their outcomes are computed."""
 
     @property
     def budget_s(self) -> float | None:
@@ -113,6 +114,8 @@ class TurnTaken:
     """Kinds of the actions chosen, in order."""
     notebook: str | None = None
     """New text of the notebook when the turn rewrote it."""
+    cost_usd: float = 0.0
+    """What thinking it cost, as far as the mind can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +337,7 @@ class FrontierMoved:
 
 @dataclass(frozen=True, slots=True)
 class SealScored:
-    """The commit that led when the run ended, and the baseline, on the split ``seal``; once a run.
-
-    Only in older ledgers: now the last runs are experiments of purpose ``seal``.
-    """
+    """What led in the end, and the baseline, on ``seal``; only in older ledgers, once a run."""
 
     kind: ClassVar[str] = "seal_scored"
     commit: str

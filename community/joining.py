@@ -126,9 +126,9 @@ async def _one_life(
     tell(_introduction(name, seated, joining.mind))
 
     async def on_turn(
-        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None
+        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None, cost_usd: float
     ) -> None:
-        await lab.record_turn(agent, turn, actions, notebook)
+        await lab.record_turn(agent, turn, actions, notebook, cost_usd)
         tell(f"turn {turn}: {', '.join(actions) or 'nothing'}")
 
     agent = Agent(

@@ -19,7 +19,7 @@ from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from agents.roles import known_roles
 from community.board_faults import resolve_board_paths
-from community.errors import Fault, ScenarioError, TopologyError
+from community.errors import Fault, ModelError, ScenarioError, TopologyError
 from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
@@ -150,11 +150,24 @@ def check_task(scenario: Scenario) -> tuple[Knob, ...]:
     Raises:
         TaskError: the task folder is not whole.
         KnobError: its knobs.toml does not fit its start.
+        ModelError: it is modelled, and its parameters or the world do not fit that.
         DeviceError: this machine does not have the slots that the scenario asks for.
     """
-    task = load_task(find_task(scenario.run.task, Path.cwd()))
-    is_on_cpu = (scenario.budget or task.budget).kind in ("cpu_seconds", "steps")
-    find_slots(scenario.pool.slots, device="cpu" if is_on_cpu else "auto")
+    if scenario.run.time == "virtual":
+        from community.modelled.opening import slots_of
+        from community.modelled.tasks import modelled_task
+
+        modelled = modelled_task(scenario)
+        slots_of(scenario, modelled)
+        task = modelled.task
+    else:
+        task = load_task(find_task(scenario.run.task, Path.cwd()))
+        if task.kind == "landscape":
+            raise ModelError(
+                [f'task {task.name} is modelled, in virtual time only; set run.time = "virtual"']
+            )
+        is_on_cpu = (scenario.budget or task.budget).kind in ("cpu_seconds", "steps")
+        find_slots(scenario.pool.slots, device="cpu" if is_on_cpu else "auto")
     if task.knobs_toml is None or task.knobs_path is None:
         return ()
     return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())

@@ -1,4 +1,4 @@
-"""Opening what experiments are run with: task, scorer, warm parent, slots, repository, ledger.
+"""Opening what real experiments are run with: task, scorer, warm parent, slots, repository.
 
 Each part is made new for a new run and checked against the ledger for a resumed one: scores made
 under another lock, corpus or machine never meet in one ledger.
@@ -11,16 +11,15 @@ import os
 import platform
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from sysconfig import get_paths
 from typing import Literal
 
 import trainer
-from community.archive.ledger import Ledger, LedgerReader
-from community.clock import RunClock, wall_epoch_s, wall_stamp
-from community.errors import ResumeError
+from community.archive.ledger import LedgerReader
+from community.clock import wall_epoch_s, wall_stamp
 from community.events import RunOpened
 from community.lock_writing import check_place
 from community.run_folder import RunFolder
@@ -28,6 +27,7 @@ from community.run_secret import open_secret, secret_hash
 from community.scenario import BudgetSection, Scenario
 from community.scheduler import Bench
 from community.score_phase import SandboxedScorePhase
+from community.sketching import SketchingScorePhase
 from community.task_lock import (
     GRADER,
     differences,
@@ -35,6 +35,7 @@ from community.task_lock import (
     run_lock,
     watched_files,
 )
+from community.world import Opening, must_match, open_repository
 from scoring import private_text
 from scoring.grader import Corpus
 from scoring.lock import lock_hash
@@ -44,23 +45,12 @@ from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
 from trainer.reference_kernel import kernel_bin, machine_s, settled_s
-from trainer.repository import Repository
 from trainer.task import Task, find_task, load_task
 from trainer.text_process import TextProcess
 from trainer.tree_key import tree_key
 
 KERNEL_S = "kernel_s"
 """Among the host's facts: how long the reference kernel took when the run was opened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What `open_bench` opened, and the row that a new ledger begins with."""
-
-    bench: Bench
-    opened: RunOpened
-    secret: bytes
-    """The run's, to be revealed at its end."""
 
 
 @asynccontextmanager
@@ -107,7 +97,7 @@ async def open_bench(
             ) as executor,
         ):
             isolation = await executor.warm_up()
-            repository, baseline = _open_repository(folder, task)
+            repository, baseline = open_repository(folder, task)
             opened = replace(
                 _conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus),
                 run_id=folder.run_id,
@@ -121,6 +111,7 @@ async def open_bench(
                 _must_match(known, opened)
                 opened = known
             life_class, opened = await _timed(opened, slots, shared)
+            phase = SandboxedScorePhase(executor, scorer, task, budget)
             bench = Bench(
                 task=task,
                 budget=budget,
@@ -129,14 +120,14 @@ async def open_bench(
                 folder=folder,
                 pool=GpuPool(slots),
                 executor=executor,
-                score_phase=SandboxedScorePhase(executor, scorer, task, budget),
+                score_phase=SketchingScorePhase(phase),
                 lock_hash=opened.lock_hash,
                 corpus_hash=opened.corpus_hash,
                 device_class=opened.device_class,
                 life_class=life_class,
                 epoch_s=int(opened.host.get("epoch_s", "0")),
             )
-            yield Opening(bench, opened, secret)
+            yield Opening(bench, opened, secret, scenario.board, host_facts())
     finally:
         await scorer.aclose()
 
@@ -221,19 +212,6 @@ def _accepted(weakest: Isolation) -> tuple[Isolation, ...]:
     return degrees[: degrees.index(weakest) + 1]
 
 
-def open_ledger(folder: RunFolder, *, is_resumed: bool) -> tuple[Ledger, RunClock]:
-    """Open the run's ledger and a clock that goes on where its last row stands.
-
-    Raises:
-        LedgerError: it cannot be used; the message says why.
-    """
-    if not is_resumed:
-        return Ledger.create(folder.ledger), RunClock()
-    ledger = Ledger.open(folder.ledger)
-    last_us = max((row.at_us for row in ledger.rows()), default=0)
-    return ledger, RunClock(offset_us=last_us)
-
-
 def trainer_hash() -> str:
     """Return the SHA-256 of the trainer's files that decide a score, which the lock leaves out.
 
@@ -258,23 +236,6 @@ def host_facts() -> dict[str, str]:
     }
 
 
-def _open_repository(folder: RunFolder, task: Task) -> tuple[Repository, str]:
-    if folder.repository.exists():
-        repository = Repository.open(folder.repository)
-    else:
-        repository = Repository.create(folder.repository)
-    baseline = repository.commit(
-        task.start,
-        parents=(),
-        author="lab <lab@community.invalid>",
-        message=f"baseline of {task.name}\n",
-        at_s=0,
-    )
-    if not repository.refs().get("refs/heads/best"):
-        repository.set_best(baseline)
-    return repository, baseline
-
-
 def _must_match(known: RunOpened, now: RunOpened) -> None:
     names = {
         "task": "task",
@@ -287,13 +248,6 @@ def _must_match(known: RunOpened, now: RunOpened) -> None:
         "baseline_tree_key": "the start tree or the budget",
         "isolation": "how well this machine isolates candidate code (`community doctor` says why)",
     }
-    for name, what in names.items():
-        if getattr(known, name) not in (getattr(now, name), ""):  # older ledgers lack some
-            if name == "lock_hash":
-                changed = [str(each) for each in differences(known.manifest, now.manifest)]
-                what = f"what scores rest on ({'; '.join(changed)})" if known.manifest else what
-            raise ResumeError(
-                f"run {known.run_id} cannot go on: {what} changed "
-                f"({getattr(known, name)} then, {getattr(now, name)} now), and scores made under "
-                "the two do not compare; start a new run"
-            )
+    changed = [str(each) for each in differences(known.manifest, now.manifest)]
+    why = f"what scores rest on ({'; '.join(changed)})" if known.manifest else ""
+    must_match(known, now, names, why)

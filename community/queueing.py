@@ -81,7 +81,7 @@ class Queue:
         self._now_s = now_s
         self._worth = worth
         self._waiting: list[_Place] = []
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: dict[asyncio.Event, None] = {}
         self.usage = PoolSpend()
 
     def __len__(self) -> int:
@@ -107,13 +107,13 @@ class Queue:
         Cancellation: nothing remains.
         """
         heard = asyncio.Event()
-        self._listeners.add(heard)
+        self._listeners[heard] = None  # in order: a set would be walked by addresses
         try:
             while not any(place.fits(slot) for place in self._waiting):
                 heard.clear()
                 await heard.wait()
         finally:
-            self._listeners.discard(heard)
+            del self._listeners[heard]
 
     def pick(self, slot: str) -> Waiting | None:
         """Take out the experiment whose turn it is on `slot`, or None if nothing may run there."""

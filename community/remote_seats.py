@@ -269,7 +269,9 @@ class RemoteSeats:
         if turn.turn > next_turn + MOST_TURNS_AHEAD:
             raise RequestRefusedError("malformed", f"turn {next_turn} is next, not {turn.turn}")
         if turn.turn >= next_turn:
-            self._chronicle.record(TurnTaken(who, turn.turn, turn.actions, turn.notebook))
+            self._chronicle.record(
+                TurnTaken(who, turn.turn, turn.actions, turn.notebook, turn.cost_usd)
+            )
         return ops.TAKE_TURN.pack(None)
 
     def _say_farewell(self, who: str, chair: _Chair, farewell: ops.Leave) -> JsonObject:

@@ -1,6 +1,6 @@
 """One community's life: put the rooms together, let everybody work, end in order.
 
-Opens what `community.opening` opens, seats the agents, and holds every task in one group. It
+Opens what `community.world` opens, seats the agents, and holds every task in one group. It
 decides nothing itself: it waits for a stop condition or for cancellation, then closes what it
 opened. The same function starts a new run and takes up a stopped or killed one.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 from agents.agent import Agent
 from agents.errors import AgentError
 from agents.knobs import Knob, load_knobs
-from agents.minds.catalogue import make_mind
 from agents.roles import Role, load_role
 from community.admission import Admission
 from community.archive.export import name_best, write_results_tsv
@@ -43,7 +42,6 @@ from community.finals import is_ending, run_finals
 from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
-from community.opening import Opening, host_facts, open_bench, open_ledger
 from community.outside import Outside, guests_of
 from community.queueing import Queue
 from community.run_folder import RunFolder
@@ -55,6 +53,7 @@ from community.topology import build_topology
 from community.topology.rewiring import Rewiring
 from community.twins import Twins
 from community.unasked import serve_unasked
+from community.world import Opening, open_ledger, open_world
 from forum.board import Board
 from forum.errors import ForumError
 from forum.ids import AgentName
@@ -119,7 +118,8 @@ async def run_community(
     Cancellation: running experiments are killed and recorded as interrupted, the run is recorded as
         stopped, and `is_resumed` takes it up again.
     """
-    ledger, clock = open_ledger(folder, is_resumed=is_resumed)
+    is_real = scenario.run.time == "real"
+    ledger, clock = open_ledger(folder, is_resumed=is_resumed, is_durable=is_real)
     try:
         chronicle = Chronicle(ledger, clock)
         if on_row is not None:
@@ -128,7 +128,7 @@ async def run_community(
                 show(row)
             ledger.subscribe(show)
         known, shared = chronicle.state.opened, shared or Shared()
-        async with open_bench(
+        async with open_world(
             scenario, scenario_text, folder, known, shared=shared.secret or shared.baseline
         ) as opening:
             # run time begins, or goes on, now: neither start-up nor the time between is run time
@@ -137,7 +137,7 @@ async def run_community(
                 lost = [e.queued.experiment_id for e in chronicle.state.running()]
                 limit = scenario.stop.experiments
                 life_class = opening.bench.life_class
-                chronicle.record(RunResumed(tuple(lost), host_facts(), limit, life_class))
+                chronicle.record(RunResumed(tuple(lost), dict(opening.host), limit, life_class))
             else:
                 chronicle.record(opening.opened)
             _keep_files(chronicle, opening, folder)
@@ -185,7 +185,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     guests = guests_of(scenario, chronicle.state)
     async with (
         open_board(
-            scenario.board,
+            opening.board,
             opening.opened.run_id,
             [member.name for member in local],
             guests=guests,
@@ -258,16 +258,16 @@ async def _live_agent(community: _Community, member: Member) -> None:
     before = chronicle.state.agents[member.name]
 
     async def on_turn(
-        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None
+        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None, cost_usd: float
     ) -> None:
-        chronicle.record(TurnTaken(agent, turn, actions, notebook))
+        chronicle.record(TurnTaken(agent, turn, actions, notebook, round(cost_usd, 6)))
 
     try:
         async with community.board.seat(AgentName(member.name)) as seat:
             agent = Agent(
                 name=member.name,
                 role=community.roles[member.name],
-                mind=make_mind(member.mind),
+                mind=community.opening.mind_of(member),
                 seat=seat,
                 lab=lab,
                 knobs=community.knobs,

@@ -82,8 +82,8 @@ class RunSection(_Section):
     """A shipped task by name, or the path of a task folder (relative to the scenario file)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """All chance of the run derives from it."""
-    time: Literal["real"] = "real"
-    """Wall clock and real training."""
+    time: Literal["real", "virtual"] = "real"
+    """real: wall clock and real training; virtual: a clock that jumps, and modelled experiments."""
 
 
 class StopSection(_Section):
@@ -97,6 +97,8 @@ class StopSection(_Section):
     """Seconds of run time; time between a stop and its resumption does not count."""
     target: float | None = None
     """Stop when a reproduced commit's score is this good or better, in the task's unit."""
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """Dollars that turns have cost."""
 
 
 class BudgetSection(_Section):
@@ -288,6 +290,9 @@ class Scenario(_Section):
     credit: CreditSection = CreditSection()
     lab: LabSection = LabSection()
     reviews: ReviewsSection = ReviewsSection()
+    model: dict[str, Any] | None = None
+    """Of a modelled task: parameters in place of the task's own; see
+    `community.modelled.parameters`."""
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 
     def members(self) -> tuple[Member, ...]:
@@ -326,4 +331,4 @@ def _literal(value: Any) -> str:
             for char in value
         )
         return f'"{escaped}"'
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

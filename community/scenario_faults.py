@@ -30,6 +30,7 @@ from community.scenario import (
 )
 from community.topology import build_topology
 from community.topology.faults import Found, topology_faults, topology_warnings
+from community.world_faults import world_faults
 
 _Section = TypeVar("_Section", bound=BaseModel)
 
@@ -141,7 +142,12 @@ def cross_checks(
     names: list[str] = []
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
-    return found + topology_faults(data.get("topology"), names) + _pair_faults(data)
+    return (
+        found
+        + topology_faults(data.get("topology"), names)
+        + _pair_faults(data)
+        + world_faults(data)
+    )
 
 
 def _text(table: object, key: str) -> str | None:

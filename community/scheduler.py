@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from community import artefacts
@@ -33,16 +32,15 @@ from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import Scored, ScorePhase
 from community.seed_rule import needs_seed_gate
+from community.workspaces import FolderWorkspaces, Workspaces
 from trainer.errors import ExecutorError
 from trainer.executor import Executor
 from trainer.experiment import GRACE, Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
-from trainer.sketch import sketch
 from trainer.task import Task
 from trainer.texts import Texts
 from trainer.tree_key import measurement_seed
-from trainer.workspace import write_workspace
 
 MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
@@ -82,7 +80,6 @@ class _Attempt:
     leased_us: int
     train_us: tuple[int, int]
     answer_us: tuple[int, int]
-    sketch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +104,9 @@ class Bench:
     different ones never stand beside each other."""
     epoch_s: int
     """Wall seconds since 1970 at which run time began, for commit dates; 0 in virtual time."""
+    workspaces: Workspaces = field(default_factory=FolderWorkspaces)
+    measured_by: Literal["scorer", "model"] = "scorer"
+    """Where scores come from, which every verdict says."""
 
 
 class Scheduler:
@@ -268,9 +268,7 @@ class Scheduler:
     async def _execute(self, waiting: Waiting, lease: Lease, leased_us: int) -> _Attempt:
         queued, bench, clock = waiting.experiment, self._bench, self._chronicle.clock
         folder = bench.folder.job(f"{queued.experiment_id}-{waiting.attempt}")
-        shutil.rmtree(folder, ignore_errors=True)  # a power cut may keep it and lose its row
-        folder.mkdir(parents=True)
-        workspace = write_workspace(bench.repository.read(queued.commit), folder / "tree")
+        workspace = bench.workspaces.lay_out(folder, bench.repository.read(queued.commit))
         job = Job(
             job_id=queued.experiment_id,
             attempt=waiting.attempt,
@@ -291,7 +289,6 @@ class Scheduler:
             return _Attempt(train, None, leased_us, train_us, (0, 0))
         usual_s = baseline_score_cpu_s(self._chronicle.state)
         try:
-            drawn = await asyncio.to_thread(sketch, train.artefact)
             answer_began_us = clock.now_us()
             scored = await bench.score_phase.score(
                 train.artefact, workspace, queued.split, lease, queued.seed, usual_s
@@ -300,7 +297,7 @@ class Scheduler:
             if not artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
-        return _Attempt(train, scored, leased_us, train_us, answer_us, drawn)
+        return _Attempt(train, scored, leased_us, train_us, answer_us)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str
@@ -345,7 +342,7 @@ class Scheduler:
             corpus_hash=bench.corpus_hash,
             device_class=bench.life_class,
             isolation=attempt.train.isolation,
-            measured_by="scorer",
+            measured_by=bench.measured_by,
             train_cpu_s=round(attempt.train.cpu_s, 3),
             train_wall_s=round(attempt.train.wall_s, 3),
             score_cpu_s=ended.score_cpu_s,
@@ -353,7 +350,7 @@ class Scheduler:
             is_deterministic=attempt.train.is_deterministic,
             is_slow=attempt.train.is_slow,
             slot=ended.slot,
-            sketch=attempt.sketch,
+            sketch=attempt.scored.sketch if attempt.scored else "",
         )
 
 

@@ -50,6 +50,8 @@ class Scored:
     score: Score
     cpu_s: float
     """CPU seconds of both answering sandboxes."""
+    sketch: str = ""
+    """Of the artefact (`trainer.sketch`), where somebody drew one (`community.sketching`)."""
 
 
 class ScorePhase(Protocol):

@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
@@ -42,7 +42,7 @@ class Task:
     """The folder's name."""
     folder: Path
     """Absolute."""
-    kind: Literal["model"]
+    kind: Literal["model", "landscape"]
     metric: str
     unit: str
     direction: Literal["lower", "higher"]
@@ -78,6 +78,9 @@ class Task:
     """The text of knobs.toml, or None where the task names no knobs."""
     knobs_path: str | None
     """The file of the tree that holds the knobs."""
+    landscape: Mapping[str, Any] | None = None
+    """Parameters of a task whose scores are computed; its start tree and its knobs follow from
+    them, and are empty here."""
 
     @property
     def locked(self) -> Path:
@@ -156,11 +159,13 @@ def load_task(folder: Path) -> Task:
     brief = _read_text(folder / "brief.md", faults)
     if brief is not None and not brief.strip():
         faults.append("brief.md is empty: tell researchers what counts")
-    if not _is_regular(folder / "locked" / "grade.py"):
-        faults.append("locked/grade.py is missing: it exports prepare(source, out) and GRADER")
-    start = _read_start(folder / "start", faults)
+    start: dict[str, bytes] = {}
     knobs = None
-    if file is not None:
+    if file is None or file.kind == "model":
+        if not _is_regular(folder / "locked" / "grade.py"):
+            faults.append("locked/grade.py is missing: it exports prepare(source, out) and GRADER")
+        start = _read_start(folder / "start", faults)
+    if file is not None and file.kind == "model":
         _check_against_start(file, start, faults)
         knobs = _read_knobs(folder, file, faults)
     if faults or file is None or brief is None:
@@ -196,6 +201,7 @@ def _task(
         start=start,
         knobs_toml=knobs,
         knobs_path=file.knobs.path if file.knobs else None,
+        landscape=file.landscape,
     )
 
 

@@ -9,9 +9,9 @@ import difflib
 import re
 import tomllib
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trainer.patch_policy import (
     LITERAL_BYTES,
@@ -79,8 +79,9 @@ class KnobsTable(_Table):
 class TaskFile(_Table):
     """The whole of ``task.toml``."""
 
-    kind: Literal["model"]
-    """The one kind that this version can run."""
+    kind: Literal["model", "landscape"]
+    """model: a model is trained and scored; landscape: what a tree scores is computed, in virtual
+    time only."""
     metric: _Word
     """Name of the number, ``val_bpb``."""
     unit: _Word
@@ -92,6 +93,14 @@ class TaskFile(_Table):
     limits: LimitsTable = LimitsTable()
     model: ModelTable = ModelTable()
     knobs: KnobsTable | None = None
+    landscape: dict[str, Any] | None = None
+    """Of a task of that kind: which model it is and its parameters; whoever models reads them."""
+
+    @model_validator(mode="after")
+    def _has_its_table(self) -> Self:
+        if (self.kind == "landscape") != (self.landscape is not None):
+            raise ValueError("a task of kind landscape has a table [landscape], and no other has")
+        return self
 
 
 def parse_task_file(text: str) -> tuple[TaskFile | None, tuple[str, ...]]:
@@ -123,6 +132,8 @@ def _in_words(text: str, item: Any) -> str:
         return f"{place} is not a key of this file{advice}"
     if item["type"] == "missing":
         return f"{place} is missing; add it"
+    if not keys:
+        return f"task.toml: {item['msg'].removeprefix('Value error, ')}"
     shown = ascii(item["input"])
     return f"{place} = {shown[:60]} cannot be: {item['msg'][:1].lower()}{item['msg'][1:]}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agents.actions import Action
 from agents.lab import LabReader
@@ -19,3 +19,11 @@ class Mind(Protocol):
         `lab` only reads: `read_tree`, and `merge` for roles with that right; all else is an action.
         """
         ...
+
+
+@runtime_checkable
+class PaidMind(Mind, Protocol):
+    """A mind that can tell what its thinking costs."""
+
+    usd: float
+    """Dollars spent so far."""

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 from community.errors import LedgerEventError
 from community.events import Event, Row
 
-HOST_FIELDS = frozenset({"host"})
-"""Fields that describe the machine, not the run; `ledger_hash` leaves them out."""
+HOST_FIELDS = frozenset({"host", "run_id"})
+"""Fields that say where a run was made and how its folder is called, not what happened in it;
+`ledger_hash` leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)

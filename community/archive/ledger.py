@@ -41,8 +41,16 @@ _CHUNK = 500
 class Ledger:
     """The one writer of a run's ledger; make it with `create` or `open`."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: FileLock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        lock: FileLock,
+        *,
+        is_durable: bool = True,
+    ) -> None:
         self.path = path
+        self._is_durable = is_durable
         self._connection = connection
         self._lock = lock
         self._listeners: list[Callable[[Row], None]] = []
@@ -53,8 +61,12 @@ class Ledger:
         self.last_seq, self.last_us = last
 
     @classmethod
-    def create(cls, path: Path) -> Ledger:
+    def create(cls, path: Path, *, is_durable: bool = True) -> Ledger:
         """Make a new, empty ledger at `path`.
+
+        Args:
+            path: Where; its folder exists.
+            is_durable: Whether a power cut may undo nothing that was told; a kill never does.
 
         Raises:
             LedgerExistsError: there is a file already.
@@ -66,11 +78,15 @@ class Ledger:
                 f"{path} exists already; resume that run with "
                 f"`community run --resume --run-dir {path.parent}`, or give another --run-dir"
             )
-        return cls._start(path)
+        return cls._start(path, is_durable=is_durable)
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
+    def open(cls, path: Path, *, is_durable: bool = True) -> Ledger:
         """Open an existing ledger for writing and bring its schema up to date.
+
+        Args:
+            path: Where it is.
+            is_durable: As in `create`.
 
         Raises:
             LedgerMissingError: there is none.
@@ -87,15 +103,17 @@ class Ledger:
                     f"{place} cannot be written: it is read-only; make the run's folder and what "
                     "is in it writable, or resume a copy of it with --run-dir"
                 )
-        return cls._start(path, is_new=False)
+        return cls._start(path, is_new=False, is_durable=is_durable)
 
     @classmethod
-    def _start(cls, path: Path, *, is_new: bool = True) -> Ledger:
+    def _start(cls, path: Path, *, is_new: bool = True, is_durable: bool) -> Ledger:
         lock = _lock(path)
         try:
             connection = _connect_to_write(path, is_new=is_new)
             try:
-                return cls(path, connection, lock)
+                if not is_durable:
+                    connection.execute("PRAGMA synchronous = OFF")
+                return cls(path, connection, lock, is_durable=is_durable)
             except BaseException:
                 connection.close()
                 raise
@@ -134,7 +152,7 @@ class Ledger:
         if not rows:
             return self.last_seq
         is_score = any(isinstance(event, _FOR_GOOD) for event in events)
-        self._write(values, is_full=is_score)
+        self._write(values, is_full=is_score and self._is_durable)
         self.last_seq, self.last_us = rows[-1].seq, at_us
         self._tell(rows)
         return self.last_seq

@@ -224,6 +224,7 @@ class RunState:
         if event.turn < agent.next_turn:
             raise self._wrong(row, f"{event.agent} took turn {event.turn} twice")
         agent.next_turn = event.turn + 1
+        agent.cost_usd += event.cost_usd
         if event.notebook is not None:
             agent.notebook = event.notebook
 

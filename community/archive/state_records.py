@@ -258,6 +258,8 @@ class AgentState:
     """Whose posts reach it now."""
     next_turn: int = 0
     notebook: str = ""
+    cost_usd: float = 0.0
+    """Of its turns."""
 
 
 @dataclass(slots=True)

@@ -339,7 +339,7 @@ def complete(*names: str) -> dict[str, frozenset[str]]:
 def make_agent(world: World, name: str, role: str, mind, *, turn: int = 0) -> Agent:
     """Return an agent at home in `world`; `mind` is a name or a mind."""
 
-    async def on_turn(agent, number, kinds, notebook) -> None:
+    async def on_turn(agent, number, kinds, notebook, cost_usd) -> None:
         world.turns.append((agent, number, kinds, notebook))
 
     return Agent(

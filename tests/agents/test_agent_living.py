@@ -191,7 +191,7 @@ def test_a_turn_is_recorded_before_its_actions_are_carried_out():
         return mind
 
     mind = run_jumping(life())
-    assert seen[0] == (("ada", 0, ("notebook", "run"), "plan"), 0)
+    assert seen[0] == (("ada", 0, ("notebook", "run"), "plan", 0.0), 0)
     assert mind.seen[1].notebook == "plan"
     assert seen[1][0][3] is None
 

@@ -32,6 +32,7 @@ from community.scenario import Scenario
 from community.scheduler import Bench, Scheduler
 from community.score_phase import Scored
 from community.screening import told_verdict
+from community.sketching import SketchingScorePhase
 from community.topology import build_topology
 from community.twins import Twins
 from community.unasked import serve_unasked
@@ -262,7 +263,7 @@ async def house(
         folder=RunFolder(folder),
         pool=GpuPool(tuple(Slot(f"cpu{n}", "cpu", frozenset({n})) for n in range(slots))),
         executor=ScriptedExecutor(),  # type: ignore[arg-type]
-        score_phase=score_phase or ScriptedScorePhase(),
+        score_phase=SketchingScorePhase(score_phase or ScriptedScorePhase()),
         lock_hash="lock",
         corpus_hash="corpus",
         device_class="cpu",

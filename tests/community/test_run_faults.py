@@ -22,10 +22,11 @@ from community.clock import RunClock
 from community.errors import BaselineDiffersError, ScorerBrokenError
 from community.events import AgentJoined, AttemptStarted, Noticed, Row
 from community.lab import AgentLab
-from community.opening import Opening
 from community.run import _Community, _live_agent, _unbroken
+from community.scenario import BoardSection
 from community.scheduler import MAX_LOST_ATTEMPTS, earlier_use
 from community.topology import build_topology
+from community.world import Opening
 from forum.errors import BoardClosedError
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
@@ -207,7 +208,7 @@ async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     async with house(chronicle, repository, tmp_path, scenario) as home:
         community = _Community(
             scenario, chronicle, home.institution, home.board,
-            {"ada": role}, Opening(home.institution.bench, start, b""), (),
+            {"ada": role}, Opening(home.institution.bench, start, b"", BoardSection()), (),
         )  # fmt: skip
         if fault == "seat":
             async with home.board.seat(AgentName("ada")):

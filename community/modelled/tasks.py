@@ -1,0 +1,68 @@
+"""Modelled tasks: from a folder of kind ``landscape`` and a scenario to a task and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from community.errors import ModelError
+from community.modelled.model import Model
+from community.modelled.parameters import ModelSection, read_section
+from community.scenario import Scenario
+from trainer.errors import TaskError
+from trainer.task import Task, find_task, load_task
+
+
+@dataclass(frozen=True, slots=True)
+class ModelledTask:
+    """A task whose scores are computed."""
+
+    task: Task
+    """With the start tree and the knobs that the model gives it."""
+    model: Model
+    section: ModelSection
+    seed: int
+    """The landscape's."""
+
+
+def modelled_task(scenario: Scenario) -> ModelledTask:
+    """Return the task of a scenario in virtual time with its model.
+
+    Raises:
+        TaskError: the task folder is not whole, or does not fit its model.
+        ModelError: its parameters cannot be used.
+    """
+    task = load_task(find_task(scenario.run.task, Path.cwd()))
+    if task.landscape is None:
+        raise ModelError(
+            [
+                f"task {task.name} is trained, and training has no virtual time; "
+                'set time = "real", or name a task of kind landscape'
+            ]
+        )
+    section = read_section(task.landscape, scenario.model)
+    seed = scenario.run.seed if section.landscape_seed is None else section.landscape_seed
+    model = make_model(section, seed)
+    start = dict(model.start())
+    if absent := [path for path in task.editable if path not in start]:
+        raise TaskError(task.folder, [f"editable path {absent[0]!r} is not in the model's start"])
+    has_knobs = task.knobs_path is not None
+    whole = replace(task, start=start, knobs_toml=model.knobs_toml() if has_knobs else None)
+    return ModelledTask(whole, model, section, seed)
+
+
+def make_model(section: ModelSection, seed: int) -> Model:
+    """Return the model of some parameters; `seed` is its landscape's."""
+    return _MAKERS[type(section).model_fields["model"].annotation.__args__[0]](section, seed)  # type: ignore[union-attr]
+
+
+def _nk(section: Any, seed: int) -> Model:
+    from community.modelled.nk_model import NkModel
+
+    return NkModel(section, seed)
+
+
+_MAKERS: dict[str, Callable[[Any, int], Model]] = {"nk": _nk}
+"""Imported when they are asked for: a surrogate needs no landscape, nor the other way round."""
