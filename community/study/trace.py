@@ -18,41 +18,14 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 from community.archive.progress import verdict_ends
 from community.archive.queries import baseline_mean
 from community.archive.state import RunState
-from community.study.statistics import Floats
+from community.study.records import Trace
 
-Axis = Literal["experiments", "device_seconds", "run_s"]
-Value = Literal["confirmed", "found", "told"]
 Truths = Mapping[str, float | None]
 """Tree key -> true score; None of a tree that cannot run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One run's curves; point 0 is the baseline, before anything was spent."""
-
-    experiments: tuple[int, ...]
-    """Experiments with a verdict, reproductions counted and calibration not."""
-    device_seconds: tuple[float, ...]
-    run_s: tuple[float, ...]
-    """Seconds of run time since calibration was done."""
-    confirmed: tuple[float, ...]
-    found: tuple[float, ...]
-    told: tuple[float, ...]
-
-    def on(self, axis: Axis, value: Value, grid: ArrayLike) -> Floats:
-        """Return a value at the given amounts of spending; what was reached last holds."""
-        at = np.asarray(getattr(self, axis), dtype=np.float64)
-        values = np.asarray(getattr(self, value), dtype=np.float64)
-        place = np.searchsorted(at, np.asarray(grid, dtype=np.float64), side="right") - 1
-        return values[np.maximum(place, 0)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from evidence_script import PEOPLE, Script
 
 from community.archive.state import RunState
 from community.events import NoiseEstimated
+from community.study.records import Trace
 from community.study.telemetry import telemetry_of
-from community.study.trace import Trace, trace_of
+from community.study.trace import trace_of
 
 TRUE = {"t-base": 3.1, "t-child": 2.7, "t-other": 2.6, "t-crash": None}
 
