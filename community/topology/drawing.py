@@ -13,9 +13,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
-
-import networkx as nx
+from typing import Literal, cast
 
 from community.errors import TopologyError
 from community.forum_events import TopologySet
@@ -23,9 +21,6 @@ from community.scenario import TopologySection
 from community.topology.families import Pairs, misfits, pairs_of
 from community.topology.measures import Measures, measures_of
 from forum.messages import Carries
-
-if TYPE_CHECKING:
-    Directed = nx.DiGraph[str]
 
 Arc = tuple[str, str]
 """Author and reader."""
@@ -62,21 +57,19 @@ class Topology:
     @classmethod
     def of_arcs(cls, names: Sequence[str], arcs: dict[Arc, Edge]) -> Topology:
         """Return the topology of these edges among `names`."""
-        graph: Directed = nx.DiGraph()
-        graph.add_nodes_from(names)
-        graph.add_edges_from(arcs)
         edges: dict[str, dict[str, Carries]] = {name: {} for name in names}
         delay_us: dict[str, dict[str, int]] = {}
         loss: dict[str, dict[str, float]] = {}
         places = {name: place for place, name in enumerate(names)}
-        for author, reader in sorted(arcs, key=lambda arc: (places[arc[0]], places[arc[1]])):
-            edge = arcs[author, reader]
+        for (author, reader), edge in sorted(
+            arcs.items(), key=lambda arc: (places[arc[0][0]], places[arc[0][1]])
+        ):
             edges[author][reader] = edge.carries
             if edge.delay_us:
                 delay_us.setdefault(author, {})[reader] = edge.delay_us
             if edge.loss:
                 loss.setdefault(author, {})[reader] = edge.loss
-        return cls(tuple(names), edges, measures_of(graph), delay_us, loss)
+        return cls(tuple(names), edges, measures_of(edges), delay_us, loss)
 
     def hears(self, reader: str) -> tuple[str, ...]:
         """Return the authors whose posts reach `reader`, in the scenario's order.

@@ -152,7 +152,7 @@ def _upwards(edges: Iterable[tuple[int, int]]) -> Pairs:
 
 
 def _complete(n: int, section: TopologySection, chance: random.Random) -> Pairs:
-    return _upwards(nx.complete_graph(n).edges)
+    return [*itertools.combinations(range(n), 2)]
 
 
 def _star(n: int, section: TopologySection, chance: random.Random) -> Pairs:
