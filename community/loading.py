@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,12 @@ def settle_data(data: dict[str, Any], path: Path) -> tuple[list[str], list[tuple
     """
     is_moved = _resolve_task(data, path)
     is_placed = resolve_board_paths(data, path)
-    found, is_read = _read_graph(data, path)
+    found, places = _read_graph(data, path)
     found += shape_faults(data)
     found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
-    told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * is_read]
-    return [*told, *["the board's files made absolute"] * is_placed], found
+    told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * bool(places)]
+    told += ["the board's files made absolute"] * is_placed
+    return told, [_placed_in_graph(fault, places) for fault in found]
 
 
 def check_task(scenario: Scenario) -> tuple[Knob, ...]:
@@ -230,25 +232,37 @@ def _resolve_task(data: dict[str, Any], path: Path) -> bool:
     return str(folder) != task
 
 
-def _read_graph(data: dict[str, Any], path: Path) -> tuple[list[tuple[KeyPath, str]], bool]:
-    """Put the edges of a graph's file in its place; answer faults, and whether there was one."""
+def _read_graph(
+    data: dict[str, Any], path: Path
+) -> tuple[list[tuple[KeyPath, str]], tuple[str, ...]]:
+    """Put the edges of a graph's file in its place; answer faults, and where each edge stood."""
     table = data.get("topology")
     if not isinstance(table, dict) or table.get("family") != "edges":
-        return [], False
+        return [], ()
     file = table.get("file")
     if not isinstance(file, str) or not file:
-        return [], False
+        return [], ()
     key = ("topology", "file")
     if "edges" in table:
-        return [(key, "file and edges are two graphs; keep one")], False
+        return [(key, "file and edges are two graphs; keep one")], ()
     try:
-        table["edges"] = read_edges(path.parent / Path(file).expanduser())
+        read = read_edges(path.parent / Path(file).expanduser())
     except TopologyError as error:
-        return [(key, str(error))], False
-    if not table["edges"]:
-        return [(key, f"{file} has no edges; isolated is the family without any")], False
+        return [(key, str(error))], ()
+    table["edges"] = [edge for _, edge in read]
+    if not read:
+        return [(key, f"{file} has no edges; isolated is the family without any")], ()
     del table["file"]
-    return [], True
+    return [], tuple(where for where, _ in read)
+
+
+def _placed_in_graph(fault: tuple[KeyPath, str], places: Sequence[str]) -> tuple[KeyPath, str]:
+    """Say of a fault in an edge where that stands in the graph's file, if it is from one."""
+    key, text = fault
+    if not places or len(key) < 3 or key[:2] != ("topology", "edges"):
+        return fault
+    what = "".join(f"{part}: " for part in key[3:])
+    return ("topology", "file"), f"{places[int(key[2])]}: {what}{text}"
 
 
 def _syntax_fault(error: tomllib.TOMLDecodeError, text: str, path: Path) -> Fault:

@@ -31,8 +31,10 @@ RawEdge = dict[str, Any]
 """As a scenario's TOML would hold it, not yet checked."""
 
 
-def read_edges(path: Path) -> list[RawEdge]:
+def read_edges(path: Path) -> list[tuple[str, RawEdge]]:
     """Return the edges of the graph in `path`; GraphML where it ends in ``.graphml``.
+
+    With each, where it stands: file and line, of GraphML file and both ends.
 
     Raises:
         TopologyError: it cannot be read; the message names the file and the line or the reason.
@@ -45,9 +47,10 @@ def read_edges(path: Path) -> list[RawEdge]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TopologyError(f"{path} cannot be read: {error}") from error
+    places = ((f"{path}:{number}", line) for number, line in enumerate(lines, start=1))
     return [
-        _edge(words, f"{path}:{number}")
-        for number, line in enumerate(lines, start=1)
+        (where, _edge(words, where))
+        for where, line in places
         if (words := line.partition("#")[0].split())
     ]
 
@@ -74,7 +77,7 @@ def _number(value: object, where: str) -> float:
         raise TopologyError(f"{where}: {value!r} is no number") from None
 
 
-def _graphml(path: Path) -> Iterator[RawEdge]:
+def _graphml(path: Path) -> Iterator[tuple[str, RawEdge]]:
     try:
         graph = nx.read_graphml(path)
     except (ParseError, nx.NetworkXError, LookupError, ValueError) as error:
@@ -91,9 +94,10 @@ def _graphml(path: Path) -> Iterator[RawEdge]:
         ways = [(author, reader)] if graph.is_directed() else [(author, reader), (reader, author)]
         for one, other in ways:
             edge: RawEdge = {"author": names[one], "reader": names[other]}
+            where = f"{path}: {names[one]} -> {names[other]}"
             for key in _ATTRIBUTES:
                 if key in data:
-                    where = f"{path}: {names[one]} -> {names[other]}: {key}"
                     value = data[key]
-                    edge[key] = str(value) if key == "carries" else _number(value, where)
-            yield edge
+                    is_word = key == "carries"
+                    edge[key] = str(value) if is_word else _number(value, f"{where}: {key}")
+            yield where, edge

@@ -100,19 +100,28 @@ _TWINS = (
 )
 
 
+_LOUD = (
+    '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="c" for="edge" '
+    'attr.name="carries" attr.type="string"/><graph edgedefault="directed"><node id="ada-1"/>'
+    '<node id="ada-2"/><edge source="ada-1" target="ada-2"><data key="c">all</data></edge></graph>'
+    "</graphml>"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("g.txt", "ada-1 ada-2 loss=0.1 loss=1\n", "loss is given twice"),
-        ("g.txt", "ada-1 ada-2 delay_s=1e308\n", "delay_s: 1e+308 does not fit"),
+        ("g.txt", "ada-1 ada-2 delay_s=1e308\n", "g.txt:1: delay_s: 1e+308 does not fit"),
         ("g.graphml", '<?xml version="1.0" encoding="odd"?><a/>', "is no GraphML"),
         ("g.graphml", _TWINS, "two nodes have the same name"),
         ("g.txt", "ada-1\n", "g.txt:1: 'ada-1' is no edge"),
         ("g.txt", "\nada-1 ada-2 delay=3\n", "g.txt:2: 'delay=3' is no attribute"),
         ("g.txt", "ada-1 ada-2 loss=much\n", "loss: 'much' is no number"),
-        ("g.txt", "ada-1 ada-2 loss=2\n", "loss: 2.0 does not fit"),
-        ("g.txt", "ada-1 ada-2 carries=all\n", "unknown value 'all'"),
-        ("g.txt", "ada-1 zoe\n", "edge ada-1 -> zoe: 'zoe' takes no part"),
+        ("g.txt", "# one\n\nada-1 ada-2 loss=2\n", "g.txt:3: loss: 2.0 does not fit"),
+        ("g.txt", "ada-1 ada-2 carries=all\n", "g.txt:1: carries: unknown value 'all'"),
+        ("g.graphml", _LOUD, "g.graphml: ada-1 -> ada-2: carries: unknown value 'all'"),
+        ("g.txt", "\nada-1 zoe\n", "g.txt:2: edge ada-1 -> zoe: 'zoe' takes no part"),
         ("g.txt", "ada-1 ada-1\n", "nobody hears himself"),
         ("g.txt", "ada-1 ada-2\nada-1 ada-2\n", "given twice"),
         ("g.txt", "# nothing\n", "has no edges"),
@@ -187,6 +196,23 @@ def test_bad_parameters_name_key_and_rule(topology: str, key: str, words: str) -
         parse_scenario(text_of(topology), Path("s.toml"))
     found = [str(fault) for fault in caught.value.faults]
     assert any(f.startswith(f"s.toml:2: {key}: ") and words in f for f in found), found
+
+
+def test_scenario_check_tells_how_edges_differ(tmp_path: Path) -> None:
+    """What they carry, how late, what they lose: each kind with the number of edges."""
+    path = tmp_path / "s.toml"
+    path.write_text(
+        text_of(
+            'family = "edges", edges = [{ author = "ada-1", reader = "ada-2", carries = "diff" },'
+            '{ author = "ada-2", reader = "ada-1", carries = "diff", delay_s = 30, loss = 0.5 },'
+            '{ author = "ada-2", reader = "ada-3", carries = "score" }]'
+        )
+    )
+    output = community("scenario", "check", str(path)).output
+    assert (
+        "topology: edges, carries diff (2 edges) and score (1 edge), 30 s late (1 edge), "
+        "50.0% lost (1 edge)" in " ".join(output.split())
+    )
 
 
 def test_scenario_check_describes_the_graph(tmp_path: Path) -> None:
