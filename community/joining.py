@@ -23,7 +23,7 @@ from agents.remote_lab import RemoteLab
 from community.errors import TakingPartError
 from forum.board import Seat
 from forum.credentials import Credential
-from forum.errors import BoardClosedError, PostRefusedError
+from forum.errors import BoardClosedError, BoardUnreachableError, PostRefusedError
 from forum.ids import AgentName
 from forum.messages import Body, Draft, Notice, Post, Receipt
 from forum.requests import JsonObject
@@ -59,9 +59,8 @@ async def join(joining: Joining, tell: Tell) -> str:
         tell: Told what happens, a line at a time.
 
     Raises:
-        TakingPartError: the seat is not the caller's, or another process took it.
+        TakingPartError: the seat is not the caller's, another process took it, or nobody answers.
         LoginRefusedError: the broker refuses the credential.
-        BoardUnreachableError: nobody answers at the address.
         UnknownMindError: no mind has that name.
 
     Cancellation: says farewell, for at most `FAREWELL_S` seconds; the seat can be taken up again.
@@ -80,8 +79,15 @@ async def join(joining: Joining, tell: Tell) -> str:
     board = MqttBoard.joining(joining.url, credential)
     tell(f"joining run {credential.run} as {name}")
     with _telling_of_connection(tell):
-        async with board.seat(name) as seat:
-            return await _live(_Telling(seat, tell), joining, name, tell)
+        try:
+            async with board.seat(name) as seat:
+                return await _live(_Telling(seat, tell), joining, name, tell)
+        except BoardUnreachableError as error:
+            raise TakingPartError(
+                f"{error}. If run {credential.run} is over, nobody can join it any more: where its "
+                f"folder is, `community show {credential.run}` tells what came of it and "
+                f"`community replay {credential.run}` plays it again"
+            ) from error
 
 
 async def _live(seat: Seat, joining: Joining, name: AgentName, tell: Tell) -> str:

@@ -13,11 +13,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from community.errors import TakingPartError
+from community.archive.ledger import LedgerReader
+from community.errors import LedgerError, TakingPartError
+from community.events import RunResumed, RunStopped
 from community.people import Deed
 from community.run_folder import LATEST, RunFolder
 from forum.board import Seat
@@ -115,12 +117,43 @@ async def take_part(
         raise TakingPartError(f"cannot take part in run {mine.run}: {error}") from error
 
 
-def _credential(folder: RunFolder | None, given: Path | None) -> Credential:
-    if folder is not None and not folder.is_live():
+def must_be_live(folder: RunFolder) -> None:
+    """Make sure that somebody hears who takes part in a run.
+
+    Raises:
+        TakingPartError: nobody runs it; it says what to do instead.
+    """
+    if folder.is_live():
+        return
+    look = (
+        f"see what came of it with `community show {folder.path}`, or play it again with "
+        f"`community replay {folder.path}`"
+    )
+    if (why := _ending(folder)) and why not in ("interrupted", "failed"):
         raise TakingPartError(
-            f"run {folder.run_id} is not running, so nobody hears you; go on with it by "
-            f"`community run --resume --run-dir {folder.path}`"
+            f"run {folder.run_id} is over ({why}), it is not running any more; {look}"
         )
+    raise TakingPartError(
+        f"run {folder.run_id} is not running, so nobody hears you; go on with it by "
+        f"`community run --resume --run-dir {folder.path}`, or {look}"
+    )
+
+
+def _ending(folder: RunFolder) -> str:
+    """Return why a run ended in order; nothing of one that did not, or cannot be read."""
+    why = ""
+    with suppress(LedgerError), LedgerReader(folder.ledger) as ledger:
+        for row in ledger.rows():
+            if isinstance(row.event, RunStopped):
+                why = row.event.why
+            elif isinstance(row.event, RunResumed):
+                why = ""
+    return why
+
+
+def _credential(folder: RunFolder | None, given: Path | None) -> Credential:
+    if folder is not None:
+        must_be_live(folder)
     if given is None:
         found = () if folder is None else folder.credentials.glob(f"{PERSON_MARK}*{SUFFIX}")
         given = next(iter(sorted(found)), None)

@@ -61,6 +61,8 @@ def join(
     from forum.credentials import load_credential
 
     joining = Joining(url, load_credential(credential), mind, role)
+    if url is None:
+        _must_be_live(credential)
     try:
         why = asyncio.run(_drive(joining))
     except KeyboardInterrupt:
@@ -68,6 +70,16 @@ def join(
     except asyncio.CancelledError:
         raise typer.Exit(TERMINATED) from None
     typer.echo(why)
+
+
+def _must_be_live(credential: Path) -> None:
+    """Say what to do instead where the credential lies in the folder of a run that is over."""
+    from community.run_folder import RunFolder
+    from community.taking_part import must_be_live
+
+    folder = RunFolder(credential.absolute().parent.parent)
+    if folder.credentials == credential.absolute().parent and folder.ledger.is_file():
+        must_be_live(folder)
 
 
 async def _drive(joining: Joining) -> str:

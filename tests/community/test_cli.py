@@ -18,8 +18,10 @@ from cli_calls import MINE, community, told
 
 from community.archive.ledger import Ledger
 from community.doctor import examine
+from community.events import RunResumed
 from community.loading import SCENARIOS
 from community.run_folder import RunFolder
+from forum.credentials import Credential, credential_path, write_credentials
 from trainer.devices import Gpu, usable_cpus
 from trainer.sandbox.probe import SandboxReport, probe
 
@@ -138,6 +140,23 @@ def test_show_prints_a_leaderboard_for_people(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "reproduced" in result.output
     assert result.output.index("turn p1") < result.output.index("turn p2")
+
+
+def test_who_joins_a_run_that_is_over_is_told_what_to_do(tmp_path: Path) -> None:
+    """Whether it ended or may go on; before anybody tries to reach its broker."""
+    folder = recorded_run(tmp_path / "runs" / "r1")
+    write_credentials(folder.credentials, [Credential("ada", "word", "r1", "mqtt://127.0.0.1:9")])
+    path = str(credential_path(folder.credentials, "ada"))
+    output = " ".join(told(community("join", "--credential", path)).split())
+    assert "run r1 is over (experiments)" in output
+    assert f"community show {folder.path}" in output
+    assert f"community replay {folder.path}" in output
+    assert "--resume" not in output
+    with Ledger.open(folder.ledger) as ledger:
+        ledger.append(200_000_000, RunResumed(()))
+    output = " ".join(told(community("join", "--credential", path)).split())
+    assert "is not running" in output
+    assert f"--resume --run-dir {folder.path}" in output
 
 
 def test_show_of_a_run_that_never_began_is_told(tmp_path: Path) -> None:
