@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from forum.certificates import is_loopback
 from forum.messages import Carries
 
 Family = Literal[
@@ -52,6 +53,11 @@ def _broker(value: str) -> str:
         is_url = False
     if not is_url:
         raise ValueError('give "embedded", "memory", "mqtt://host:port" or "mqtts://host:port"')
+    if url.scheme == "mqtt" and not is_loopback(url.hostname or ""):
+        raise ValueError(
+            "plain text off loopback is refused, since whoever is in between would read passwords "
+            f'and posts: write "mqtts://{url.hostname}", and let the broker speak TLS'
+        )
     if url.password is not None:
         raise ValueError(
             "keep the password out of the file, which goes into the ledger: write mqtt://user@host "

@@ -29,6 +29,7 @@ from forum.pending import accepted, draft_bytes, request_bytes
 from forum.requests import JsonObject, Reply, granted
 from forum.topics import CLERK, OBSERVER, Topics, is_observer
 
+_PLAIN_TEXT: Final = "plain text off loopback is refused; write mqtts://"
 DESK_PATIENCE_S: Final = 120.0
 """How long the desk seeks a lost broker: a machine's reboot, but no night in which nobody is heard.
 Seats wait for ever; what ends them is the end of the run."""
@@ -74,9 +75,11 @@ class MqttBoard:
             password: Of that user, in place of one in `url`.
 
         Raises:
-            TopicError: `url` or `run_id` is malformed.
+            TopicError: `url` or `run_id` is malformed, or it is plain text off loopback.
         """
         address = BrokerAddress.parse(url)
+        if not address.is_tls and not is_loopback(address.host):
+            raise TopicError(_PLAIN_TEXT)
         login = address.login
         if login is not None and password is not None:
             login = Login(login.user, password)
@@ -106,7 +109,7 @@ class MqttBoard:
             if BrokerAddress.parse(credential.url).is_tls:
                 raise TopicError("this broker speaks TLS; write mqtts://, lest passwords be read")
             if not is_loopback(address.host):
-                raise TopicError("plain text off loopback is refused; write mqtts://")
+                raise TopicError(_PLAIN_TEXT)
         credentials = Credentials(logins={credential.user: credential.login})
         tls = address.tls(credential.ca)
         return cls(address.host, address.port, credential.run, credentials, tls)

@@ -155,11 +155,13 @@ def test_off_loopback_there_is_a_certificate_or_no_listener(tmp_path: Path) -> N
         ('listen = "0.0.0.0:8883"\nport = 1', "board.port", "remove one"),
         ('listen = "0.0.0.0:8883"\ntls_cert = "x"', "board", "add tls_key"),
         ('tls_cert = "x"\ntls_key = "y"', "board.tls_cert", "add listen"),
-        ('broker = "mqtt://h"\nlisten = "h:1"', "board.listen", "embedded"),
+        ('broker = "mqtts://h"\nlisten = "h:1"', "board.listen", "embedded"),
+        ('broker = "mqtt://10.0.0.7"', "board.broker", "refused, since whoever is in between"),
+        ('broker = "mqtt://me@lab.example"', "board.broker", 'write "mqtts://lab.example"'),
         ('broker = "memory"\ncredentials = "x"', "board.credentials", "broker of yours"),
         ('credentials = "x"', "board.credentials", "broker of yours"),
-        ('broker = "mqtt://h"\nlog = "x"', "board.log", "needs credentials"),
-        ('broker = "mqtt://me@h"\ncredentials = "x"', "board.broker", "leave the user out"),
+        ('broker = "mqtts://h"\nlog = "x"', "board.log", "needs credentials"),
+        ('broker = "mqtts://me@h"\ncredentials = "x"', "board.broker", "leave the user out"),
     ],
 )
 def test_keys_that_do_not_go_together_are_told(

@@ -138,7 +138,7 @@ mind = "policy:judge"
         ("stop = {", 'board = { broker = "http://x" }\nstop = {', 3, "board.broker", "mqtt://host"),
         (
             "stop = {",
-            'board = { broker = "mqtt://u:secret@x" }\nstop = {',
+            'board = { broker = "mqtts://u:secret@x" }\nstop = {',
             3,
             "board.broker",
             "COMMUNITY_BROKER_PASSWORD",

@@ -69,6 +69,15 @@ def test_one_login_serves_everybody() -> None:
         Credentials.generate(["ada"]).of("bob")
 
 
+def test_one_login_for_all_never_travels_in_plain_text() -> None:
+    """Off loopback a broker is reached by TLS or not at all."""
+    for url in ("mqtt://10.0.0.7", "mqtt://me@lab.example:1884"):
+        with pytest.raises(TopicError, match="plain text off loopback is refused"):
+            MqttBoard.at(url, "r1", "word")
+        MqttBoard.at(url.replace("mqtt:", "mqtts:"), "r1", "word")
+    MqttBoard.at("mqtt://me@localhost:1884", "r1", "word")
+
+
 async def test_a_board_works_on_an_external_broker() -> None:
     """Drafts, receipts, posts and events pass through a stock broker with one login."""
     script = Path(__file__).with_name("open_broker.py")
