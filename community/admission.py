@@ -7,6 +7,7 @@ is kept for the best open claim.
 
 from __future__ import annotations
 
+from agents.prices import MICRO_USD
 from community.archive.queries import leader
 from community.archive.state import RunState
 from community.claims import better, leading_claims
@@ -165,5 +166,6 @@ class Admission:
 
 
 def spent_usd(state: RunState) -> float:
-    """Return what all turns so far have cost, in dollars."""
-    return sum(agent.cost_usd for agent in state.agents.values())
+    """Return what thinking has cost so far, in dollars: calls of models, and modelled turns."""
+    turns = sum(agent.cost_usd for agent in state.agents.values())
+    return turns + state.minds.taken_micro_usd / MICRO_USD

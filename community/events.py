@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
+from community.mind_events import MindEvent
 
 Purpose = Literal[
     "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal"
@@ -53,8 +54,7 @@ class RunOpened:
     isolation: Literal["full", "partial", "none", ""] = ""
     """Of every process that runs candidate code in this run; empty in older ledgers."""
     secret_hash: str = ""
-    """SHA-256 of the run's secret, which decides what held-out text is asked; empty in older
-    ledgers, whose secret derived from the seed."""
+    """SHA-256 of the run's secret, which draws held-out text; older ledgers' was the seed's."""
     manifest: dict[str, str] = field(default_factory=dict)
     """What scores rest on; `lock_hash` is over all of it but ``secret``. Empty in older ledgers."""
     measured_by: Literal["scorer", "model"] = "scorer"
@@ -300,8 +300,7 @@ class StatusChanged:
     verdicts: tuple[str, ...]
     """Verdict ids it rests on."""
     t: float | None = None
-    """The gain in its own standard errors; None where nothing was measured, and in older ledgers.
-    """
+    """The gain in its own standard errors; None where nothing was measured, and in older ones."""
     low: float | None = None
     """Lower end of the two-sided 95 % interval of the gain."""
     high: float | None = None
@@ -386,6 +385,7 @@ Event = (
     | Noticed
     | EvidenceEvent
     | ForumEvent
+    | MindEvent
 )
 
 

@@ -42,6 +42,7 @@ from community.finals import is_ending, run_finals
 from community.incidents import IncidentLog
 from community.institution import Institution
 from community.lab import AgentLab
+from community.minds_opening import Minds, open_minds
 from community.outside import Outside, guests_of
 from community.queueing import Queue
 from community.run_folder import RunFolder
@@ -77,6 +78,7 @@ class _Community:
     roles: Mapping[str, Role]
     opening: Opening
     knobs: tuple[Knob, ...]
+    minds: Minds
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             incidents=IncidentLog(chronicle),
         ) as board,
         board.desk() as desk,
+        open_minds(scenario, chronicle, opening.mind_of) as minds,
         asyncio.TaskGroup() as group,
     ):
         admission = Admission(
@@ -208,7 +211,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             scenario, chronicle, scheduler, admission, bench, clerk, roles, group
         )
         community = _Community(
-            scenario, chronicle, institution, board, roles, opening, _knobs(opening)
+            scenario, chronicle, institution, board, roles, opening, _knobs(opening), minds
         )
         rewiring = Rewiring(chronicle, names, scenario.topology, opening.opened.seed)
         _join(chronicle, members, scenario.topology, opening.opened.seed)
@@ -267,7 +270,7 @@ async def _live_agent(community: _Community, member: Member) -> None:
             agent = Agent(
                 name=member.name,
                 role=community.roles[member.name],
-                mind=community.opening.mind_of(member),
+                mind=community.minds.make(member),
                 seat=seat,
                 lab=lab,
                 knobs=community.knobs,

@@ -7,12 +7,14 @@ key means is also told, for people, in ``scenarios/README.md``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from community.spend_sections import ModelSection, SpendSection
 from forum.certificates import is_loopback
 from forum.messages import Carries
 
@@ -101,10 +103,10 @@ class StopSection(_Section):
     """Training time of all attempts, lost ones by wall time; the baseline left out."""
     wall_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds of run time; time between a stop and its resumption does not count."""
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """Dollars that thinking has cost; calls under way still end. Caps are `spend`'s."""
     target: float | None = None
     """Stop when a reproduced commit's score is this good or better, in the task's unit."""
-    usd: Annotated[float, Field(gt=0)] | None = None
-    """Dollars that turns have cost."""
 
 
 class BudgetSection(_Section):
@@ -270,6 +272,8 @@ class AgentSection(_Section):
     """What decides for it, for example ``policy:social``; or ``remote``: whoever joins."""
     count: Annotated[int, Field(ge=1, le=1000)] = 1
     """With more than one, they are named ada-1, ada-2, ..."""
+    model: ModelSection | None = None
+    """How a mind that asks a model asks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,7 @@ class Member:
     name: str
     role: str
     mind: str
+    model: ModelSection | None = None
 
 
 class Scenario(_Section):
@@ -299,12 +304,13 @@ class Scenario(_Section):
     model: dict[str, Any] | None = None
     """Of a modelled task: parameters in place of the task's own; see
     `community.modelled.parameters`."""
+    spend: SpendSection = SpendSection()
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 
     def members(self) -> tuple[Member, ...]:
         """Return every participant by name, in the file's order."""
         return tuple(
-            Member(name=name, role=agent.role, mind=agent.mind)
+            Member(name=name, role=agent.role, mind=agent.mind, model=agent.model)
             for agent in self.agents
             for name in member_names(agent.name, agent.count)
         )
@@ -325,12 +331,18 @@ def scenario_toml(scenario: Scenario) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _key(key: str) -> str:
+    """One key of an inline table, in quotes where it has to be (a mind's name)."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _literal(key)
+
+
 def _literal(value: Any) -> str:
     """One value as a TOML literal: inline table, array, string or number."""
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_literal(item)}" for key, item in value.items()) + " }"
+        items = (f"{_key(key)} = {_literal(item)}" for key, item in value.items())
+        return "{ " + ", ".join(items) + " }"
     if isinstance(value, str):
         escaped = "".join(
             f"\\u{ord(char):04X}" if char in '"\\' or ord(char) < 32 or ord(char) == 127 else char

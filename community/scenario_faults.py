@@ -20,6 +20,12 @@ from agents.errors import RoleError
 from agents.minds.catalogue import NEEDS
 from agents.roles import Right, known_roles, load_role
 from community.board_faults import board_faults
+from community.mind_faults import (
+    is_language_mind,
+    model_name_fault,
+    price_faults,
+    spend_warnings,
+)
 from community.scenario import (
     REMOTE,
     RESERVED_NAMES,
@@ -28,6 +34,7 @@ from community.scenario import (
     Scenario,
     member_names,
 )
+from community.spend_sections import CapSection, ModelSection
 from community.topology import build_topology
 from community.topology.faults import Found, topology_faults, topology_warnings
 from community.world_faults import world_faults
@@ -101,7 +108,9 @@ def _keys_at(loc: Sequence[str | int]) -> list[str]:
     if not loc:
         return list(Scenario.model_fields)
     if loc[0] == "agents":
-        return list(AgentSection.model_fields)
+        return list((ModelSection if "model" in loc else AgentSection).model_fields)
+    if loc[0] == "spend" and len(loc) > 1:
+        return list(CapSection.model_fields)
     if loc[:2] == ("topology", "edges"):
         return list(EdgeSection.model_fields)
     annotation = Scenario.model_fields[str(loc[0])].annotation
@@ -136,18 +145,18 @@ def cross_checks(
     for index, item in entries:
         for key, known in (("role", roles), ("mind", minds)):
             word = _text(item, key)
-            if word is not None and word not in known:
-                found.append((("agents", index, key), _unknown(key, word, known)))
+            if word is None:
+                continue
+            is_model = key == "mind" and is_language_mind(word)
+            fault = model_name_fault(word) if key == "mind" else ""
+            if fault or not (is_model or word in known):
+                found.append((("agents", index, key), fault or _unknown(key, word, known)))
     found += _right_faults(entries)
     names: list[str] = []
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
-    return (
-        found
-        + topology_faults(data.get("topology"), names)
-        + _pair_faults(data)
-        + world_faults(data)
-    )
+    found += topology_faults(data.get("topology"), names) + _pair_faults(data)
+    return found + world_faults(data) + price_faults(data)
 
 
 def _text(table: object, key: str) -> str | None:
@@ -261,7 +270,7 @@ def warnings_of(scenario: Scenario) -> Found:
     """Return what is allowed but probably not meant."""
     members = scenario.members()
     topology = build_topology([m.name for m in members], scenario.topology, scenario.run.seed)
-    found = topology_warnings(scenario.topology, topology)
+    found = topology_warnings(scenario.topology, topology) + spend_warnings(scenario)
     for index, agent in enumerate(scenario.agents):
         names = member_names(agent.name, agent.count)
         if any(topology.hears(name) for name in names):

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 Family = Literal["anthropic", "openai", "openai-compatible"]
 FAMILIES: tuple[Family, ...] = ("anthropic", "openai", "openai-compatible")
 """Of models that are asked over the network; what follows the colon is the model's name there."""
+PACKAGES: dict[Family, str] = {
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "openai-compatible": "openai",
+}
+"""The SDK that each is asked with."""
+KEYS: dict[Family, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+"""Environment variables without which they cannot be asked. Others may have one in
+``OPENAI_COMPATIBLE_API_KEY``."""
 
 
 def known_minds() -> tuple[str, ...]:

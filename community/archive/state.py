@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from community.archive.evidence_state import EvidenceState, fold_evidence
 from community.archive.forum_state import ForumState, fold_forum
+from community.archive.mind_state import MindState
 from community.archive.reach import Reach
 from community.archive.state_records import (
     AgentState,
@@ -46,17 +47,12 @@ from community.events import (
 )
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
+from community.mind_events import MindEvent
 
 __all__ = [
-    "BASELINE",
-    "AgentState",
-    "AttemptState",
-    "ExperimentState",
-    "HypothesisState",
-    "PostRecord",
-    "RunState",
-    "SpendState",
-]
+    "BASELINE", "AgentState", "AttemptState", "ExperimentState", "HypothesisState", "PostRecord",
+    "RunState", "SpendState",
+]  # fmt: skip
 
 Split = Literal["dev", "vault", "seal"]
 
@@ -109,7 +105,7 @@ class RunState:
         self.evidence = EvidenceState()
         """Alarms, assignments, draws, what was taken back."""
         self.forum = ForumState()
-        """Who hears whom, leads that somebody works on, people."""
+        self.minds = MindState()
         self.spend: dict[str, SpendState] = {}
         """By agent; calibration is under ``lab``."""
         self.experiments_admitted = 0
@@ -349,6 +345,10 @@ class RunState:
         if wrong := fold_evidence(self, row.at_us, event):
             raise self._wrong(row, wrong)
 
+    def _minds(self, row: Row, event: MindEvent) -> None:
+        if wrong := self.minds.fold(event):
+            raise self._wrong(row, wrong)
+
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))
 
@@ -396,4 +396,5 @@ _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     Noticed: RunState._noticed,
     **dict.fromkeys(get_args(EvidenceEvent), RunState._evidence),
     **dict.fromkeys(get_args(ForumEvent), RunState._forum),
+    **dict.fromkeys(get_args(MindEvent), RunState._minds),
 }

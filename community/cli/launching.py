@@ -27,6 +27,7 @@ from community.loading import (
     parse_scenario,
     read_scenario,
 )
+from community.mind_faults import check_means
 from community.run_folder import LATEST, RUNS, RunFolder
 from community.scenario import Scenario, StopSection
 from community.task_lock import must_be_as_expected
@@ -83,11 +84,12 @@ def launch_new(
         ScenarioError: the scenario cannot be used.
         TaskError, KnobError, DeviceError: its task, that task's knobs, or its slots cannot be used;
             nothing was made.
+        MindError: a model's SDK or key is missing; nothing was made.
         TaskLockError: the task's lock manifest does not hold; nothing was made.
         RunFolderError: the folder is taken or cannot be written.
     """
     loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
-    check_task(loaded.scenario)
+    _check(loaded.scenario)
     if loaded.scenario.run.time == "real":
         must_be_as_expected(load_task(find_task(loaded.scenario.run.task, Path.cwd())))
     if run_dir is None:
@@ -129,7 +131,7 @@ def launch_resumed(
     given = None if scenario is None else read_scenario(scenario)
     if run_dir is not None and given is not None and _never_began(run_dir):
         loaded = override(given, experiments=experiments, seed=seed)
-        check_task(loaded.scenario)
+        _check(loaded.scenario)
         return _launch(loaded, _folder_again(run_dir))
     folder = RunFolder.open(LATEST if run_dir is None else run_dir)
     state = _recorded(folder)
@@ -142,17 +144,23 @@ def launch_resumed(
                 f"community run SCENARIO --resume --run-dir {folder.path}"
             )
         loaded = override(given, experiments=experiments, seed=seed)
-        check_task(loaded.scenario)
+        _check(loaded.scenario)
         return _launch(loaded, folder)
     text = state.opened.scenario
     loaded = parse_scenario(text, folder.ledger)
     _must_be_same(folder, loaded.scenario, given, seed)
     limit = experiment_limit(state) if experiments is None else experiments
     changed = apply_overrides(loaded.scenario, experiments=limit)
-    check_task(changed)
+    _check(changed)
     warnings = _limits_not_taken(changed, given, has_new_limit=experiments is not None)
     finished = _finished(state, changed)
     return Launch(changed, text, folder, True, state.last_seq, warnings, finished)
+
+
+def _check(scenario: Scenario) -> None:
+    """Check what a run would stop at soon after its start: the task, slots, SDKs and keys."""
+    check_task(scenario)
+    check_means(scenario)
 
 
 def _launch(loaded: LoadedScenario, folder: RunFolder) -> Launch:

@@ -8,7 +8,7 @@ from typing import Any
 from agents.roles import Role
 from community import events as ev
 from community import evidence_events as evidence
-from community import forum_events
+from community import forum_events, mind_events
 from community.assigning import Assigning
 from community.scenario import ReviewsSection
 
@@ -206,7 +206,7 @@ def rows(events: list[tuple[int, ev.Event]] | None = None) -> list[ev.Row]:
     return [ev.Row(seq, at * S, event) for seq, (at, event) in enumerate(told, start=1)]
 
 
-EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent, ...] = (
+EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent | mind_events.MindEvent, ...] = (
     evidence.ReviewerAssigned("p1", "ben"),
     evidence.ConfirmationDrawn("p1", 0.1),
     evidence.AlarmRaised("a1", "drift", "cpu", "cpu0", "three sentinels in a row"),
@@ -224,6 +224,15 @@ EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent, ...] = (
     forum_events.PersonActed("eve", "boost", "p1", "it looks sound"),
     forum_events.SeatTaken("ada", "policy:social"),
     forum_events.SeatLeft("ada", "left"),
+    mind_events.MindsPrepared({"system.md": "ab"}, {"anthropic:m": {"input": 2.0, "output": 10.0}}),
+    mind_events.SpendReserved("c000001", "ada", "explorer", "anthropic:m", 0, 90_000, 9_000),
+    mind_events.SpendSettled("c000001", "ada", "ok", 900, 100, 3_000, 0, 20, 3_100),
+    mind_events.Answered(
+        *("ada", 0, 0, "anthropic:m", "acted"),
+        ({"call_id": "t1", "name": "wait", "arguments": '{"seconds": 5}'},),
+        "I wait.",
+        {"live": "0123"},
+    ),
 )
 """One event of each kind that the story has none of."""
 

@@ -19,6 +19,7 @@ from community.scenario import (
     StopSection,
     TopologySection,
 )
+from community.spend_sections import ModelSection, SpendSection
 
 README = (SCENARIOS / "README.md").read_text(encoding="utf-8")
 
@@ -48,6 +49,8 @@ def test_the_readme_lists_exactly_the_shipped_scenarios() -> None:
         ("`noise`", NoiseSection),
         ("`lab`", LabSection),
         ("`[[agents]]`", AgentSection),
+        ("`agents.model`", ModelSection),
+        ("`spend`", SpendSection),
     ],
 )
 def test_the_readme_explains_every_key(heading: str, model: type) -> None:

@@ -1,0 +1,89 @@
+"""The part of a run's fold that is about minds that ask models: prices, calls, answers.
+
+`community.archive.state` holds one of these and hands it the rows of `community.mind_events`.
+Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from community.mind_events import (
+    Answered,
+    MindEvent,
+    MindsPrepared,
+    SpendReserved,
+    SpendSettled,
+)
+
+
+@dataclass(slots=True)
+class ThinkingState:
+    """What one agent's thinking has cost."""
+
+    micro_usd: int = 0
+    """As providers counted."""
+    doubt_micro_usd: int = 0
+    """Beyond that, of calls of which nobody knows."""
+    calls: int = 0
+    tokens: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """How calls ended."""
+    answers: dict[str, int] = field(default_factory=dict)
+    """How answers were taken."""
+
+
+@dataclass(slots=True)
+class MindState:
+    """Prices that hold, calls and answers."""
+
+    prepared: MindsPrepared | None = None
+    """The first: its prices hold."""
+    prompts: dict[str, str] = field(default_factory=dict)
+    """Hashes of the files that are shown now."""
+    entries: list[SpendReserved | SpendSettled] = field(default_factory=list)
+    """In order; an account is opened with them."""
+    under_way: dict[str, SpendReserved] = field(default_factory=dict)
+    """Calls that have not ended, by call id: who thinks now."""
+    by_agent: dict[str, ThinkingState] = field(default_factory=dict)
+    answers: dict[str, list[Answered]] = field(default_factory=dict)
+    """By agent, those of the newest turn that has any."""
+
+    @property
+    def taken_micro_usd(self) -> int:
+        """What all calls that ended have cost, doubt included."""
+        return sum(each.micro_usd + each.doubt_micro_usd for each in self.by_agent.values())
+
+    def fold(self, event: MindEvent) -> str:
+        """Take in the next row; returns how it contradicts what came before, or nothing."""
+        if isinstance(event, MindsPrepared):
+            self.prepared = self.prepared or event
+            self.prompts = event.prompts
+        elif isinstance(event, SpendReserved):
+            if event.call_id in self.under_way:
+                return f"call {event.call_id} is under way already"
+            self.under_way[event.call_id] = event
+            self.entries.append(event)
+        elif isinstance(event, SpendSettled):
+            if self.under_way.pop(event.call_id, None) is None:
+                return f"call {event.call_id} is not under way"
+            self.entries.append(event)
+            self._settle(event)
+        else:
+            newest = self.answers.get(event.agent, [])
+            is_same = bool(newest) and newest[0].turn == event.turn
+            self.answers[event.agent] = [*newest, event] if is_same else [event]
+            answers = self._of(event.agent).answers
+            answers[event.outcome] = answers.get(event.outcome, 0) + 1
+        return ""
+
+    def _settle(self, event: SpendSettled) -> None:
+        spent = self._of(event.agent)
+        spent.micro_usd += event.micro_usd
+        spent.doubt_micro_usd += event.doubt_micro_usd
+        spent.calls += 1
+        spent.tokens += event.input + event.output + event.cache_read + event.cache_write
+        spent.outcomes[event.outcome] = spent.outcomes.get(event.outcome, 0) + 1
+
+    def _of(self, agent: str) -> ThinkingState:
+        return self.by_agent.setdefault(agent, ThinkingState())

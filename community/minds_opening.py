@@ -1,0 +1,245 @@
+"""Opening what a run's minds share: the account, the providers, and the record of answers.
+
+Prices are pinned by the ledger's first row about them; prompts are recorded again where their files
+have changed. Built-in policies need none of it, and a run of them alone records none. Providers
+that go down, and come back, are told of as notices; the community goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+from agents.account import Account, Reserved, Settled
+from agents.minds.catalogue import make_mind, provider_of
+from agents.minds.exchange import ToolCall
+from agents.minds.language_mind import LanguageMind
+from agents.minds.means import Answer, Means
+from agents.minds.mind import Mind
+from agents.minds.prompting import prompt_hashes
+from agents.minds.providers import Pace, Providers
+from agents.prices import Price, PriceTable, Usage, price_of, price_table
+from community.chronicle import Chronicle
+from community.events import Noticed
+from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
+from community.mind_faults import is_language_mind, prices_of
+from community.scenario import Member, Scenario
+from community.spend_sections import ModelSection
+
+
+class Minds:
+    """Makes the minds of one run's agents; those that ask models share an account and providers.
+
+    Args:
+        scenario: who takes part and what thinking may cost.
+        chronicle: where reservations, settlements and answers are recorded.
+        others: makes minds that ask no model.
+        pace: how patient callers of providers are.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        chronicle: Chronicle,
+        others: Callable[[Member], Mind],
+        pace: Pace | None = None,
+    ) -> None:
+        self._scenario = scenario
+        self._chronicle = chronicle
+        self._others = others
+        self._made: list[LanguageMind] = []
+        self._account: Account | None = None
+        self._providers = Providers(pace, self._tell)
+
+    def make(self, member: Member) -> Mind:
+        """Return the mind of `member`.
+
+        Raises:
+            MindError: it cannot be made here.
+            PriceError: its model has no price.
+        """
+        if not is_language_mind(member.mind):
+            return self._others(member)
+        mind = make_mind(member.mind, self.means(member))
+        if isinstance(mind, LanguageMind):
+            self._made.append(mind)
+        return mind
+
+    def means(self, member: Member) -> Means:
+        """Return what the mind of `member` may use; also of minds that ask by other ways.
+
+        Raises:
+            PriceError: a model of the scenario has no price.
+        """
+        return Means(
+            member.name,
+            member.role,
+            self.account,
+            self._providers,
+            (member.model or ModelSection()).as_options(),
+            self._record,
+            lambda turn: self._answered(member.name, turn),
+        )
+
+    @property
+    def account(self) -> Account:
+        """The run's account, opened with what the ledger holds.
+
+        Raises:
+            PriceError: a model of the scenario has no price.
+        """
+        if self._account is None:
+            prices = self._prepare()
+            entries = [_entry(each) for each in self._chronicle.state.minds.entries]
+            caps = self._scenario.spend.as_caps()
+            self._account = Account(prices, caps, _Journal(self._chronicle), entries)
+        return self._account
+
+    async def aclose(self) -> None:
+        """Close the connections of all minds that were made."""
+        for mind in self._made:
+            await mind.aclose()
+
+    def _prepare(self) -> PriceTable:
+        """Return the prices that hold, and record them and the prompts where that is new."""
+        state = self._chronicle.state.minds
+        prompts = dict(prompt_hashes())
+        if state.prepared is not None:
+            if state.prompts != prompts:
+                self._chronicle.record(MindsPrepared(prompts, state.prepared.prices))
+            return price_table(state.prepared.prices)
+        prices = dict(_prices(self._scenario))
+        plain = {name: price.model_dump(exclude_none=True) for name, price in prices.items()}
+        self._chronicle.record(MindsPrepared(prompts, plain))
+        return prices
+
+    def _record(self, answer: Answer) -> None:
+        self._chronicle.record(
+            Answered(
+                agent=answer.agent,
+                turn=answer.turn,
+                round=answer.round,
+                mind=answer.mind,
+                outcome=answer.outcome,
+                calls=tuple(asdict(call) for call in answer.calls),
+                text=answer.text,
+                seen=answer.seen,
+                faults=answer.faults,
+            )
+        )
+
+    def _answered(self, agent: str, turn: int) -> Sequence[Answer]:
+        recorded = self._chronicle.state.minds.answers.get(agent, ())
+        return [as_answer(each) for each in recorded if each.turn == turn]
+
+    def _tell(self, provider: str, is_up: bool) -> None:
+        names = [m.name for m in self._scenario.members() if provider_of(m.mind) == provider]
+        who = ", ".join(names)
+        if is_up:
+            self._chronicle.record(Noticed("resume", f"{provider} answers again: {who}"[:300]))
+        else:
+            text = f"{provider} does not answer; waiting for it: {who}"
+            self._chronicle.record(Noticed("pause", text[:300]))
+
+
+@asynccontextmanager
+async def open_minds(
+    scenario: Scenario,
+    chronicle: Chronicle,
+    others: Callable[[Member], Mind],
+    pace: Pace | None = None,
+) -> AsyncIterator[Minds]:
+    """Make minds within the block, and close their connections after it."""
+    minds = Minds(scenario, chronicle, others, pace)
+    try:
+        yield minds
+    finally:
+        await minds.aclose()
+
+
+def as_answer(event: Answered) -> Answer:
+    """Return a recorded answer as minds take it."""
+    calls = tuple(
+        ToolCall(each["call_id"], each["name"], each["arguments"]) for each in event.calls
+    )
+    return Answer(
+        agent=event.agent,
+        turn=event.turn,
+        round=event.round,
+        mind=event.mind,
+        outcome=event.outcome,
+        calls=calls,
+        text=event.text,
+        seen=event.seen,
+        faults=event.faults,
+    )
+
+
+def _prices(scenario: Scenario) -> Iterator[tuple[str, Price]]:
+    """Yield the prices of the minds that take part, by mind."""
+    given = scenario.spend.prices or {}
+    known = prices_of({k: p if isinstance(p, str) else p.model_dump() for k, p in given.items()})
+    for name in dict.fromkeys(member.mind for member in scenario.members()):
+        if is_language_mind(name):
+            yield name, price_of(name, known)
+
+
+class _Journal:
+    """Writes an account's steps into the ledger."""
+
+    def __init__(self, chronicle: Chronicle) -> None:
+        self._chronicle = chronicle
+
+    def reserved(self, entry: Reserved) -> None:
+        self._chronicle.record(
+            SpendReserved(
+                entry.call_id,
+                entry.agent,
+                entry.role,
+                entry.model,
+                entry.turn,
+                entry.micro_usd,
+                entry.tokens,
+            )
+        )
+
+    def settled(self, entry: Settled) -> None:
+        usage = entry.usage
+        self._chronicle.record(
+            SpendSettled(
+                call_id=entry.call_id,
+                agent=entry.agent,
+                outcome=entry.outcome,
+                input=usage.input,
+                output=usage.output,
+                cache_read=usage.cache_read,
+                cache_write=usage.cache_write,
+                thinking=usage.thinking,
+                micro_usd=entry.micro_usd,
+                doubt_micro_usd=entry.doubt_micro_usd,
+                doubt_tokens=entry.doubt_tokens,
+            )
+        )
+
+
+def _entry(event: SpendReserved | SpendSettled) -> Reserved | Settled:
+    if isinstance(event, SpendReserved):
+        return Reserved(
+            event.call_id,
+            event.agent,
+            event.role,
+            event.model,
+            event.turn,
+            event.micro_usd,
+            event.tokens,
+        )
+    return Settled(
+        event.call_id,
+        event.agent,
+        event.outcome,
+        Usage(event.input, event.output, event.cache_read, event.cache_write, event.thinking),
+        event.micro_usd,
+        event.doubt_micro_usd,
+        event.doubt_tokens,
+    )
