@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
 
 from agents.errors import (
     AgentError,
@@ -24,6 +32,7 @@ from agents.errors import (
 from agents.knobs import Knob
 from agents.lab import Briefing, Merged, Outcome, Prepared
 from agents.notebook import NOTEBOOK_CHARACTERS
+from agents.packed_files import PackedFiles, pack_files, unpack_files
 from agents.roles import Role
 from forum.errors import RequestRefusedError
 from forum.messages import Knobs, LongText, Name, Post, ShortText
@@ -42,8 +51,6 @@ _KINDS: Final[dict[str, type[LabError]]] = {
     "merge_failed": MergeFailedError,
     "proposal_refused": ProposalRefusedError,
 }
-
-FilePath = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class _Args(BaseModel):
@@ -95,7 +102,7 @@ class Proposed(_Args):
     """`agents.lab.Proposal`, as it travels."""
 
     parents: Annotated[tuple[Name, ...], Field(max_length=16)]
-    files: Annotated[dict[FilePath, str], Field(max_length=256)]
+    files: PackedFiles
     title: ShortText
     knobs: Knobs
     note: LongText
@@ -177,9 +184,22 @@ class Operation(Generic[_A, _R]):
             raise LabError(f"the lab's answer to {self.name} makes no sense: {error}") from None
 
 
+def _packed(merged: Merged) -> JsonObject:
+    return {"files": pack_files(merged.files), "conflicts": list(merged.conflicts)}
+
+
+def _unpacked(said: object) -> object:
+    if not isinstance(said, dict) or said.keys() != {"files", "conflicts"}:
+        raise ValueError("a merge has files and conflicts")
+    return {**said, "files": unpack_files(said["files"])}
+
+
 _NOTHING: TypeAdapter[None] = TypeAdapter(None)
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)
-_FILES: TypeAdapter[Mapping[str, str]] = TypeAdapter(Mapping[str, str])
+_FILES: TypeAdapter[Mapping[str, str]] = TypeAdapter(PackedFiles)
+_MERGED: TypeAdapter[Merged] = TypeAdapter(
+    Annotated[Merged, PlainSerializer(_packed), BeforeValidator(_unpacked)]
+)
 _NUMBER: TypeAdapter[int | None] = TypeAdapter(int | None)
 _SETTLED: TypeAdapter[Outcome | None] = TypeAdapter(Outcome | None)
 _NAMES: TypeAdapter[frozenset[str]] = TypeAdapter(frozenset[str])
@@ -192,7 +212,7 @@ LEAVE: Final = Operation("leave", Leave, _NOTHING)
 BRIEFING: Final = Operation("briefing", Nothing, TypeAdapter(Briefing))
 WAIT_FOR_TURN: Final = Operation("wait_for_turn", Nothing, _NOTHING)
 READ_TREE: Final = Operation("read_tree", Commit, _FILES)
-MERGE: Final = Operation("merge", Pair, TypeAdapter(Merged))
+MERGE: Final = Operation("merge", Pair, _MERGED)
 PREPARE: Final = Operation("prepare", Proposed, TypeAdapter(Prepared))
 RUN: Final = Operation("run", Measured, _OUTCOME)
 REPRODUCE: Final = Operation("reproduce", Hypothesis, _OUTCOME)

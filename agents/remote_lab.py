@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from agents import lab_requests as ops
 from agents.errors import LabError
 from agents.lab import Briefing, Merged, Outcome, Prepared, Proposal
+from agents.packed_files import pack_files
 from forum.board import Asking
 from forum.errors import BoardClosedError, RequestRefusedError
 from forum.messages import Post
@@ -99,12 +100,14 @@ class RemoteLab:
 
     async def prepare(self, proposal: Proposal) -> Prepared:
         """Commit a proposal; nothing runs yet."""
-        args = ops.Proposed(
-            parents=proposal.parents,
-            files=dict(proposal.files),
-            title=proposal.title,
-            knobs=dict(proposal.knobs),
-            note=proposal.note,
+        args = ops.Proposed.model_validate(
+            {
+                "parents": proposal.parents,
+                "files": pack_files(proposal.files),
+                "title": proposal.title,
+                "knobs": dict(proposal.knobs),
+                "note": proposal.note,
+            }
         )
         return await self._ask(ops.PREPARE, args)
 

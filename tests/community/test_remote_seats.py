@@ -22,6 +22,7 @@ from agents.errors import (
     ProposalRefusedError,
 )
 from agents.lab import Lab
+from agents.packed_files import pack_files
 from agents.remote_lab import RemoteLab
 from agents.roles import Quotas, load_role
 from community import lab as lab_module
@@ -286,7 +287,7 @@ async def test_turns_are_recorded_once_and_within_the_quota(
             with pytest.raises(RequestRefusedError, match=why):
                 await ask("take_turn", turn=turn, actions=[], notebook=None)
         base = proposal(home, 1.0).parents[0]
-        files = {"train.py": "RATE = 1.5\n# knob\nWIDTH = 4\n"}
+        files = pack_files({"train.py": "RATE = 1.5\n# knob\nWIDTH = 4\n"})
         args = {"parents": [base], "files": files, "title": "a\nb", "knobs": {}, "note": ""}
         commit = (await ask("prepare", **args))["value"]["commit"]
         post_id = await home.post("ada", commit)
@@ -295,7 +296,7 @@ async def test_turns_are_recorded_once_and_within_the_quota(
             await ask("prepare", **args)
         with pytest.raises(RequestRefusedError, match="cannot ask"):
             await ask("rows", after_seq=0)
-        for bad in ({**args, "parents": [base] * 17}, {**args, "files": {"": "x"}}, {"title": "x"}):
+        for bad in ({**args, "parents": [base] * 17}, {**args, "files": ""}, {"title": "x"}):
             with pytest.raises(RequestRefusedError, match="prepare"):
                 await ask("prepare", **bad)
     turns = [row.event for row in chronicle.ledger.rows() if isinstance(row.event, TurnTaken)]
