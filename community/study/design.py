@@ -173,7 +173,7 @@ def design_of(study: Study) -> Design:
     for chosen in combinations:
         labels = {name: level.label for name, level in chosen.items()}
         if study.file.study.engine != "community":
-            arm = _classic_arm(study, chosen, labels)
+            arm = _classic_arm(study, chosen, labels, found)
             arms.setdefault(arm.key, arm)
             cells.append(Cell(labels, arm.key, {}))
             continue
@@ -276,7 +276,12 @@ def _origin(study: Study, key: KeyPath, touched: Mapping[KeyPath, KeyPath]) -> K
     return ("scenario", *inner)
 
 
-def _classic_arm(study: Study, chosen: Mapping[str, Level], labels: Mapping[str, str]) -> Arm:
+def _classic_arm(
+    study: Study, chosen: Mapping[str, Level], labels: Mapping[str, str], found: _Faults
+) -> Arm:
+    from community.study.classic_runs import parameter_fault
+
+    label = ", ".join(labels.values())
     parameters: dict[str, Any] = dict(study.file.set)
     for name, level in chosen.items():
         is_bundle = isinstance(level.value, dict) and set(level.value) == {"set"}
@@ -284,8 +289,10 @@ def _classic_arm(study: Study, chosen: Mapping[str, Level], labels: Mapping[str,
     for more in study.file.adjust:
         if matches(labels, more.when):
             parameters |= more.set
-    text = json.dumps([study.file.study.engine, parameters], sort_keys=True)
-    return Arm(_hash(text), ", ".join(labels.values()), None, parameters)
+    name = study.file.study.engine.partition(":")[2]
+    if fault := parameter_fault(name, parameters):
+        found.add(("factors",), fault, label)
+    return Arm(_hash(json.dumps([name, parameters], sort_keys=True)), label, None, parameters)
 
 
 def _control_label(name: str, labels: Mapping[str, str]) -> str:

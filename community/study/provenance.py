@@ -21,7 +21,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _PACKAGES: Final = ("agents", "community", "forum", "scoring", "trainer")
 _VIEWS: Final = frozenset({"attack", "cli", "report", "show", "tui"})
 """Packages of `community` that look at runs, or are about something else."""
-_OF_STUDIES: Final = frozenset({"curves", "records", "running", "telemetry", "trace"})
+_OF_STUDIES: Final = frozenset(
+    {"classic_runs", "curves", "records", "running", "telemetry", "trace"}
+)
 """Files of `community.study` by which a record is made."""
 _LIBRARIES: Final = (
     *("cmaes", "networkx", "numba", "numpy", "optuna", "pydantic", "pygit2", "scikit-learn"),

@@ -355,13 +355,29 @@ def _compare_faults(file: StudyFile, factors: Mapping[str, Sequence[Level]]) -> 
     return []
 
 
+def _classic_faults(file: StudyFile) -> Found:
+    from community.study.classic_runs import ENGINES, known_parameters
+
+    name = file.study.engine.partition(":")[2]
+    if name not in ENGINES:
+        text = f"no classic model {name!r}{nearest(name, ENGINES)}; there are {', '.join(ENGINES)}"
+        return [(("study", "engine"), text)]
+    found: Found = []
+    if file.scenario:
+        found.append((("scenario",), "a classic model has no scenario; leave it out"))
+    known = known_parameters(name)
+    for factor, levels in file.factors.items():
+        is_bundle = all(isinstance(level, dict) and "set" in level for level in levels)
+        if factor not in known and not is_bundle:
+            text = f"is no parameter of {name}{nearest(factor, known)}; there are"
+            found.append((("factors", factor), f"{text} {', '.join(known)}"))
+    return found
+
+
 def _base(file: StudyFile, path: Path) -> tuple[dict[str, Any], Path, Found]:
     """Return the base scenario's data, where it stands, and what is wrong with naming it."""
     if _is_classic(file):
-        wrong: Found = []
-        if file.scenario:
-            wrong = [(("scenario",), "a classic model has no scenario; leave it out")]
-        return {}, path, wrong
+        return {}, path, _classic_faults(file)
     if isinstance(file.scenario, dict):
         return dict(file.scenario), path, []
     if not file.scenario:
