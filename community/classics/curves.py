@@ -93,7 +93,7 @@ def crossing(
 
     Returns:
         The round after the last one at which it is not above, and its standard error; nan where
-        it is not above in the end.
+        it is not above in the end. Of a resample in which it is not the end counts.
     """
     gaps = slow - fast
     found = _above_from(gaps.mean(axis=0)[None, :])[0]
@@ -102,7 +102,7 @@ def crossing(
     for _ in range(0, RESAMPLES, _CHUNK):
         weights = rng.multinomial(count, np.full(count, 1 / count), size=_CHUNK) / count
         rounds.append(_above_from(weights @ gaps))
-    _, spread = mean_and_error(np.concatenate(rounds))
+    _, spread = mean_and_error(np.nan_to_num(np.concatenate(rounds), nan=float(gaps.shape[1])))
     return float(found), float(spread * np.sqrt(RESAMPLES))
 
 

@@ -13,6 +13,7 @@ Sources:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.integrate import simpson
 
 from community.classics.draws import below, keys_from
+from community.classics.replicates import stream
 from community.landscapes.nk import NK, Mode
 
 Walk = Literal["random fitter", "steepest"]
@@ -84,6 +86,18 @@ def unlikeness(landscape: NK, distance: int, pairs: int, rng: np.random.Generato
     flipped = np.argsort(rng.random((pairs, n)), axis=1) < distance
     gaps = landscape.fitness(one) - landscape.fitness(one ^ flipped.astype(np.uint8))
     return float(np.mean(gaps**2)) * 6 * n
+
+
+def unlike(
+    draw: Callable[[int], NK], seed: int, indices: range, pairs: int = 200
+) -> tuple[NDArray[np.float64]]:
+    """Return `unlikeness` of neighbours on each of the landscapes that `draw` has: (landscapes,).
+
+    Its mean tells how links are drawn without running anybody, and how table values are: if they
+    have another variance than 1/12 it is larger in proportion.
+    """
+    found = [unlikeness(draw(i), 1, pairs, stream(seed, i, "pairs of neighbours")) for i in indices]
+    return (np.array(found),)
 
 
 @njit(cache=True, nogil=True)

@@ -35,10 +35,10 @@ from community.classics.case import FIGURE, Case, mean_and_error, number, orderi
 from community.classics.copying import Conduct, Copies, trajectory
 from community.classics.curves import Curves, Run, crossing, gathered, measured
 from community.classics.draws import keys_from
-from community.classics.exact import neighbour_correlation, unlikeness
+from community.classics.exact import neighbour_correlation, unlike
 from community.classics.networks import Drawn, Network
 from community.classics.orders import Order
-from community.classics.replicates import spread, stream
+from community.classics.replicates import concatenated, spread, stream
 from community.landscapes.nk import NK, Mode
 from community.landscapes.transforms import Transform
 
@@ -354,16 +354,8 @@ def _easy(smooth: Mapping[str, Curves], hardly: Mapping[str, Curves]) -> Iterato
 
 def _link_case(model: Parameters, landscapes: int, seed: int, jobs: int) -> Case:
     """Compare how alike neighbours are with what K links drawn with replacement come to."""
-    parts = spread(partial(_unlike, model, seed), landscapes, jobs)
-    ours, error = mean_and_error(1 - np.concatenate(parts))
+    draw = partial(landscape, model, seed)
+    (found,) = concatenated(partial(unlike, draw, seed), landscapes, jobs)
+    ours, error = mean_and_error(1 - found)
     target = neighbour_correlation(model.n, model.k, "random_with_replacement")
     return number("M2", "links: likeness of neighbours", target, ours, error, source="exact")
-
-
-def _unlike(parameters: Parameters, seed: int, indices: range) -> NDArray[np.float64]:
-    """Return an unbiased estimate of 1 - correlation of neighbours for each landscape."""
-    unlike = []
-    for index in indices:
-        drawn = landscape(parameters, seed, index)
-        unlike.append(unlikeness(drawn, 1, 200, stream(seed, index, "probe")))
-    return np.array(unlike)

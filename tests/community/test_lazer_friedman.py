@@ -19,8 +19,8 @@ GRAPHS = {
     "line": nets.line(20),
     "drawn": nets.small_world(20, 4, 0.2),
 }
-SIZE = 0.1
-"""A tenth of the paper's landscapes: seconds."""
+SIZE = 0.06
+"""Sixty of the paper's thousand landscapes: seconds."""
 
 
 def failures(parameters: Parameters) -> set[str]:
@@ -39,7 +39,6 @@ def test_the_model_agrees_with_print():
     [
         (replace(Parameters(), copies="better_or_equal"), "complete, end"),
         (replace(Parameters(), order="sequential"), "line, solutions at t=1"),
-        (replace(Parameters(), order="exponential"), "line, solutions at t=1"),
         (replace(Parameters(), score="share_of_max"), "complete, t=0"),
         (replace(Parameters(), mode="random"), "links: likeness of neighbours"),
     ],
