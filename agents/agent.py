@@ -211,7 +211,7 @@ class Agent:
         self._news.clear()
         turn = self.spend.turns
         self.spend.experiments = memory.experiments
-        observation = await self._observe(briefing, memory, turn)
+        observation = await self.observe(briefing, memory, turn)
         self._faults.clear()
         self.spend.turns += 1
         self._confirmed = frozenset(
@@ -236,7 +236,8 @@ class Agent:
             longer = FIRST_BACKOFF_S * 2.0 ** min(self._fruitless - 1, 16)
             await self._rest(min(longer, LONGEST_BACKOFF_S), self._over)
 
-    async def _observe(self, briefing: Briefing, memory: Memory, turn: int) -> Observation:
+    async def observe(self, briefing: Briefing, memory: Memory, turn: int) -> Observation:
+        """Return what its mind is to decide on in turn `turn`, by what `memory` holds now."""
         for hypothesis, verdict_id in memory.unsettled_own():
             settled = await self._lab.verdict(verdict_id)
             if settled is not None:

@@ -28,6 +28,7 @@ CommunityError
 │   ├── StudyFileError            its file; lists every fault
 │   ├── StudyDiffersError         its folder holds results of other code or other scenarios
 │   └── StudyRunError             one of its runs failed
+├── SightError                    nobody, or no turn, whose prompt could be shown
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 ├── VirtualWorldError             something was asked for that has no virtual time
 │   └── WaitsForEverError         everybody waits and nothing is coming
@@ -247,6 +248,10 @@ class HeldoutPlaceError(TaskLockError):
 
 class RetractionError(CommunityError):
     """A verdict, or a claim, cannot be taken back."""
+
+
+class SightError(CommunityError):
+    """There is nothing to see: no such agent, or no such turn."""
 
 
 class TakingPartError(CommunityError):

@@ -20,6 +20,7 @@ from agents.minds.mind import Mind
 from agents.minds.prompting import prompt_hashes
 from agents.minds.providers import Pace, Providers
 from agents.prices import Price, PriceTable, Usage, price_of, price_table
+from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.events import Noticed
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
@@ -91,7 +92,7 @@ class Minds:
         """
         if self._account is None:
             prices = self._prepare()
-            entries = [_entry(each) for each in self._chronicle.state.minds.entries]
+            entries = account_entries(self._chronicle.state)
             caps = self._scenario.spend.as_caps()
             self._account = Account(prices, caps, _Journal(self._chronicle), entries)
         return self._account
@@ -103,15 +104,11 @@ class Minds:
 
     def _prepare(self) -> PriceTable:
         """Return the prices that hold, and record them and the prompts where that is new."""
-        state = self._chronicle.state.minds
-        prompts = dict(prompt_hashes())
-        if state.prepared is not None:
-            if state.prompts != prompts:
-                self._chronicle.record(MindsPrepared(prompts, state.prepared.prices))
-            return price_table(state.prepared.prices)
-        prices = dict(_prices(self._scenario))
-        plain = {name: price.model_dump(exclude_none=True) for name, price in prices.items()}
-        self._chronicle.record(MindsPrepared(prompts, plain))
+        state = self._chronicle.state
+        prices, prompts = pinned_prices(self._scenario, state), dict(prompt_hashes())
+        if state.minds.prepared is None or state.minds.prompts != prompts:
+            plain = {name: price.model_dump(exclude_none=True) for name, price in prices.items()}
+            self._chronicle.record(MindsPrepared(prompts, plain))
         return prices
 
     def _record(self, answer: Answer) -> None:
@@ -174,6 +171,22 @@ def as_answer(event: Answered) -> Answer:
         seen=event.seen,
         faults=event.faults,
     )
+
+
+def pinned_prices(scenario: Scenario, state: RunState) -> PriceTable:
+    """Return the prices that a run has pinned, or that a new one would.
+
+    Raises:
+        PriceError: a model of the scenario has no price.
+    """
+    if state.minds.prepared is not None:
+        return price_table(state.minds.prepared.prices)
+    return dict(_prices(scenario))
+
+
+def account_entries(state: RunState) -> list[Reserved | Settled]:
+    """Return what a ledger holds of calls, as an account takes it."""
+    return [_entry(each) for each in state.minds.entries]
 
 
 def _prices(scenario: Scenario) -> Iterator[tuple[str, Price]]:

@@ -24,7 +24,7 @@ from community.events import RunOpened
 from community.lock_writing import check_place
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
-from community.scenario import BudgetSection, Scenario
+from community.scenario import Scenario
 from community.scheduler import Bench
 from community.score_phase import SandboxedScorePhase
 from community.sketching import SketchingScorePhase
@@ -79,7 +79,7 @@ async def open_bench(
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
-    budget = task.budget if scenario.budget is None else _budget(scenario.budget)
+    budget = budget_for(task, scenario)
     # a budget of processor time says nothing about a GPU, so such runs get processor slots
     kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
     slots = find_slots(scenario.pool.slots, device=kind)
@@ -200,7 +200,11 @@ def _conditions(
     )
 
 
-def _budget(section: BudgetSection) -> Budget:
+def budget_for(task: Task, scenario: Scenario) -> Budget:
+    """Return what one experiment may spend: the scenario's word, else the task's own."""
+    section = scenario.budget
+    if section is None:
+        return task.budget
     if section.kind != "auto":
         return Budget(section.kind, section.amount)
     return Budget("device_seconds" if find_gpus() else "cpu_seconds", section.amount)

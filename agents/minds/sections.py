@@ -7,6 +7,7 @@ from the record; what somebody wrote stands in quotations. Next: `agents.minds.p
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agents.minds.quoting import quoted, seen, shortened, tokens_of
@@ -83,13 +84,15 @@ def _results(observation: Observation, tokens: int) -> str:
     rows = _fitting((_result(each, observation) for each in ordered[:MOST_ROWS]), tokens)
     if not rows:
         return ""
-    head = f"{len(observation.known)} measured commits have reached you"
+    head = f"Measured commits that have reached you, {len(observation.known)} in all"
     head += ":" if len(rows) == len(observation.known) else f"; the {len(rows)} of most interest:"
     return f"{head}\n" + quoted("results", "\n".join(rows))
 
 
 def _result(each: Known, observation: Observation) -> str:
     score = "did not run" if each.score is None else f"score {each.score:.5g}"
+    if each.score is not None and math.isnan(each.score):
+        score = "measured when the run begins"
     gain = "" if each.gain is None else f", gain {each.gain:+.5g}"
     parent = f" over {each.parents[0][:10]}" if each.gain is not None and each.parents else ""
     mine = "you" if each.author == observation.agent else each.author

@@ -11,6 +11,7 @@ from community.cli import (
     join_command,
     lock_commands,
     machine_commands,
+    mind_commands,
     result_commands,
     retract_command,
     run_command,
@@ -60,6 +61,8 @@ def application() -> typer.Typer:
     app.command("replay")(result_commands.replay)
     app.command("join", epilog=join_command.EXAMPLES)(join_command.join)
     app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
+    app.command("prompt", epilog=mind_commands.PROMPT_EXAMPLES)(mind_commands.prompt)
+    app.command("estimate")(mind_commands.estimate)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("classic", epilog=classic_command.EXAMPLES)(classic_command.classic)
     app.command("doctor")(machine_commands.doctor)

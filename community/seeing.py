@@ -1,0 +1,247 @@
+"""Seeing: what the mind of an agent sees, at its first turn of a scenario or at a turn of a run.
+
+The same `Observation` and the same prompt as in a run. For a scenario nothing is measured yet; for
+a run the ledger is folded up to where that turn began, and the agent's own eyes look at it. Nothing
+is recorded or asked of anybody.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from agents.account import Account, Reserved, Settled
+from agents.agent import Agent, turn_seed
+from agents.knobs import Knob, load_knobs
+from agents.lab import Briefing
+from agents.memory import Memory
+from agents.minds.mind import Mind
+from agents.minds.prompting import Prompt, make_prompt
+from agents.observation import Observation
+from agents.roles import Right, load_role
+from community.admission import Admission
+from community.archive.ledger import LedgerReader
+from community.archive.state import RunState
+from community.clock import RunClock
+from community.errors import SightError
+from community.events import Row, TurnTaken
+from community.institution import Institution
+from community.lab import AgentLab
+from community.loading import parse_scenario
+from community.mind_events import Answered, SpendReserved
+from community.minds_opening import account_entries, pinned_prices
+from community.opening import budget_for
+from community.run_folder import RunFolder
+from community.scenario import Member, Scenario
+from community.spend_sections import ModelSection
+from forum.board import Seat
+from trainer.repository import Repository
+from trainer.task import Task, find_task, load_task
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one agent saw, or would see."""
+
+    observation: Observation
+    prompt: Prompt
+    differs: tuple[str, ...] = ()
+    """Parts that are not what the ledger says was shown: task, prompts or program have changed
+    since, or it is something that only lived in the run's memory."""
+
+
+def first_sight(scenario: Scenario, name: str) -> Sight:
+    """Return what an agent would see at its first turn.
+
+    Raises:
+        SightError: nobody is called so.
+        TaskError, KnobError, RoleError: what the scenario names cannot be read.
+    """
+    member = _member(scenario, name)
+    role = load_role(member.role)
+    task = _task(scenario)
+    knobs = _knobs(task)
+    with tempfile.TemporaryDirectory() as place:
+        repository = Repository.create(Path(place) / "repo.git")
+        author = "lab <lab@community.invalid>"
+        baseline = repository.commit(task.start, (), author, f"baseline of {task.name}\n", 0)
+    admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+    budget = budget_for(task, scenario)
+    briefing = Briefing(
+        task=task.name,
+        brief=task.brief,
+        metric=task.metric,
+        unit=task.unit,
+        direction=task.direction,
+        knobs_path=task.knobs_path or "",
+        baseline_commit=baseline,
+        baseline_mean=math.nan,
+        baseline_sigma=math.nan,
+        budget=f"{budget.amount:g} {budget.kind}",
+        confirmation_runs=admission.first_look,
+        confirmation_runs_most=admission.whole,
+    )
+    files = {path: task.start[path].decode(errors="replace") for path in task.editable
+             if path in task.start}  # fmt: skip
+    observation = Observation(
+        agent=name,
+        role=role.name,
+        turn=0,
+        seed=turn_seed(scenario.run.seed, name, 0),
+        briefing=briefing,
+        knobs=knobs,
+        known=Memory(name, briefing).known(),
+        trees={baseline: files},
+        open_hypotheses=(),
+        open_claims=(),
+        notebook="",
+        remaining_experiments=scenario.stop.experiments,
+        rights=role.rights,
+        charter=role.charter,
+        turns_left=role.quotas.turns,
+        experiments_left=role.quotas.experiments,
+    )
+    return Sight(observation, _prompt(observation, member, scenario, RunState()))
+
+
+async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
+    """Return what an agent saw at a turn of a run.
+
+    Raises:
+        SightError: there is no such agent or turn.
+        CommunityError, TrainerError: the run, or its task, cannot be read.
+    """
+    with LedgerReader(folder.ledger) as ledger:
+        rows = [*ledger.rows()]
+    begin = next((at for at, row in enumerate(rows) if _begins(row, name, turn)), None)
+    if begin is None:
+        raise SightError(f"run {folder.run_id} has no turn {turn} of {name!r}")
+    state = RunState.from_rows(rows[:begin])
+    assert state.opened is not None
+    scenario = parse_scenario(state.opened.scenario, folder.ledger).scenario
+    member = _member(scenario, name)
+    task = _task(scenario)
+    institution = _as_it_was(state, scenario, task, Repository.open(folder.repository))
+    lab = AgentLab(institution, name)
+    before = state.agents[name]
+    agent = Agent(
+        name=name,
+        role=load_role(member.role),
+        mind=cast(Mind, None),
+        seat=cast(Seat, None),
+        lab=lab,
+        knobs=_knobs(task),
+        run_seed=state.opened.seed,
+        on_turn=_records_nothing,
+        turn=turn,
+        notebook=before.notebook,
+    )
+    briefing = await lab.briefing()
+    memory = Memory(name, briefing)
+    for post in await lab.catch_up(0):
+        memory.fold(post)
+    agent.spend.experiments = memory.experiments
+    observation = await agent.observe(briefing, memory, turn)
+    prompt = _prompt(observation, member, scenario, state)
+    told = next((row.event for row in rows[begin:] if _answers(row, name, turn)), None)
+    seen = told.seen if isinstance(told, Answered) else {}
+    now = prompt.fingerprint()
+    return Sight(observation, prompt, tuple(part for part in seen if seen[part] != now.get(part)))
+
+
+def _begins(row: Row, name: str, turn: int) -> bool:
+    event = row.event
+    is_about = isinstance(event, (SpendReserved, Answered, TurnTaken))
+    return is_about and (event.agent, event.turn) == (name, turn)  # type: ignore[union-attr]
+
+
+def _answers(row: Row, name: str, turn: int) -> bool:
+    event = row.event
+    return isinstance(event, Answered) and (event.agent, event.turn) == (name, turn)
+
+
+def _member(scenario: Scenario, name: str) -> Member:
+    members = {member.name: member for member in scenario.members()}
+    if name not in members:
+        raise SightError(f"nobody is called {name!r}; there are: {', '.join(members)}")
+    return members[name]
+
+
+def _task(scenario: Scenario) -> Task:
+    if scenario.run.time == "virtual":
+        from community.modelled.tasks import modelled_task
+
+        return modelled_task(scenario).task
+    return load_task(find_task(scenario.run.task, Path.cwd()))
+
+
+def _knobs(task: Task) -> tuple[Knob, ...]:
+    if task.knobs_toml is None or task.knobs_path is None:
+        return ()
+    return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())
+
+
+def _prompt(
+    observation: Observation, member: Member, scenario: Scenario, state: RunState
+) -> Prompt:
+    """Return the prompt that a language mind would make of it, whatever mind the agent has."""
+    options = (member.model or ModelSection()).as_options()
+    prices = pinned_prices(scenario, state)
+    account = Account(prices, scenario.spend.as_caps(), _Nowhere(), account_entries(state))
+    money = account.in_words(member.name, member.role)
+    return make_prompt(observation, tokens=options.prompt_tokens, money=money)
+
+
+class _Nowhere:
+    """A journal that keeps nothing."""
+
+    def reserved(self, entry: Reserved) -> None:
+        """Forget it."""
+
+    def settled(self, entry: Settled) -> None:
+        """Forget it."""
+
+
+async def _records_nothing(*_: object) -> None:
+    return
+
+
+@dataclass(slots=True)
+class _PastChronicle:
+    """A state that does not change any more, as `AgentLab` asks for it."""
+
+    state: RunState
+    clock: RunClock
+
+    async def wait_until(self, is_true: Callable[[RunState], bool]) -> None:
+        if not is_true(self.state):
+            raise SightError("it was still waiting then; there was nothing to see")
+
+
+def _as_it_was(
+    state: RunState, scenario: Scenario, task: Task, repository: Repository
+) -> Institution:
+    """Return what `AgentLab` reads of an institution, over a state that is past."""
+    verdicts = [*state.verdicts.values()]
+    opened = state.opened
+    assert opened is not None
+    life_class = verdicts[-1].device_class if verdicts else opened.device_class
+    roles = {member.name: load_role(member.role) for member in scenario.members()}
+
+    def may(agent: str, right: Right) -> bool:
+        return right in roles[agent].rights
+
+    past = SimpleNamespace(
+        chronicle=_PastChronicle(state, RunClock(offset_us=state.last_us)),
+        bench=SimpleNamespace(task=task, repository=repository, life_class=life_class),
+        admission=Admission(
+            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
+        ),
+        may=may,
+    )
+    return cast(Institution, past)
