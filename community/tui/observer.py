@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 from community.archive.codec import decode_event
 from community.errors import LedgerEventError
 from community.events import Row
-from community.observing import ROW_TOPIC
+from community.observing import OVER_TOPIC, ROW_TOPIC
+from community.plain_text import one_line
 from community.tui.feed import BATCH_ROWS, News, RowsRead, Unread
 from forum.credentials import load_credential
 from forum.errors import ForumError
+from forum.plain_text import plain
 
 if TYPE_CHECKING:
     from forum.board import Watch
@@ -47,6 +49,8 @@ class ObserverFeed:
         self._task: asyncio.Task[None] | None = None
         self._is_closing = False
         self._after_seq = 0
+        self._is_over = False
+        """Whether the run said that its research is over, and was not taken up again."""
 
     def follow(self, post: Callable[[News], object]) -> None:
         """Hand over rows until `close`; runs a loop of its own in this thread."""
@@ -69,8 +73,9 @@ class ObserverFeed:
                 post(Unread(f"{self._url}: {error}", is_absent=False))
                 return
             except ForumError as error:
-                post(RowsRead((), is_live=False))
-                post(Unread(f"{error}\nTrying again; q leaves.", is_absent=True))
+                if not self._is_over:  # then that is what there is to say
+                    post(RowsRead((), is_live=False))
+                    post(Unread(f"{error}\nTrying again; q leaves.", is_absent=True))
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(AGAIN_S)
 
@@ -87,6 +92,8 @@ class ObserverFeed:
                 except TimeoutError:
                     await self._look(watch, post)
                     continue
+                if seen.name == OVER_TOPIC:
+                    self._say_over(seen.payload, post)
                 if seen.name != ROW_TOPIC:
                     continue
                 rows = [row for row in _rows(json.loads(seen.payload)) if row.seq > self._after_seq]
@@ -95,13 +102,26 @@ class ObserverFeed:
                 else:
                     self._hand_over(rows, post)
 
+    def _say_over(self, payload: bytes, post: Callable[[News], object]) -> None:
+        """Say that nothing more comes, unless the run is taken up again."""
+        why = plain(payload.decode("utf-8", "replace"))[:300]
+        self._is_over = True
+        post(RowsRead((), is_live=False))
+        words = (
+            f"{one_line(why)}. Nobody is seated any more, and this is all that a broker carries: "
+            "the last runs, on seal, are in the run's ledger.\nWhere its folder is, `community "
+            "show` and `community watch` tell of them."
+        )
+        post(Unread(words, is_absent=True))
+
     async def _look(self, watch: Watch, post: Callable[[News], object]) -> None:
         """Ask whether something was missed, and say so where nobody answers."""
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._catch_up(watch, post)
         except TimeoutError:
-            post(RowsRead((), is_live=False))
+            if not self._is_over:
+                post(RowsRead((), is_live=False))
 
     async def _catch_up(self, watch: Watch, post: Callable[[News], object]) -> None:
         while True:
@@ -116,6 +136,7 @@ class ObserverFeed:
         post(RowsRead(tuple(rows), is_live=True))
         if rows:
             self._after_seq = rows[-1].seq
+            self._is_over = False
 
 
 def _rows(packed: Any) -> Iterable[Row]:
