@@ -58,7 +58,8 @@ class Taking:
                 self._run(self._comment(thread or None, text))
 
         hint = "Everybody in the run reads it, under your name."
-        self._app.push_screen(WriteScreen(title, hint, COMMENT_CHARACTERS), written)
+        screen = WriteScreen(title, hint, COMMENT_CHARACTERS, has_lines=True)
+        self._app.push_screen(screen, written)
 
     def act(self, deed: Deed, target: str) -> None:
         """Boost or veto a hypothesis, pause or resume an agent; ask why first."""

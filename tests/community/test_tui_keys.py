@@ -8,8 +8,10 @@ import pytest
 from screen_script import PATCH, Told, scene_rows
 from tui_pilot import SIZES, lines_of, listed, press, screen_text, until, until_shown, watching
 
+from community.tui import person
 from community.tui.app import WatchApp
 from community.tui.screens.page import PageScreen
+from community.tui.screens.write import WriteScreen
 from community.tui.widgets.pick_list import PickList
 
 
@@ -117,9 +119,32 @@ async def test_who_is_not_heard_is_told(tmp_path: Path) -> None:
     async with watching(tmp_path, scene_rows(), (160, 48)) as (app, pilot):
         await press(pilot, app, "c")
         assert "Comment on p30" in screen_text(app)
-        for key in ("h", "i", "enter"):
+        for key in ("h", "i", "ctrl+s"):
             await press(pilot, app, key)
         await until(pilot, lambda: any("is not running" in n.message for n in app._notifications))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_a_comment_has_lines_and_is_not_cut(
+    size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enter begins a line; what sends and leaves is on the screen; what is too long stays."""
+    monkeypatch.setattr(person, "COMMENT_CHARACTERS", 6)
+    async with watching(tmp_path, scene_rows(), size) as (app, pilot):
+        await press(pilot, app, "c")
+        assert "Ctrl+S sends, Esc leaves" in " ".join(screen_text(app).replace("│", "").split())
+        said: list[str | None] = []
+        writing = app.screen
+        assert isinstance(writing, WriteScreen)
+        monkeypatch.setattr(writing, "dismiss", said.append)
+        for key in ("h", "i", "enter", "y", "o", "u", "q"):
+            await press(pilot, app, key)
+        assert "1 characters too long: 6 are taken" in screen_text(app)
+        await press(pilot, app, "ctrl+s")
+        assert said == []
+        await press(pilot, app, "backspace")
+        await press(pilot, app, "ctrl+s")
+        assert said == ["hi\nyou"]
 
 
 async def test_where_nobody_can_take_part_no_key_offers_it() -> None:

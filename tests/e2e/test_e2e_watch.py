@@ -25,6 +25,8 @@ AGENTS = ("ada explorer social", "grace exploiter greedy", "marie reproducer ver
 SIZE = (100, 30)
 WORDS = "what if the embedding were tied?"
 
+MORE = "it would save a third"
+
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 
 
@@ -138,12 +140,15 @@ def test_somebody_at_another_terminal_watches_and_takes_part(
     terminal.keys("c")
     terminal.await_screen("Comment on p")
     terminal.type(WORDS)
-    terminal.await_screen(WORDS)
+    terminal.await_screen(WORDS, "Ctrl+S sends")
     terminal.keys("Enter")
+    terminal.type(MORE)
+    terminal.await_screen(MORE)
+    terminal.keys("C-s")
     row = live.await_row(_is_comment, 60)
     assert row is not None
     assert isinstance(row.event, Posted)
-    assert row.event.body["text"] == WORDS
+    assert row.event.body["text"] == f"{WORDS}\n{MORE}"
     assert row.event.author.startswith("~")
     assert row.event.thread in {r.event.post_id for r in recorded(live.folder) if _is_hypothesis(r)}
     terminal.await_screen(f"{row.event.author} ", WORDS[:10])
