@@ -184,6 +184,48 @@ def _turn(
 
 
 @njit(cache=True, nogil=True)
+def _plain_round(
+    values: Any, graph: Any, how: Any, names: Any, turn: Any, before: Any, before_worth: Any,
+    leader: Any, leaders: Any, flips: Any, keys: Any, seen: Any, states: Any, worth: Any,
+) -> Any:  # fmt: skip
+    """Do for all agents what `_turn` does for one, where all is as in the plainest model.
+
+    They look at everybody, take the best if it is strictly better, and always look and search.
+    """
+    offsets, contacts, _is_complete = graph
+    for agent in range(names.size):
+        own_worth, best, other, is_tied = before_worth[agent], before_worth[agent], -1, False
+        if leaders > 0:
+            if before_worth[leader] > own_worth:
+                best, other = before_worth[leader], leader
+        elif graph[2]:
+            is_tied = True
+        else:
+            for i in range(offsets[agent], offsets[agent + 1]):
+                their_worth = before_worth[contacts[i]]
+                if their_worth > best:
+                    best, other, is_tied = their_worth, np.int64(contacts[i]), False
+                elif other >= 0 and their_worth == best:
+                    is_tied = is_tied or before[contacts[i]] != before[other]
+        if is_tied:
+            other = _candidate(
+                graph, how, agent, names[agent], turn, before, before_worth, keys, seen
+            )
+            other = other if before_worth[other] > own_worth else np.int64(-1)
+            best = before_worth[other] if other >= 0 else own_worth
+        if other >= 0:
+            states[agent], worth[agent] = before[other], best
+            continue
+        if flips.size:
+            bit = np.int64(flips[turn, agent])
+        else:
+            bit = below(keys[FLIPS], turn, names[agent], 0, how[6])
+        flipped = np.int64(before[agent]) ^ (np.int64(1) << bit)
+        if values[flipped] > own_worth:
+            states[agent], worth[agent] = flipped, values[flipped]
+
+
+@njit(cache=True, nogil=True)
 def _due(order: Any, now: Any, names: Any, clocks: Any, ticks: Any, key: Any) -> Any:
     """Return who acts in round `now`, first to last; `clocks` say when each agent is next due."""
     n = names.size
@@ -241,22 +283,30 @@ def run(
     turns, clocks, ticks = np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.int64)
     for agent in range(n):
         clocks[agent] = -np.log(1.0 - unit(keys[TURNS], 0, names[agent], 0))
-    has_short_cut = graph[2] and how[0] == BEST and how[1] == 0 and order == SYNCHRONOUS and n > 1
+    is_synchronous = order == SYNCHRONOUS
+    looks_at_all = how[0] == BEST and how[1] == 0 and is_synchronous
+    is_plain = looks_at_all and how[2] and how[3] and how[4] >= 1.0 and how[5] == 0.0
+    has_leader = looks_at_all and graph[2] and n > 1
     for now in range(1, horizon + 1):
-        leader, leaders = _leader(states, worth) if has_short_cut else (0, 0)
+        leader, leaders = _leader(states, worth) if has_leader else (0, 0)
         seen_worth[:] = worth
-        before, before_worth = (history[now - 1], seen_worth) if order == SYNCHRONOUS else (
-            states, worth)  # fmt: skip
-        acting = names if order == SYNCHRONOUS else _due(
-            order, now, names, clocks, ticks, keys[TURNS])  # fmt: skip
-        for i in range(acting.size):
-            agent = i if order == SYNCHRONOUS else acting[i]
-            state = _turn(
-                values, graph, how, agent, names[agent], turns[agent], before, before_worth,
-                leader, leaders, flips, keys, seen,
+        before, before_worth = (history[now - 1], seen_worth) if is_synchronous else (states, worth)
+        if is_plain:
+            _plain_round(
+                values, graph, how, names, now - 1, before, before_worth, leader, leaders, flips,
+                keys, seen, states, worth,
             )  # fmt: skip
-            turns[agent] += 1
-            states[agent], worth[agent] = state, values[state]
+        else:
+            acting = names if is_synchronous else _due(
+                order, now, names, clocks, ticks, keys[TURNS])  # fmt: skip
+            for i in range(acting.size):
+                agent = i if is_synchronous else acting[i]
+                state = _turn(
+                    values, graph, how, agent, names[agent], turns[agent], before, before_worth,
+                    leader, leaders, flips, keys, seen,
+                )  # fmt: skip
+                turns[agent] += 1
+                states[agent], worth[agent] = state, values[state]
         history[now] = states
         is_same = until_settled and np.array_equal(history[now], history[now - 1])
         if is_same and _is_settled(values, graph, how, states, worth):

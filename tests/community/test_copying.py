@@ -102,6 +102,20 @@ def test_the_short_cut_for_everybody_changes_nothing(values: np.ndarray, copies:
         np.testing.assert_array_equal(*runs)
 
 
+@pytest.mark.parametrize("values", [HARD, COARSE], ids=["hard", "coarse"])
+@pytest.mark.parametrize("name", ["complete", "line", "lattice", "directed"])
+def test_the_quick_round_of_the_plain_model_changes_nothing(name: str, values: np.ndarray):
+    """Who looks at others all but once in a trillion turns goes the long way, and gets there."""
+    network = graph_of(name, 15)
+    for seed in range(4):
+        keys, starts = keys_from(np.random.default_rng(seed)), starts_of(15, seed)
+        quick, long = (
+            trajectory(values, network, starts, Conduct(velocity=velocity), keys, 60)
+            for velocity in (1.0, 1 - 1e-12)
+        )
+        np.testing.assert_array_equal(quick, long)
+
+
 CONDUCTS = [
     Conduct(),
     Conduct(velocity=0.5),
