@@ -153,7 +153,9 @@ def replay(
     from community.tui.app import WatchApp
     from community.tui.replay import Replay
 
-    WatchApp(Replay(folder.ledger, speed=speed), patches=folder.path / "patches").run_alone()
+    replayed = Replay(folder.ledger, speed=speed)
+    patches, repository = folder.path / "patches", folder.repository
+    WatchApp(replayed, patches=patches, repository=repository).run_alone()
 
 
 def print_summary(folder: RunFolder) -> None:

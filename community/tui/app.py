@@ -81,6 +81,7 @@ class WatchApp(App[str]):
         source: Where its rows come from: a ledger file, which need not exist yet, the run's folder,
             or any other source.
         patches: Folder that copied patches are written to; by default ``patches`` in the run's.
+        repository: The run's, for diffs that no post holds; by default that in the run's folder.
         where: The run that a person may take part in: its folder or its broker's URL; by default
             that of the ledger that is watched.
         credential: The person's credential; None for the one in the run's folder.
@@ -130,6 +131,7 @@ class WatchApp(App[str]):
         source: Path | RunFolder | RowSource,
         *,
         patches: Path | None = None,
+        repository: Path | None = None,
         where: Path | str | None = None,
         credential: Path | None = None,
         is_over: Callable[[], bool] | None = None,
@@ -139,6 +141,7 @@ class WatchApp(App[str]):
             source = source.ledger
         if isinstance(source, Path):
             patches, where = patches or source.parent / "patches", where or source.parent
+            repository = repository or source.parent / "repo.git"
             source = LedgerFeed(source)
         self._source = source
         self._is_over = is_over
@@ -148,7 +151,8 @@ class WatchApp(App[str]):
         self.taking = Taking(self, where, credential)
         """What the person at the keyboard does to the run."""
         self.fold = Fold(
-            lambda what: self.post_message(News(what)), header, lambda: len(self._stack()) < 2
+            lambda what: self.post_message(News(what)),
+            *(header, lambda: len(self._stack()) < 2, repository),
         )
         self.wanted = Wanted()
         """The filter that holds on every screen."""

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from community.errors import LedgerInconsistentError
 from community.events import AgentJoined, Event, Posted, Row, StatusChanged
@@ -22,6 +23,7 @@ from community.tui.colours import author_colour
 from community.tui.feed import BATCH_ROWS, News, RowsRead
 from community.tui.forum_lines import has_line
 from community.tui.lean import Lean
+from community.tui.patches import Patches
 from community.tui.scene import Scene, Told
 
 REFRESH_S = 0.25
@@ -69,6 +71,7 @@ class Fold:
         header: Paints what every screen has on top.
         is_calm: Whether nothing on the screen is there for a moment only; asked by the source's
             thread.
+        repository: The run's, where diffs are that no post holds; None where it is not at hand.
     """
 
     def __init__(
@@ -76,9 +79,11 @@ class Fold:
         post: Callable[[Painted | Notice], object],
         header: Look,
         is_calm: Callable[[], bool] = lambda: True,
+        repository: Path | None = None,
     ) -> None:
         self.told = Told()
         self._lean = Lean()
+        self._patches = Patches(repository, self.again)
         self._post = post
         self._is_calm = is_calm
         self._header = header
@@ -181,6 +186,11 @@ class Fold:
         self._look, self._is_asked = (screen, look), True
         self._wake.set()
 
+    def again(self) -> None:
+        """Paint what is looked at once more: something beside the rows has changed."""
+        self._is_asked = True
+        self._wake.set()
+
     def hold(self, is_held: bool) -> None:
         """Hold the run still, or let in what has come meanwhile."""
         with self._changed:
@@ -257,6 +267,7 @@ class Fold:
             is_held=self._is_held,
             is_replay=self._clock[0] is not None and not self._is_live,
             colours=self._colours,
+            patch_of=self._patches.of,
         )
         return Painted(screen, self._header(scene), look(scene), told.state.last_seq)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from community.archive.state import RunState
 from community.events import Posted, Row
 from community.tui.colours import GREY
+from community.tui.patches import NOT_HERE, Patch
 from community.tui.views import Views
 
 T = TypeVar("T")
@@ -92,6 +93,8 @@ class Scene:
     is_replay: bool
     colours: dict[str, str]
     """Name of an agent or a person -> its colour."""
+    patch_of: Callable[[str, str], Patch] = lambda parent, commit: NOT_HERE
+    """(parent, commit) -> the diff between them, where a post is too short for it."""
 
     @property
     def state(self) -> RunState:

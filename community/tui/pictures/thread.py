@@ -45,7 +45,10 @@ def thread_picture(scene: Scene, post_id: str) -> ThreadPicture:
         return ThreadPicture("", "", (), "")
     record = scene.state.posts[root]
     body = record.posted.body
-    patch = str(body.get("patch") or "")
+    patch, why = str(body.get("patch") or ""), ""
+    if not patch and body.get("kind") == "hypothesis" and body.get("parents"):
+        fetched = scene.patch_of(str(body["parents"][0]), str(body["commit"]))
+        patch, why = fetched.text, fetched.why
     lines = [*_head(scene, root, record)]
     if claim := scene.state.hypotheses.get(root):
         lines += [*_standing(scene, claim), *_reviews(scene, claim)]
@@ -53,8 +56,8 @@ def thread_picture(scene: Scene, post_id: str) -> ThreadPicture:
     if patch:
         lines += [Text(), Text("Diff against its first parent (y copies it)", style="bold")]
         lines += diff_lines(patch)
-    elif claim is not None:
-        lines += [Text(), Text("The post holds no diff; its commit does.", style=GREY)]
+    elif why:
+        lines += [Text(), Text(one_line(why, 500), style=GREY)]
     title = one_line(str(body.get("title") or body.get("kind")), 120)
     return ThreadPicture(root, f"{root} {title}", tuple(lines), patch)
 
