@@ -32,6 +32,8 @@ CommunityError
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 ├── VirtualWorldError             something was asked for that has no virtual time
 │   └── WaitsForEverError         everybody waits and nothing is coming
+├── ModelFileError                the file of a surrogate cannot be used
+├── ModelFitError                 there is too little to learn a surrogate from
 └── TopologyError                 a family's parameters do not fit the number of agents
 
 Every message says what, which, and what to do.
@@ -283,3 +285,11 @@ class WaitsForEverError(VirtualWorldError):
             + "\n  ".join(waiting)
             + "\nsomebody waits for what nobody will do; this is a fault of the program"
         )
+
+
+class ModelFileError(CommunityError):
+    """The file of a surrogate is missing, damaged, or does not belong to this task."""
+
+
+class ModelFitError(CommunityError):
+    """There is too little, or too much of different kinds, to learn a surrogate from."""

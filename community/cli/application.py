@@ -12,6 +12,7 @@ from community.cli import (
     lock_commands,
     machine_commands,
     mind_commands,
+    model_commands,
     result_commands,
     retract_command,
     run_command,
@@ -74,6 +75,10 @@ def application() -> typer.Typer:
     scenario = typer.Typer(help="Look at scenario files.", no_args_is_help=True)
     scenario.command("check")(machine_commands.check)
     app.add_typer(scenario, name="scenario")
+    model = typer.Typer(help=model_commands.ABOUT, no_args_is_help=True, rich_markup_mode=None)
+    model.command("fit")(model_commands.fit)
+    model.command("show")(model_commands.show)
+    app.add_typer(model, name="model", short_help="Landscapes learnt from real runs.")
     lock = typer.Typer(help=lock_commands.ABOUT, no_args_is_help=True, rich_markup_mode=None)
     lock.command("write")(lock_commands.write)
     lock.command("verify")(lock_commands.verify)
