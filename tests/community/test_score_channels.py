@@ -11,8 +11,7 @@ from sysconfig import get_paths
 import pytest
 import pytest_asyncio
 
-from community import score_phase
-from community.score_phase import SandboxedScorePhase, Scored
+from community.score_phase import DEADLINE_S, SandboxedScorePhase, Scored
 from scoring.scorer import Scorer
 from trainer.devices import Slot
 from trainer.experiment import Budget, Job
@@ -156,11 +155,13 @@ def job(tmp_path: Path) -> Job:
     return Job("e1", 1, tree, data, tmp_path / "job", 1, Budget("steps", 2))
 
 
-async def scored(executor: LocalExecutor, scorer: Scorer, job: Job) -> Scored:
+async def scored(
+    executor: LocalExecutor, scorer: Scorer, job: Job, deadline_s: float = DEADLINE_S
+) -> Scored:
     """Train what lies in the workspace, and score it."""
     result = await executor.train(job, LEASE)
     assert result.artefact is not None, (job.folder / "log.txt").read_text()
-    phase = SandboxedScorePhase(executor, scorer, TASK, job.budget)
+    phase = SandboxedScorePhase(executor, scorer, TASK, job.budget, deadline_s)
     return await phase.score(result.artefact, job.workspace, "dev", LEASE, job.seed)
 
 
@@ -174,12 +175,11 @@ async def test_locks_carry_no_byte_to_the_blind_sandbox(
 
 
 async def test_sandbox_that_will_not_leave_gets_no_score(
-    executor: LocalExecutor, scorer: Scorer, job: Job, monkeypatch: pytest.MonkeyPatch
+    executor: LocalExecutor, scorer: Scorer, job: Job
 ):
     """The blind one is not started beside a living one: nobody answers its prefixes."""
-    monkeypatch.setattr(score_phase, "DEADLINE_S", 4.0)
     (job.workspace / "train.py").write_text(STAYING)
-    found = await scored(executor, scorer, job)
+    found = await scored(executor, scorer, job, deadline_s=4.0)
     assert (found.score.outcome, found.score.reason) == ("invalid", "late")
 
 
