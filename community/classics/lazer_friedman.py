@@ -17,6 +17,10 @@ Not in the paper, and options here (numbers: 1,000 landscapes, plateau of comple
     lets line overtake complete at 13 instead of 18 to 20.
     `copies`: ``better``, strictly, as in the paper. With ``better_or_equal`` agents among equals
     copy one another for ever: complete ends where it is after one round, .26.
+    `luck`: landscapes and starts are the same for all networks. With ``shared`` an agent also flips
+    the same bits in the same rounds in all of them, which makes differences surer and ties more
+    frequent (line beats lattice 427 times in 1,000, lattice line 173). With ``new`` each network
+    has chances of its own, as the paper's must have had (table B.1: 468 and 216).
     `copy_error`: a copy that comes out worse than what the agent had is given up (as in the paper).
 """
 
@@ -25,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +64,7 @@ class Parameters:
         sample: How many neighbours are looked at, drawn anew each round; None: all.
         copies: Whether as good is good enough to be copied.
         order: When agents act.
+        luck: Whether all networks look up the same chances.
         score: What is reported; agents go by it too, since all transforms are increasing.
         horizon: Most rounds.
         until_settled: End a landscape when nobody can change any more.
@@ -74,6 +79,7 @@ class Parameters:
     sample: int | None = None
     copies: Copies = "better"
     order: Order = "synchronous"
+    luck: Literal["shared", "new"] = "shared"
     score: Transform = "eighth_power"
     horizon: int = 1000
     until_settled: bool = True
@@ -101,13 +107,18 @@ def starts(parameters: Parameters, seed: int, index: int) -> NDArray[np.int64]:
     return stream(seed, index, "starts").integers(2**parameters.n, size=parameters.agents)
 
 
-def keys(seed: int, index: int) -> NDArray[np.uint64]:
-    """Return what chance is looked up by on that landscape, in every network."""
-    return keys_from(stream(seed, index, "chance"))
+def keys(seed: int, index: int, network: str = "") -> NDArray[np.uint64]:
+    """Return what chance is looked up by on that landscape: in every network, or in one by name."""
+    return keys_from(stream(seed, index, f"chance {network}"))
 
 
 def history(
-    parameters: Parameters, network: Network, values: NDArray[np.float64], seed: int, index: int
+    parameters: Parameters,
+    network: Network,
+    values: NDArray[np.float64],
+    seed: int,
+    index: int,
+    name: str = "",
 ) -> NDArray[np.int32]:
     """Run one network on one landscape.
 
@@ -117,6 +128,7 @@ def history(
         values: (2^n,), of `landscape(parameters, seed, index)` or any other of that length.
         seed: Of the simulation.
         index: Of the landscape.
+        name: The network's, by which its chances are looked up if `luck` is ``new``.
 
     Returns:
         (rounds + 1, agents): everybody's solution at the beginning and after each round.
@@ -126,7 +138,7 @@ def history(
         network,
         starts(parameters, seed, index),
         parameters.conduct,
-        keys(seed, index),
+        keys(seed, index, name if parameters.luck == "new" else ""),
         parameters.horizon,
         until_settled=parameters.until_settled,
     )
@@ -139,7 +151,7 @@ def simulate(
     seed: int = 0,
     jobs: int = 1,
 ) -> dict[str, Curves]:
-    """Run every network on the same landscapes, starts and chances.
+    """Run every network on the same landscapes and starts; `luck` says whether on one luck.
 
     Args:
         parameters: The model.
@@ -166,7 +178,7 @@ def _runs(
         values = landscape(parameters, seed, index).all_fitness()
         for name, given in networks.items():
             network = nets.for_landscape(given, seed, index, name)
-            told = history(parameters, network, values, seed, index)
+            told = history(parameters, network, values, seed, index, name)
             runs[name].append(measured(told, values, parameters.score))
     return runs
 
@@ -175,6 +187,8 @@ _OWN: Final = "own runs, 1,000 landscapes"
 _PAPER: Final = "figures 4, 10, 11"
 _END: Final = -1
 _HALF: Final = 0.0005
+_STEEP: Final = 0.03
+"""Tolerance of line at t = 10, which rises by so much a round."""
 _ENOUGH: Final = 500
 """Landscapes with which line is told from lattice: the gap is .05, its standard deviation .13."""
 _LEVELS: Final = (  # network, round, level, its standard error (None: as ours would be), tolerance
@@ -193,7 +207,7 @@ _LEVELS: Final = (  # network, round, level, its standard error (None: as ours w
     ("lattice", 25, 0.7378, None, 0.00005),
     ("lattice", 55, 0.8038, None, 0.00005),
 )
-_FIGURES: Final = (  # as read off the paper's figures
+_FIGURES: Final = (  # as read off the paper's figures, to FIGURE but where the curve is steep
     ("complete", 0, 0.04),
     ("complete", 1, 0.255),
     ("complete", 2, 0.275),
@@ -243,7 +257,7 @@ def cases(
         jobs: Processes.
         parameters: What is compared in place of the defaults; a wrong model should fail.
     """
-    model = Parameters() if parameters is None else parameters
+    model = replace(Parameters() if parameters is None else parameters, luck="new")
     landscapes = max(20, round(LANDSCAPES * size))
     graphs = {
         "complete": nets.complete(model.agents),
@@ -293,7 +307,8 @@ def _levels(curves: Mapping[str, Curves]) -> Iterator[Case]:
         yield _level(_when(network, rounds), samples, target, _OWN, error=error, delta=delta)
     for network, rounds, target in _FIGURES:
         name = f"{_when(network, rounds)} (paper)"
-        yield _level(name, curves[network].at(rounds), target, _PAPER, delta=FIGURE)
+        delta = _STEEP if (network, rounds) == ("line", 10) else FIGURE
+        yield _level(name, curves[network].at(rounds), target, _PAPER, delta=delta)
 
 
 def _over_time(curves: Mapping[str, Curves]) -> Iterator[Case]:

@@ -66,6 +66,9 @@ def test_networks_share_landscapes_starts_and_luck():
     """Two names for one network are one run; all begin alike; a single agent is alone in any."""
     twins = lf.simulate(SMALL, {"a": GRAPHS["line"], "b": GRAPHS["line"]}, landscapes=4)
     np.testing.assert_array_equal(twins["a"].scores, twins["b"].scores)
+    own = lf.simulate(replace(SMALL, luck="new"), {"a": GRAPHS["line"], "b": GRAPHS["line"]}, 4)
+    np.testing.assert_array_equal(own["a"].at(0), own["b"].at(0))
+    assert not np.array_equal(own["a"].at(5), own["b"].at(5))
     curves = lf.simulate(SMALL, GRAPHS, landscapes=4)
     for name in GRAPHS:
         np.testing.assert_array_equal(curves[name].at(0), curves["line"].at(0))
