@@ -313,7 +313,7 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, math.nan, math.nan
-    half = quantile(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = quantile(0.025, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
 
 
