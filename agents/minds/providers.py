@@ -60,6 +60,7 @@ class Provider:
         self._halved_at = float("-inf")
         self._failures = 0
         self._probe_s = pace.first_probe_s
+        self._down_at = 0.0
         self.is_down = False
 
     @asynccontextmanager
@@ -124,9 +125,9 @@ class Provider:
         self._failures += 1
         if self._failures >= self.pace.down_after or error.kind == "no_key":
             if not self.is_down:
-                self.is_down = True
+                self.is_down, self._down_at = True, now
                 self._tell(self.name, False)
-            else:
+            elif began >= self._down_at:  # a probe, not a call that was under way before
                 self._probe_s = min(2.0 * self._probe_s, self.pace.longest_probe_s)
             self._not_before = max(self._not_before, now + self._probe_s)
 

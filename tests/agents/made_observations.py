@@ -19,9 +19,12 @@ HUNCH = Forecast(reproduced=0.5, gain=(0.0, 0.1, 0.2))
 BY_NAME = {knob.name: knob for knob in KNOBS}
 
 
+_BRIEFING = asyncio.run(ModelLab(WORLD, "ada").briefing())
+
+
 def briefing():
     """Return the modelled task's briefing."""
-    return asyncio.run(ModelLab(WORLD, "ada").briefing())
+    return _BRIEFING
 
 
 def measured(name: str, changes, score, *, parent="", status="improved", author="eve", gain=None):
