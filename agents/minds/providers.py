@@ -127,7 +127,7 @@ class Provider:
             if not self.is_down:
                 self.is_down, self._down_at = True, now
                 self._tell(self.name, False)
-            elif began >= self._down_at:  # a probe, not a call that was under way before
+            elif began > self._down_at:  # a probe, not a call that was under way before
                 self._probe_s = min(2.0 * self._probe_s, self.pace.longest_probe_s)
             self._not_before = max(self._not_before, now + self._probe_s)
 
