@@ -194,7 +194,8 @@ def _plain_round(
     """
     offsets, contacts, _is_complete = graph
     for agent in range(names.size):
-        own_worth, best, other, is_tied = before_worth[agent], before_worth[agent], -1, False
+        own_worth, best = before_worth[agent], before_worth[agent]
+        other, is_tied = np.int64(-1), False
         if leaders > 0:
             if before_worth[leader] > own_worth:
                 best, other = before_worth[leader], leader
