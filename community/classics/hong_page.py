@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
@@ -24,13 +25,14 @@ import numpy as np
 from numba import njit
 
 from community.classics.case import Case, mean_and_error, number, ordering
-from community.classics.orders import EXPONENTIAL, SEQUENTIAL, SYNCHRONOUS, Order, turns
+from community.classics.orders import CODES, EXPONENTIAL, SYNCHRONOUS, Order, turns
 from community.classics.replicates import concatenated, stream
 
 RUNS: Final = 300
 """Rings at the stated size."""
 _IN_TURN: Final = 3
 """The relay in the team's own order, beside the codes of `community.classics.orders`."""
+_CODES: Final[dict[str, int]] = {"relay": _IN_TURN, **CODES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,21 @@ def simulate(parameters: Parameters, runs: int = RUNS, seed: int = 0, jobs: int 
 
     `jobs` is the number of processes; the result does not depend on it.
     """
-    return Result(*concatenated(partial(_replicates, parameters, seed), runs, jobs))
+    return compare([parameters], runs, seed, jobs)[0]
+
+
+def compare(
+    variants: Sequence[Parameters], runs: int = RUNS, seed: int = 0, jobs: int = 1
+) -> list[Result]:
+    """Simulate teams of several kinds of the same solvers, who climb each ring only once.
+
+    Raises:
+        ValueError: The variants differ in the ring or in what a solver is.
+    """
+    if len({(p.places, p.reach, p.steps, p.after_a_step) for p in variants}) != 1:
+        raise ValueError("variants of one comparison have the same solvers")
+    found = concatenated(partial(_replicates, tuple(variants), seed), runs, jobs)
+    return [Result(*found[i : i + 5]) for i in range(0, len(found), 5)]
 
 
 def solvers(reach: int, steps: int) -> np.ndarray:
@@ -110,49 +126,53 @@ def diversity(team: np.ndarray) -> float:
     return float(differs.mean(axis=2)[np.triu_indices(len(team), 1)].mean())
 
 
-def _replicates(p: Parameters, seed: int, replicates: range) -> tuple[np.ndarray, ...]:
-    """Return both teams' scores, the best ability and both diversities of these rings."""
-    every = solvers(p.reach, p.steps)
-    codes = {"relay": _IN_TURN, "synchronous": SYNCHRONOUS}
-    codes |= {"sequential": SEQUENTIAL, "exponential": EXPONENTIAL}
-    passes = 0 if p.passes is None else p.passes
-    found = np.empty((len(replicates), 5))
+def _replicates(
+    variants: tuple[Parameters, ...], seed: int, replicates: range
+) -> tuple[np.ndarray, ...]:
+    """Return each variant's five columns of `Result` for these rings."""
+    p = variants[0]
+    every, goes_on = solvers(p.reach, p.steps), p.after_a_step == "next"
+    found = np.empty((len(replicates), 5 * len(variants)))
     for row, replicate in enumerate(replicates):
         values = stream(seed, replicate, "hong_page: ring").uniform(0, 100, p.places)
-        ends = _ends(values, every, p.after_a_step == "next")
+        ends = _ends(values, np.argsort(-values), every, goes_on)
         ability = values[ends].mean(axis=1)
-        chance = stream(seed, replicate, "hong_page: team")
-        teams = (
-            np.argsort(-ability, kind="stable")[: p.team],
-            chance.permutation(len(every))[: p.team],
-        )
-        rng = stream(seed, replicate, "hong_page: turns")
-        scores = [_score(rng, values, ends[team], codes[p.order], passes) for team in teams]
-        found[row] = (*scores, ability.max(), *(diversity(every[team]) for team in teams))
+        best_first = np.argsort(-ability, kind="stable")
+        drawn = stream(seed, replicate, "hong_page: team").permutation(len(every))
+        for i, variant in enumerate(variants):
+            teams = best_first[: variant.team], drawn[: variant.team]
+            passes = 0 if variant.passes is None else variant.passes
+            rng = stream(seed, replicate, "hong_page: turns")
+            scores = [_score(rng, values, ends[t], _CODES[variant.order], passes) for t in teams]
+            kinds = [diversity(every[team]) for team in teams]
+            found[row, 5 * i : 5 * i + 5] = (*scores, ability[best_first[0]], *kinds)
     return tuple(found.T)
 
 
 @njit(cache=True)
-def _ends(values: np.ndarray, every: np.ndarray, goes_on: bool) -> np.ndarray:
-    """Return where each solver stops from each start: (solvers, places) int32."""
+def _ends(
+    values: np.ndarray, downwards: np.ndarray, every: np.ndarray, goes_on: bool
+) -> np.ndarray:
+    """Return where each solver stops from each start: (solvers, places) int32.
+
+    Whoever steps somewhere goes on as one who begins there with that step of its tuple, and steps
+    lead upwards only: so places are filled in from the highest to the lowest, `downwards`.
+    """
     solvers, places, steps = len(every), len(values), every.shape[1]
-    ends = np.empty((solvers, places), np.int32)
+    ends, stops = np.empty((solvers, places), np.int32), np.empty((places, steps), np.int32)
     for solver in range(solvers):
-        for start in range(places):
-            at, step, failed = start, 0, 0
-            while failed < steps:
-                there = at + every[solver, step]
-                if there >= places:
-                    there -= places
-                moved = values[there] > values[at]
-                if moved:
-                    at, failed = there, 0
-                else:
-                    failed += 1
-                step = 0 if moved and not goes_on else step + 1
-                if step == steps:
-                    step = 0
-            ends[solver, start] = at
+        for at in downwards:
+            for first in range(steps):
+                stops[at, first] = at
+                for tried in range(steps):
+                    step = (first + tried) % steps
+                    there = at + every[solver, step]
+                    if there >= places:
+                        there -= places
+                    if values[there] > values[at]:
+                        stops[at, first] = stops[there, (step + 1) % steps if goes_on else 0]
+                        break
+            ends[solver, at] = stops[at, 0]
     return ends
 
 
@@ -192,9 +212,9 @@ REPLICATION: Final = {10: (92.34, 94.35), 20: (93.66, 94.74)}
 def cases(size: float = 1.0, seed: int = 0, jobs: int = 1) -> list[Case]:
     """Compare with M7: both teams at ten and twenty members, their difference and diversity."""
     runs, found = max(2, round(RUNS * size)), []
-    for team in (10, 20):
-        full = simulate(Parameters(team=team), runs, seed, jobs)
-        once = simulate(Parameters(team=team, passes=1), runs, seed, jobs)
+    variants = [Parameters(team=team, passes=passes) for team in OWN for passes in (None, 1)]
+    results = compare(variants, runs, seed, jobs)
+    for team, full, once in zip(OWN, results[::2], results[1::2], strict=True):
         pairs = (
             ("best", full.best, OWN[team][0], 300, "own run"),
             ("random", full.random, OWN[team][1], 300, "own run"),

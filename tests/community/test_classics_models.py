@@ -168,7 +168,7 @@ def test_solvers_stop_where_plain_climbing_stops():
     values = np.random.default_rng(2).uniform(0, 100, 40)
     every = hong_page.solvers(4, 3)
     assert every.shape == (24, 3)
-    ends = hong_page._ends(values, every, True)
+    ends = hong_page._ends(values, np.argsort(-values), every, True)
 
     def climbed(at: int, solver: np.ndarray) -> int:
         steps = itertools.cycle(solver.tolist())
