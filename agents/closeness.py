@@ -57,7 +57,7 @@ def distance(
     apart = 0.0
     for knob in knobs:
         a, b = one.get(knob.name, knob.start), other.get(knob.name, knob.start)
-        if same_value(a, b):
+        if a is b or same_value(a, b):
             continue
         is_range = knob.is_number and not isinstance(a, str) and not isinstance(b, str)
         apart += abs(to_unit(knob, a) - to_unit(knob, b)) if is_range else OPTION_STEP

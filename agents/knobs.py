@@ -36,6 +36,9 @@ class Knob:
     """The values of a ``choice``."""
     doc: str = ""
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # tuples of knobs are keys of several caches
+
     @property
     def is_number(self) -> bool:
         """Whether it has a range rather than a list of values."""

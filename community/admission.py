@@ -69,8 +69,7 @@ class Admission:
             return self.remaining(state)
         looks = sum(
             state.experiments[name].queued_at_us > claim.reproduction_us
-            for claim in state.hypotheses.values()
-            if claim.reproduction_by is not None
+            for claim in state.index.confirming.values()
             for name in claim.experiments
             if state.experiments[name].queued.purpose.startswith("confirm")
         )
@@ -101,10 +100,8 @@ class Admission:
         refusal, remaining = self.refuses_screen(state), self.remaining(state)
         if refusal or remaining is None:
             return refusal
-        unjudged = sum(bool(c.experiments) and not c.changes for c in state.hypotheses.values())
-        is_kept = bool(leading_claims(state)) or any(
-            claim.reproduction_by is not None for claim in state.hypotheses.values()
-        )
+        unjudged = len(state.index.screening)
+        is_kept = bool(state.index.confirming) or bool(leading_claims(state))
         if remaining - REFERENCES * unjudged <= (self.kept if is_kept and unjudged else 0):
             return f"the last {remaining} experiments are kept to judge what is being screened"
         return ""
@@ -118,7 +115,7 @@ class Admission:
         remaining = self.remaining(state)
         if remaining is None or not 0 < remaining <= self.kept:
             return False
-        if any(claim.reproduction_by is not None for claim in state.hypotheses.values()):
+        if state.index.confirming:
             return True
         return remaining >= self.first_look and bool(leading_claims(state))
 
@@ -126,7 +123,7 @@ class Admission:
         """Whether another confirmation keeps confirmations within their share, or is the last."""
         if self.keeps_the_rest(state):
             return True
-        spent = sum(e.queued.purpose.startswith("confirm") for e in state.experiments.values())
+        spent = state.index.admitted["confirm_child"] + state.index.admitted["confirm_parent"]
         after = spent + self.first_look
         screens = state.experiments_admitted - spent
         return after <= self._confirm_share * (screens + after)

@@ -55,6 +55,19 @@ class Attendance:
         proposers = [name for name, role in self._roles.items() if "propose" in role.rights]
         return all(self._has_left(name) for name in proposers)
 
+    def moments_us(self) -> list[int]:
+        """Return the run times at which those who are away will not be waited for any more."""
+        state = self._chronicle.state
+        return [
+            self._since_us(name) + self._await_remote_us
+            for name in self._roles
+            if not is_there(state, name)
+        ]
+
+    def _since_us(self, agent: str) -> int:
+        left_us = self._chronicle.state.forum.left_us.get(agent, 0)
+        return max(self._began_us, left_us)
+
     def is_used_up(self, agent: str, more: int = 0) -> bool:
         """Whether `agent` has asked for as many experiments as its role grants it, and `more`."""
         quota = self._roles[agent].quotas.experiments
@@ -68,5 +81,4 @@ class Attendance:
             return True
         if is_there(state, agent):
             return False
-        since_us = max(self._began_us, state.forum.left_us.get(agent, 0))
-        return self._chronicle.clock.now_us() - since_us >= self._await_remote_us
+        return self._chronicle.clock.now_us() >= self._since_us(agent) + self._await_remote_us

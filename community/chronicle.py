@@ -7,6 +7,7 @@ fold; both change in the same call, so no part of the community can see one with
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from community.archive.ledger import Ledger
@@ -28,6 +29,8 @@ class Chronicle:
         self.clock = clock
         self.state = RunState.from_rows(ledger.rows())
         ledger.subscribe(self.state.apply)
+        self.recorded: Counter[type[Event]] = Counter()
+        """How many events of each kind this life has recorded."""
         self._waiters: dict[asyncio.Future[None], Callable[[RunState], bool]] = {}
         """Who waits, in the order in which they began to, and what for."""
 
@@ -42,6 +45,7 @@ class Chronicle:
         Returns:
             The ledger sequence number of the last one.
         """
+        self.recorded.update(map(type, events))
         seq = self._ledger.append(self.clock.now_us(), *events)
         for waiter, is_true in tuple(self._waiters.items()):
             if not waiter.done():

@@ -35,8 +35,7 @@ def is_spent(state: RunState, tree_key: str) -> bool:
     """Whether a tree was confirmed before, or is being confirmed, in whosever name."""
     return any(
         claim.confirmations or claim.reproduction_by is not None
-        for claim in state.hypotheses.values()
-        if claim.tree_key == tree_key
+        for claim in state.index.hypotheses_by_tree.get(tree_key, ())
     )
 
 
@@ -81,8 +80,10 @@ def leading_claims(state: RunState) -> list[HypothesisState]:
         lead = state.mean_score(state.hypotheses[leading.hypothesis].tree_key, "dev")
     found = []
     for claim in state.hypotheses.values():
+        if claim.status != "improved" or not is_open(state, claim):
+            continue
         score = state.mean_score(claim.tree_key, "dev")
-        if claim.status != "improved" or score is None or not is_open(state, claim):
+        if score is None:
             continue
         if lead is None or better(score, lead, state.opened.direction):
             found.append((sign * score, claim))

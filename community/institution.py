@@ -16,9 +16,10 @@ from community.alarms import decisions_paused
 from community.archive.state import HypothesisState
 from community.attendance import Attendance, is_there
 from community.chronicle import Chronicle
-from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims
+from community.claims import LAB, claim_for_lab, drawn_claims, has_right, leading_claims
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
+from community.looking import last_heard_us, look_again
 from community.people import worth_by_people
 from community.references import References, usual_wall_s
 from community.reproduction import Place, Reproductions
@@ -37,8 +38,6 @@ from community.sentinels import Sentinels
 from community.twins import Twins
 from forum.messages import Finding
 
-LOOK_S = 0.5
-"""Seconds between two looks at conditions that only the clock can change."""
 DESERTED = "nobody is left to propose"
 """Why a run ends in which everybody who could ask for something new has left, or may no more."""
 
@@ -188,7 +187,7 @@ class Institution:
         One claim at a time: the best that would lead, else one that was drawn.
         """
         state, now_us = self.chronicle.state, self.chronicle.clock.now_us()
-        if any(claim.reproduction_by is not None for claim in state.hypotheses.values()):
+        if state.index.confirming:
             return None
         leading = leading_claims(state) if self._may_confirm() else []
         drawn = drawn_claims(state) if self._may_settle_drawn() else []
@@ -336,11 +335,13 @@ class Institution:
 
     def _is_quiet(self) -> bool:
         """Whether nothing is under way or was heard for the time of two runs."""
-        state = self.chronicle.state
-        heard_us = [self._began_us, *(post.at_us for post in state.posts.values())]
-        heard_us += [e.verdict_us or 0 for e in state.experiments.values()]
-        silence_us = self.chronicle.clock.now_us() - max(heard_us)
-        return not self._is_under_way() and silence_us > max(2 * self._run_wall_us(), 5_000_000)
+        is_silent = self.chronicle.clock.now_us() >= self._quiet_from_us()
+        return is_silent and not self._is_under_way()
+
+    def _quiet_from_us(self) -> int:
+        """Return from when on it is quiet, unless somebody speaks before."""
+        heard_us = max(self._began_us, last_heard_us(self.chronicle.state))
+        return heard_us + max(2 * self._run_wall_us(), 5_000_000) + 1
 
     def _is_settled(self) -> bool:
         """Whether nothing is under way and nothing is left that the lab would confirm.
@@ -363,13 +364,21 @@ class Institution:
         )
 
     async def _look_again(self) -> None:
-        """Wait for the next row, at most `LOOK_S` seconds."""
-        seen = self.chronicle.state.last_seq
-        try:
-            async with asyncio.timeout(LOOK_S):
-                await self.chronicle.wait_until(lambda state: state.last_seq > seen)
-        except TimeoutError:
-            return
+        """Wait until a row or the clock may have changed what is being waited for."""
+        await look_again(self.chronicle, self._moments_us())
+
+    def _moments_us(self) -> list[int]:
+        """Return the run times from which on time alone may end the run or free a claim."""
+        state, patience_us = self.chronicle.state, self._patience_us()
+        moments = [self._quiet_from_us(), *self.attendance.moments_us()]
+        if (wall_s := self._scenario.stop.wall_s) is not None:
+            moments.append(round(1e6 * wall_s))
+        shortest_us = min(patience_us, self._run_wall_us())
+        for claim in state.hypotheses.values():
+            if claim.status in ("improved", "undecided") and has_right(claim):
+                offered_us = claim.changes[-1][0]
+                moments += (offered_us + patience_us, offered_us + shortest_us)
+        return moments
 
 
 def _is_news(claim: HypothesisState) -> bool:

@@ -119,8 +119,8 @@ def usual_wall_s(state: RunState) -> float:
     """Return the mean wall time of a baseline run's training in seconds, 0 before there is one."""
     walls = [
         experiment.verdict.train_wall_s
-        for experiment in state.experiments.values()
-        if experiment.is_baseline and experiment.verdict is not None
+        for experiment in state.index.calibration
+        if experiment.verdict is not None
     ]
     return sum(walls) / len(walls) if walls else 0.0
 

@@ -78,10 +78,8 @@ def baseline_score_cpu_s(state: RunState) -> float | None:
     """Return what scoring the baseline on dev takes in CPU seconds, as far as the ledger knows."""
     costs = [
         experiment.verdict.score_cpu_s
-        for experiment in state.experiments.values()
-        if experiment.is_baseline
-        and experiment.verdict is not None
-        and experiment.verdict.outcome == "ok"
+        for experiment in state.index.calibration
+        if experiment.verdict is not None and experiment.verdict.outcome == "ok"
     ]
     return sum(costs) / len(costs) if costs else None
 

@@ -5,10 +5,9 @@ A function of the fold; the formulas are `scoring.evidence.variance`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from community.archive.state import RunState
+from community.archive.state import ExperimentState, RunState
 from community.seed_rule import is_deterministic
 from scoring.evidence.variance import Prior, alike, fit_prior
 
@@ -28,17 +27,13 @@ def replicated(state: RunState, device_class: str | None = None) -> list[Sequenc
         state: The run.
         device_class: Runs of this class alone; None for all, each in groups of its own.
     """
-    groups: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for experiment in state.by_verdict:
-        verdict = experiment.standing_verdict
-        if verdict is None or verdict.score is None or experiment.queued.purpose == "screen":
-            continue
-        if device_class not in (None, verdict.device_class):
-            continue
-        key = (verdict.tree_key, verdict.split, verdict.device_class)
-        groups[key].append(verdict.score)
+    groups = {
+        key: _scores(runs)
+        for key, runs in state.index.repeats.items()
+        if len(runs) > 1 and device_class in (None, key[2])
+    }
     kept = {
-        key: tuple(scores)
+        key: scores
         for key, scores in groups.items()
         if len(scores) > 1 and not is_deterministic(state, key[0])
     }
@@ -51,6 +46,11 @@ def replicated(state: RunState, device_class: str | None = None) -> list[Sequenc
     return [*([taken_over] if len(taken_over) > 1 else []), *kept.values()]
 
 
+def _scores(runs: Sequence[ExperimentState]) -> tuple[float, ...]:
+    verdicts = (run.standing_verdict for run in runs)
+    return tuple(v.score for v in verdicts if v is not None and v.score is not None)
+
+
 def prior_of(state: RunState, device_class: str | None = None) -> Prior | None:
     """Return the prior of the spread between seeds, or None before any tree ran twice.
 
@@ -60,6 +60,10 @@ def prior_of(state: RunState, device_class: str | None = None) -> Prior | None:
         state: The run.
         device_class: As in `replicated`.
     """
+    return state.remember(("prior", device_class), lambda: _prior(state, device_class))
+
+
+def _prior(state: RunState, device_class: str | None) -> Prior | None:
     groups = replicated(state, device_class)
     if state.noise is not None and len(state.noise.scores) > 1:
         groups = alike(groups, state.noise.scores) or groups

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from community.archive.evidence_state import EvidenceState, fold_evidence
+from community.archive.experiment_fold import ExperimentEvent, fold_experiment, lose_attempt
 from community.archive.forum_state import ForumState, fold_forum
 from community.archive.mind_state import MindState
 from community.archive.reach import Reach
+from community.archive.run_index import RunIndex
 from community.archive.state_records import (
     AgentState,
     AttemptState,
@@ -26,9 +28,6 @@ from community.archive.state_records import (
 from community.errors import LedgerInconsistentError
 from community.events import (
     AgentJoined,
-    AttemptEnded,
-    AttemptStarted,
-    ExperimentQueued,
     FrontierMoved,
     NoiseEstimated,
     Noticed,
@@ -55,6 +54,7 @@ __all__ = [
 ]  # fmt: skip
 
 Split = Literal["dev", "vault", "seal"]
+_T = TypeVar("_T")
 
 BASELINE = "lab"
 """Whom baseline runs are charged to."""
@@ -93,6 +93,8 @@ class RunState:
         """By verdict id, in the ledger's order."""
         self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
         """(tree key, split) -> verdicts that stand, in order, invalid ones included."""
+        self.index = RunIndex()
+        """Parts of what is here, so that nobody has to look through all of it."""
         self.reach = Reach()
         """What has reached whom, and which reviews are still sealed."""
         self.delivered = self.reach.delivered
@@ -153,6 +155,22 @@ class RunState:
         self.last_seq = row.seq
         self.last_us = row.at_us
 
+    def remember(self, name: object, compute: Callable[[], _T]) -> _T:
+        """Return what `compute` returns, computed anew when verdicts, or what they led to, change.
+
+        Args:
+            name: Of what is computed.
+            compute: A function of standing verdicts, the noise band and the frontier alone.
+        """
+        version = (
+            len(self.by_verdict), len(self.evidence.retractions), len(self.frontier), self.noise
+        )  # fmt: skip
+        known = self.index.remembered.get(name)
+        if known is None or known[0] != version:
+            known = self.index.remembered[name] = (version, compute())
+        value: _T = known[1]
+        return value
+
     @property
     def stop_reason(self) -> str | None:
         """Why the run ended in order, or None."""
@@ -175,11 +193,11 @@ class RunState:
 
     def pending(self) -> list[ExperimentState]:
         """Return admitted experiments without a verdict, in order of admission."""
-        return [e for e in self.experiments.values() if not e.is_done]
+        return list(self.index.unjudged.values())
 
     def running(self) -> list[ExperimentState]:
         """Return the experiments of which an attempt runs."""
-        return [e for e in self.experiments.values() if e.is_running]
+        return [e for e in self.index.unjudged.values() if e.is_running]
 
     @staticmethod
     def _wrong(row: Row, what: str) -> LedgerInconsistentError:
@@ -201,11 +219,7 @@ class RunState:
         if unknown := set(event.lost_attempts) - set(running):
             raise self._wrong(row, f"{min(unknown)} had no running attempt to lose")
         for experiment in running.values():
-            attempt = experiment.attempts[-1]
-            attempt.lose(row.at_us, self.opened.budget_s if self.opened else None)
-            self.lost_attempts += 1
-            self._spend(experiment).lost_s += attempt.charge_s
-            self._charge(experiment, attempt.charge_s)
+            lose_attempt(self, experiment, row.at_us)
 
     def _run_stopped(self, row: Row, event: RunStopped) -> None:
         self.stopped = event
@@ -240,9 +254,9 @@ class RunState:
 
     def _hypothesis(self, row: Row, event: Posted) -> None:
         commit = event.body["commit"]
-        self.hypotheses[event.post_id] = HypothesisState.posted(
-            event, row.at_us, self.proposals.get(commit)
-        )
+        claim = HypothesisState.posted(event, row.at_us, self.proposals.get(commit))
+        self.hypotheses[event.post_id] = claim
+        self.index.hypotheses_by_tree.setdefault(claim.tree_key, []).append(claim)
         self.hypotheses_by_commit.setdefault(commit, []).append(event.post_id)
 
     def _refused(self, row: Row, event: Refused) -> None:
@@ -252,57 +266,9 @@ class RunState:
         self.proposals.setdefault(event.commit, event)
         self.reach.readable[event.author].add(event.commit)
 
-    def _experiment_queued(self, row: Row, event: ExperimentQueued) -> None:
-        if event.experiment_id in self.experiments:
-            raise self._wrong(row, f"experiment {event.experiment_id} was admitted before")
-        experiment = ExperimentState(queued=event, queued_at_us=row.at_us)
-        self.experiments[event.experiment_id] = experiment
-        self.measurements[event.tree_key] += 1
-        self._spend(experiment).experiments += 1
-        if not experiment.is_apart:
-            self.experiments_admitted += 1
-        if event.hypothesis:
-            self._known_hypothesis(row, event.hypothesis).experiments.append(event.experiment_id)
-
-    def _attempt_started(self, row: Row, event: AttemptStarted) -> None:
-        experiment = self._known_experiment(row, event.experiment_id)
-        if experiment.is_done or experiment.is_running:
-            raise self._wrong(row, f"{event.experiment_id} is running or done")
-        if event.attempt != experiment.next_attempt:
-            raise self._wrong(row, f"attempt {event.attempt} is not {experiment.next_attempt}")
-        experiment.attempts.append(AttemptState(event.attempt, event.slot, row.at_us))
-        if experiment.queued.purpose == "screen":
-            self.reach.begin(experiment.queued.hypothesis, row.seq, row.at_us)
-
-    def _attempt_ended(self, row: Row, event: AttemptEnded) -> None:
-        experiment = self._known_experiment(row, event.experiment_id)
-        attempt = experiment.attempts[-1] if experiment.attempts else None
-        if attempt is None or not attempt.is_running or attempt.attempt != event.attempt:
-            raise self._wrong(
-                row, f"attempt {event.attempt} of {event.experiment_id} is not running"
-            )
-        attempt.ended, attempt.ended_us = event, row.at_us
-        self.cut_off_attempts += attempt.is_cut_off
-        self.lost_attempts += attempt.is_accident
-        spend = self._spend(experiment)
-        spend.train_cpu_s += event.train_cpu_s
-        spend.score_cpu_s += event.score_cpu_s
-        self._charge(experiment, attempt.charge_s)
-
-    def _verdict_given(self, row: Row, event: VerdictGiven) -> None:
-        experiment = self._known_experiment(row, event.experiment_id)
-        if experiment.verdict is not None:
-            raise self._wrong(row, f"{event.experiment_id} has a verdict already")
-        if event.verdict_id in self.verdicts:
-            raise self._wrong(row, f"verdict {event.verdict_id} exists already")
-        if (event.tree_key, event.split) != (experiment.queued.tree_key, experiment.queued.split):
-            raise self._wrong(row, f"it is about another tree or split than {event.experiment_id}")
-        experiment.verdict, experiment.verdict_us = event, row.at_us
-        self.by_verdict.append(experiment)
-        self.verdicts[event.verdict_id] = event
-        self.verdicts_by_tree.setdefault((event.tree_key, event.split), []).append(event)
-        if not experiment.is_apart:
-            self.experiments_done += 1
+    def _experiment(self, row: Row, event: ExperimentEvent) -> None:
+        if wrong := fold_experiment(self, row.seq, row.at_us, event):
+            raise self._wrong(row, wrong)
 
     def _noise_estimated(self, row: Row, event: NoiseEstimated) -> None:
         self.noise = event
@@ -314,9 +280,11 @@ class RunState:
         hypothesis.status = event.status
         hypothesis.gain, hypothesis.threshold = event.gain, event.threshold
         hypothesis.changes.append((row.at_us, event))
+        self.index.screening.pop(event.hypothesis, None)
         if hypothesis.reproduction_by == event.by:
             hypothesis.confirmations.append(event)
             hypothesis.reproduction_by = None
+            del self.index.confirming[event.hypothesis]
         kept = hypothesis.reproduced_by or event.by  # not who challenged it since
         hypothesis.reproduced_by = kept if event.status == "reproduced" else None
 
@@ -325,6 +293,7 @@ class RunState:
         if hypothesis.reproduction_by is not None:
             raise self._wrong(row, f"{hypothesis.reproduction_by} reproduces it already")
         hypothesis.open_reproduction(event, row.at_us)
+        self.index.confirming[event.hypothesis] = hypothesis
 
     def _frontier_moved(self, row: Row, event: FrontierMoved) -> None:
         self.frontier.append((row.at_us, event))
@@ -352,23 +321,6 @@ class RunState:
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))
 
-    def _spend(self, experiment: ExperimentState) -> SpendState:
-        return self.spend.setdefault(experiment.queued.charged_to, SpendState())
-
-    def _charge(self, experiment: ExperimentState, seconds: float) -> None:
-        self._spend(experiment).device_seconds += seconds
-        if experiment.is_baseline:
-            self.baseline_device_seconds += seconds
-        elif experiment.is_apart:
-            self.final_device_seconds += seconds
-        else:
-            self.device_seconds += seconds
-
-    def _known_experiment(self, row: Row, experiment_id: str) -> ExperimentState:
-        if experiment_id not in self.experiments:
-            raise self._wrong(row, f"experiment {experiment_id} was never admitted")
-        return self.experiments[experiment_id]
-
     def _known_hypothesis(self, row: Row, post_id: str) -> HypothesisState:
         if post_id not in self.hypotheses:
             raise self._wrong(row, f"no hypothesis was posted as {post_id}")
@@ -384,10 +336,7 @@ _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     Posted: RunState._posted,
     Refused: RunState._refused,
     Proposed: RunState._proposed,
-    ExperimentQueued: RunState._experiment_queued,
-    AttemptStarted: RunState._attempt_started,
-    AttemptEnded: RunState._attempt_ended,
-    VerdictGiven: RunState._verdict_given,
+    **dict.fromkeys(get_args(ExperimentEvent), RunState._experiment),
     NoiseEstimated: RunState._noise_estimated,
     StatusChanged: RunState._status_changed,
     ReproductionOpened: RunState._reproduction_opened,

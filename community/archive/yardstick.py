@@ -112,7 +112,8 @@ def _residuals(state: RunState, drifts: list[int]) -> dict[str, float]:
         key = (_epoch(run, drifts), verdict.tree_key, verdict.device_class, _slot(run))
         like[key][run.queued.experiment_id] = verdict.score
     found: dict[str, float] = {}
-    priors = {device_class: prior_of(state, device_class) for _, _, device_class, _ in like}
+    classes = dict.fromkeys(device_class for _, _, device_class, _ in like)
+    priors = {device_class: prior_of(state, device_class) for device_class in classes}
     for (_, _, device_class, _), runs in like.items():
         if (prior := priors[device_class]) is not None:
             found |= zip(list(runs)[1:], residuals(list(runs.values()), prior), strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from agents.knobs import same_value
 from agents.minds.policy.proposing import short
 from agents.minds.policy.view import Point, View, differences
 from forum.messages import KnobValue
@@ -32,11 +33,12 @@ def copies_of(view: View, base: Point, rng: Random) -> list[Candidate]:
         changes = {
             name: value
             for name, value in differences(parent.setting, point.setting).items()
-            if name in differences(base.setting, {**base.setting, name: value})
+            if name not in base.setting or not same_value(base.setting[name], value)
         }
         if changes:
             deeds.append((point, changes))
-    deeds = deeds[:GOOD_DEEDS]
+        if len(deeds) == GOOD_DEEDS:
+            break
     found = [
         Candidate(base, changes, f"It helped in {short(point)}, so it may help here.")
         for point, changes in deeds

@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from agents.closeness import OPTION_STEP, to_unit
 from agents.knobs import Knob
-from agents.minds.policy.view import Point, Setting, View
+from agents.minds.policy.view import Point, Setting, View, Whole
 
 Array = NDArray[np.float64]
+Encoded = tuple[Array, Array]
+"""Numbers (n, numbers) and options (n, options) of n settings."""
 
 MOST_POINTS = 160
 """A turn's arithmetic stays within milliseconds; the best and the newest are kept."""
@@ -47,19 +49,10 @@ class Surrogate:
     """
 
     def __init__(self, view: View, *, believes: bool = False) -> None:
-        self._knobs = view.knobs
-        points = _chosen(view)
-        costs = [point.cost for point in points if point.cost is not None]
-        base = view.baseline.cost or 0.0
-        # One diverged run says "far worse", not how the slope runs; its size is cut.
-        cap = base + max(10 * view.sigma, base - min(costs))
-        y = np.array([cap if point.cost is None else min(point.cost, cap) for point in points])
-        self._y: Array = y - base
-        self._x = _encode(self._knobs, [point.setting for point in points])
-        pairs = view.confirmation_pairs
-        repeats = [pairs if p.known.status == "reproduced" else 1 for p in points]
-        self._noise: Array = view.sigma**2 / np.array(repeats, dtype=np.float64)
-        self._fit(max(4 * view.sigma, EXPECTED_EFFECT * abs(base)))
+        fitted = view.once("surrogate", lambda: _Fitted(view))
+        self._knobs, self._length, self._amplitude = view.knobs, fitted.length, fitted.amplitude
+        self._x, self._y, self._noise = fitted.x, fitted.y, fitted.noise
+        self._lower, self._whitened = fitted.lower, fitted.whitened
         if view.pending and believes:
             self._believe(view.pending[-MOST_PENDING:], view.sigma)
 
@@ -79,23 +72,6 @@ class Surrogate:
         mean, deviation = self.gains(base, [setting])
         return float(mean[0]), float(deviation[0])
 
-    def _fit(self, expected: float) -> None:
-        best = -math.inf
-        for length in LENGTHS:
-            for factor in AMPLITUDES:
-                self._length, self._amplitude = length, factor * expected
-                gram = self._kernel(self._x, self._x) + np.diag(self._noise)
-                lower = np.linalg.cholesky(
-                    gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
-                )
-                whitened = np.linalg.solve(lower, self._y)
-                evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(lower)).sum())
-                evidence -= 0.5 * math.log(factor) ** 2
-                if evidence > best:
-                    best = evidence
-                    chosen = (length, factor * expected, lower, whitened)
-        self._length, self._amplitude, self._lower, self._whitened = chosen
-
     def _believe(self, pending: Sequence[Setting], sigma: float) -> None:
         """Take what is on its way for measured, with the result that is expected of it.
 
@@ -113,16 +89,62 @@ class Surrogate:
         )
         self._whitened = np.linalg.solve(self._lower, self._y)
 
-    def _kernel(self, one: tuple[Array, Array], other: tuple[Array, Array]) -> Array:
+    def _kernel(self, one: Encoded, other: Encoded) -> Array:
         """Return covariances, shape (len(one), len(other))."""
-        near = (one[0][:, None, :] - other[0][None, :, :]) ** 2  # (n, m, numbers)
+        return self._amplitude**2 * _shape(*_squares(one, other), self._length)
+
+
+class _Fitted:
+    """What is fitted to the visible results, once a turn."""
+
+    def __init__(self, view: View) -> None:
+        points = _chosen(view)
+        costs = [point.cost for point in points if point.cost is not None]
+        base = view.baseline.cost or 0.0
+        # One diverged run says "far worse", not how the slope runs; its size is cut.
+        cap = base + max(10 * view.sigma, base - min(costs))
+        y = np.array([cap if point.cost is None else min(point.cost, cap) for point in points])
+        self.y: Array = y - base
+        self.x = _encode(view.knobs, [point.setting for point in points])
+        pairs = view.confirmation_pairs
+        repeats = [pairs if p.known.status == "reproduced" else 1 for p in points]
+        self.noise: Array = view.sigma**2 / np.array(repeats, dtype=np.float64)
+        self._fit(max(4 * view.sigma, EXPECTED_EFFECT * abs(base)))
+
+    def _fit(self, expected: float) -> None:
+        best = -math.inf
+        squares = _squares(self.x, self.x)
+        for length in LENGTHS:
+            shape = _shape(*squares, length)
+            for factor in AMPLITUDES:
+                gram = (factor * expected) ** 2 * shape + np.diag(self.noise)
+                lower = np.linalg.cholesky(
+                    gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
+                )
+                whitened = np.linalg.solve(lower, self.y)
+                evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(lower)).sum())
+                evidence -= 0.5 * math.log(factor) ** 2
+                if evidence > best:
+                    best = evidence
+                    self.length, self.amplitude = length, factor * expected
+                    self.lower, self.whitened = lower, whitened
+
+
+def _squares(one: Encoded, other: Encoded) -> tuple[Array, Array]:
+    """Return squared distances knob by knob, (n, m, knobs), and in all, (n, m)."""
+    near = (one[0][:, None, :] - other[0][None, :, :]) ** 2  # (n, m, numbers)
+    if one[1].shape[1]:
         other_option = one[1][:, None, :] != other[1][None, :, :]  # (n, m, options)
-        near = np.concatenate([near, OPTION_STEP**2 * other_option], axis=-1)  # (n, m, knobs)
-        additive = np.exp(-near / (2 * self._length**2)).sum(-1)
-        apart = near.sum(-1)
-        whole = np.exp(-apart / (2 * (2 * self._length) ** 2))
-        scaled: Array = self._amplitude**2 * (additive + whole)
-        return scaled
+        near = np.concatenate([near, OPTION_STEP**2 * other_option], axis=-1)
+    return near, near.sum(-1)
+
+
+def _shape(near: Array, apart: Array, length: float) -> Array:
+    """Return covariances of amplitude 1: a sum over knobs and one term for the whole setting."""
+    additive = np.exp(near / (-2 * length**2)).sum(-1)
+    whole: Array = np.exp(apart / (-2 * (2 * length) ** 2))
+    whole += additive
+    return whole
 
 
 def chance_positive(gain: float, deviation: float) -> float:
@@ -131,16 +153,26 @@ def chance_positive(gain: float, deviation: float) -> float:
     return min(max(chance, 0.02), 0.98)
 
 
-def _encode(knobs: Sequence[Knob], settings: Sequence[Setting]) -> tuple[Array, Array]:
-    numbers = [knob for knob in knobs if knob.is_number]
-    options = [knob for knob in knobs if not knob.is_number]
-    units: Any = [[to_unit(k, s.get(k.name, k.start)) for k in numbers] for s in settings]
-    picks: Any = [[_pick(k, s) for k in options] for s in settings]
-    count = len(settings)
+def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Encoded:
+    rows = [_row(knobs, setting) for setting in settings]
+    numbers = sum(knob.is_number for knob in knobs)
+    units: Any = [row[0] for row in rows]
+    picks: Any = [row[1] for row in rows]
     return (
-        np.array(units, dtype=np.float64).reshape(count, len(numbers)),
-        np.array(picks, dtype=np.float64).reshape(count, len(options)),
+        np.array(units, dtype=np.float64).reshape(len(rows), numbers),
+        np.array(picks, dtype=np.float64).reshape(len(rows), len(knobs) - numbers),
     )
+
+
+def _row(knobs: tuple[Knob, ...], setting: Setting) -> tuple[list[float], list[int]]:
+    """Return where a setting has its numbers, and which options."""
+    if isinstance(setting, Whole) and knobs in setting.rows:
+        return setting.rows[knobs]
+    units = [to_unit(k, setting.get(k.name, k.start)) for k in knobs if k.is_number]
+    picks = [_pick(k, setting) for k in knobs if not k.is_number]
+    if isinstance(setting, Whole):
+        setting.rows[knobs] = (units, picks)
+    return units, picks
 
 
 def _pick(knob: Knob, setting: Setting) -> int:

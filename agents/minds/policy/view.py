@@ -7,16 +7,22 @@ known is left out of the points but not of the scores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from agents.closeness import distance
 from agents.knobs import Knob, read_values, same_value, unfit
-from agents.observation import Known, Observation
+from agents.observation import Known, KnownFailure, Observation
 from forum.messages import KnobValue
 
 Setting = Mapping[str, KnobValue]
 """A value for every knob of the task."""
+Key = tuple[tuple[str, str], ...]
+"""A setting's name: each knob's, in order, with its value as printed."""
+_T = TypeVar("_T")
+_ABSENT: KnobValue = "absent, and no value of any knob"
 
 GOOD = ("improved", "reproduced")
 AGAIN = 0.05
@@ -25,12 +31,27 @@ FEWEST_SIGMA = 1e-4
 """Least noise taken for granted, relative to the baseline's score."""
 
 
+class Whole(dict[str, KnobValue]):
+    """A setting that nobody changes any more; what was computed of it is kept with it."""
+
+    __slots__ = ("key", "rows")
+
+    key: Key
+    rows: dict[tuple[Knob, ...], tuple[list[float], list[int]]]
+    """By knobs: numbers and options as `agents.minds.policy.surrogate` counts them."""
+
+    def __init__(self, values: Mapping[str, KnobValue]) -> None:
+        super().__init__(values)
+        self.key = _key_of(self)
+        self.rows = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One measured commit as a setting with a cost."""
 
     known: Known
-    setting: Setting
+    setting: Whole
     cost: float | None
     """Score with the sign turned so that lower is better; None when the run was invalid."""
 
@@ -50,11 +71,20 @@ class View:
     """In order of arrival, the baseline first."""
     sigma: float
     """Seed-to-seed standard deviation of a cost."""
-    tried: frozenset[tuple[tuple[str, str], ...]]
+    tried: frozenset[Key]
     """Keys of every setting measured or on its way, as far as is visible."""
     pending: tuple[Setting, ...]
     """Settings of neighbours' open hypotheses: on their way, without a result."""
     by_commit: Mapping[str, Point] = field(repr=False)
+    memory: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was computed of it in this turn; see `once`."""
+
+    def once(self, name: object, compute: Callable[[], _T]) -> _T:
+        """Return what `compute` returns, computed the first time that `name` is asked for."""
+        if name not in self.memory:
+            self.memory[name] = compute()
+        value: _T = self.memory[name]
+        return value
 
     @property
     def knobs(self) -> tuple[Knob, ...]:
@@ -69,6 +99,9 @@ class View:
     @property
     def readable(self) -> tuple[Point, ...]:
         """Points whose tree can be built on."""
+        return self.once("readable", self._readable)
+
+    def _readable(self) -> tuple[Point, ...]:
         trees, path = self.observation.trees, self.observation.briefing.knobs_path
         return tuple(point for point in self.points if path in trees.get(point.known.commit, {}))
 
@@ -78,6 +111,9 @@ class View:
         Careful: a result pays for doubt about it, so that one lucky run leads nobody astray. The
         baseline is always among them.
         """
+        return self.once("ranked", self._ranked)
+
+    def _ranked(self) -> list[tuple[float, Point]]:
         doubt = {"reproduced": 0.0, "improved": 0.5, "undecided": 2.0}
         ranked = [(0.0 if self.baseline.cost is None else self.baseline.cost, self.baseline)]
         ranked += [
@@ -107,7 +143,9 @@ class View:
         """Return the visible parent that `point` differs from in the fewest knobs."""
         parents = [self.by_commit[name] for name in point.known.parents if name in self.by_commit]
         scored = [parent for parent in parents if parent.cost is not None]
-        return min(scored, key=lambda p: len(differences(p.setting, point.setting)), default=None)
+        if len(scored) < 2:
+            return scored[0] if scored else None
+        return min(scored, key=lambda p: len(differences(p.setting, point.setting)))
 
     def best_reproduced_cost(self) -> float:
         """Return the lowest screening cost among reproduced commits, or the baseline's."""
@@ -127,25 +165,35 @@ class View:
 
     def is_closed(self, base: Setting, changes: Setting) -> bool:
         """Whether this very setting was tried, or these changes failed under what still holds."""
+        failed = self.once("failed", self._failed).get(frozenset(changes), ())
         return self.is_tried({**base, **changes}) or any(
-            failure.changes.keys() == changes.keys()
-            and distance(self.knobs, failure.changes, changes) < AGAIN
-            for failure in self.observation.failures
-            if failure.changes and not failure.is_expired
+            distance(self.knobs, failure.changes, changes) < AGAIN for failure in failed
         )
 
+    def _failed(self) -> dict[frozenset[str], list[KnownFailure]]:
+        """Return the failures that still hold, by the knobs that they turned."""
+        found: dict[frozenset[str], list[KnownFailure]] = {}
+        for failure in self.observation.failures:
+            if failure.changes and not failure.is_expired:
+                found.setdefault(frozenset(failure.changes), []).append(failure)
+        return found
 
-def setting_key(setting: Setting) -> tuple[tuple[str, str], ...]:
+
+def setting_key(setting: Setting) -> Key:
     """Return a hashable name of a setting; numbers that print alike are alike."""
+    return setting.key if isinstance(setting, Whole) else _key_of(setting)
+
+
+def _key_of(setting: Setting) -> Key:
     return tuple((name, _printed(setting[name])) for name in sorted(setting))
 
 
 def view_of(observation: Observation) -> View:
     """Return the view of `observation`."""
-    start: Setting = {knob.name: knob.start for knob in observation.knobs}
+    start = Whole({knob.name: knob.start for knob in observation.knobs})
     sign = 1.0 if observation.briefing.direction == "lower" else -1.0
     points: list[Point] = []
-    settings: dict[str, Setting] = {}
+    settings: dict[str, Whole] = {}
     for known in observation.known:
         setting = _setting(observation, known, settings, start)
         if setting is None:
@@ -161,7 +209,7 @@ def view_of(observation: Observation) -> View:
         base = settings.get(parents[0]) if parents else None
         if base is not None:
             changes = _fitting(observation.knobs, getattr(body, "knobs", {}) or {})
-            pending.append({**base, **changes})
+            pending.append(Whole({**base, **changes}))
     briefing = observation.briefing
     return View(
         observation=observation,
@@ -179,25 +227,31 @@ def differences(old: Setting, new: Setting) -> dict[str, KnobValue]:
     return {
         name: value
         for name, value in new.items()
-        if name not in old or not same_value(old[name], value)
+        if (had := old.get(name, _ABSENT)) is not value and not same_value(had, value)
     }
 
 
 def _setting(
-    observation: Observation, known: Known, settings: Mapping[str, Setting], start: Setting
-) -> Setting | None:
+    observation: Observation, known: Known, settings: Mapping[str, Whole], start: Whole
+) -> Whole | None:
     """Return what `known` had its knobs at, from its tree or from its parent and its changes."""
     path = observation.briefing.knobs_path
     tree = observation.trees.get(known.commit, {}) if known.commit else {}
     if path in tree:
-        return {**start, **read_values(tree[path], observation.knobs)}
+        return _written(tree[path], observation.knobs)
     if not known.hypothesis and known.commit == observation.briefing.baseline_commit:
-        return dict(start)
+        return start
     parent = settings.get(known.parents[0]) if known.parents else None
     changes = _fitting(observation.knobs, known.changes)
     if parent is None or not changes:
         return None
-    return {**parent, **changes}
+    return Whole({**parent, **changes})
+
+
+@lru_cache(maxsize=8192)
+def _written(text: str, knobs: tuple[Knob, ...]) -> Whole:
+    """Return what a text has the knobs at; one that vanished from it stands at its start."""
+    return Whole({**{knob.name: knob.start for knob in knobs}, **read_values(text, knobs)})
 
 
 def _fitting(knobs: tuple[Knob, ...], changes: Setting) -> dict[str, KnobValue]:
@@ -209,6 +263,7 @@ def _fitting(knobs: tuple[Knob, ...], changes: Setting) -> dict[str, KnobValue]:
     }
 
 
+@lru_cache(maxsize=8192, typed=True)
 def _printed(value: KnobValue) -> str:
     if isinstance(value, (bool, str)):
         return repr(value)
