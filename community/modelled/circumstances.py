@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from community.modelled.chance import around, normal, uniform
 from community.modelled.model import Modelled
-from community.modelled.parameters import DeviceSection, ModelSection
+from community.modelled.parameters import DeviceSection, ModelSection, WorldSection
 
 
 class Circumstances:
@@ -39,7 +39,7 @@ class Circumstances:
         return Modelled("ok", "", score, train_s, section.score_s)
 
 
-def devices_of(section: ModelSection) -> tuple[DeviceSection, ...]:
+def devices_of(section: WorldSection) -> tuple[DeviceSection, ...]:
     """Return the devices that the parameters name, none where the pool says how many there are."""
     return section.devices or ()
 

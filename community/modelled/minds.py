@@ -14,7 +14,7 @@ from agents.lab import LabReader
 from agents.minds.mind import Mind
 from agents.observation import Observation
 from community.modelled.chance import around
-from community.modelled.parameters import ModelSection
+from community.modelled.parameters import WorldSection
 
 
 class PacedMind:
@@ -25,7 +25,7 @@ class PacedMind:
         section: What a turn takes.
     """
 
-    def __init__(self, inner: Mind, section: ModelSection) -> None:
+    def __init__(self, inner: Mind, section: WorldSection) -> None:
         self._inner = inner
         self._section = section
         self.usd = 0.0

@@ -131,7 +131,7 @@ def host_facts() -> dict[str, str]:
 def program_hash() -> str:
     """Return the SHA-256 of the files by which scores are modelled."""
     folders = [Path(package.__path__[0]) for package in (community.landscapes, community.modelled)]
-    files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 

@@ -39,21 +39,11 @@ class DeviceSection(_Section):
     """
 
 
-class ModelSection(_Section):
-    """What every model knows."""
+class WorldSection(_Section):
+    """What every modelled world knows, wherever its scores come from."""
 
     landscape_seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """None: the run's seed."""
-    noise: Annotated[float, Field(ge=0)] = 0.0
-    """Standard deviation of a score between two runs of one tree."""
-    crash: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of trees that do not run; the start always does."""
-    duration_s: Annotated[float, Field(gt=0, le=1e7)] = 300.0
-    """Median seconds for which training holds a device of speed 1."""
-    duration_spread: _Spread = 0.0
-    """Standard deviation of its logarithm."""
-    score_s: _Seconds = 0.0
-    """Seconds for which scoring holds it afterwards."""
     thinking_s: _Seconds = 0.0
     """Median seconds from what an agent sees to what it does."""
     thinking_spread: _Spread = 0.0
@@ -70,6 +60,21 @@ class ModelSection(_Section):
                 *("thinking_s", "thinking_spread", "cost_usd", "devices"),
             }
         )
+
+
+class ModelSection(WorldSection):
+    """Of landscapes that are made up: what a task's runs are like is a parameter."""
+
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of a score between two runs of one tree."""
+    crash: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of trees that do not run; the start always does."""
+    duration_s: Annotated[float, Field(gt=0, le=1e7)] = 300.0
+    """Median seconds for which training holds a device of speed 1."""
+    duration_spread: _Spread = 0.0
+    """Standard deviation of its logarithm."""
+    score_s: _Seconds = 0.0
+    """Seconds for which scoring holds it afterwards."""
 
 
 class NkSection(ModelSection):
@@ -95,11 +100,36 @@ class NkSection(ModelSection):
         return self
 
 
-SECTIONS: dict[str, type[ModelSection]] = {"nk": NkSection}
+class SurrogateSection(WorldSection):
+    """The landscape of a real task, learnt from its ledgers. None is as it was learnt."""
+
+    model: Literal["surrogate"]
+    of: Annotated[str, Field(min_length=1, max_length=200)]
+    """The real task, whose start tree and knobs it has: a name, or a path from this task's folder.
+    """
+    fitted: Annotated[str, Field(min_length=1, max_length=200)] = "model.json"
+    """The file that `community model fit` wrote, from the task's folder."""
+    fitted_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """What it has to hash to; empty for whatever it does."""
+    tree: Literal["whole", "knobs"] = "whole"
+    """What the start tree holds: all that the real task's does, or the lines with knobs alone;
+    built-in minds do not tell them apart, and a run is done in half the time."""
+    posterior: Literal["mean", "draw"] = "mean"
+    """mean: what is expected, one landscape. draw: for each landscape seed one that might be true.
+    """
+    noise: Annotated[float, Field(ge=0)] | None = None
+    """Standard deviation of a score, the same everywhere."""
+    crash: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of experiments that are invalid, the same everywhere."""
+    duration_s: Annotated[float, Field(gt=0, le=1e7)] | None = None
+    """Median seconds of training the start; all durations go with it."""
+
+
+SECTIONS: dict[str, type[WorldSection]] = {"nk": NkSection, "surrogate": SurrogateSection}
 """The models by the name that ``model`` gives them."""
 
 
-def read_section(landscape: Mapping[str, Any], given: Mapping[str, Any] | None) -> ModelSection:
+def read_section(landscape: Mapping[str, Any], given: Mapping[str, Any] | None) -> WorldSection:
     """Return the parameters of a task's landscape with what a scenario gives in their place.
 
     Raises:
@@ -117,7 +147,7 @@ def read_section(landscape: Mapping[str, Any], given: Mapping[str, Any] | None) 
         raise ModelError([_in_words(each, known) for each in error.errors()]) from error
 
 
-def parameters_hash(section: ModelSection, seed: int) -> str:
+def parameters_hash(section: WorldSection, seed: int) -> str:
     """Return the SHA-256 of what scores rest on; `seed` is the landscape's."""
     told = {**section.scored_by(), "landscape_seed": seed}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 
 from community.errors import ModelError
 from community.modelled.model import Model
-from community.modelled.parameters import ModelSection, read_section
+from community.modelled.parameters import SurrogateSection, WorldSection, read_section
 from community.scenario import Scenario
 from trainer.errors import TaskError
 from trainer.task import Task, find_task, load_task
@@ -22,7 +22,7 @@ class ModelledTask:
     task: Task
     """With the start tree and the knobs that the model gives it."""
     model: Model
-    section: ModelSection
+    section: WorldSection
     seed: int
     """The landscape's."""
 
@@ -44,7 +44,10 @@ def modelled_task(scenario: Scenario) -> ModelledTask:
         )
     section = read_section(task.landscape, scenario.model)
     seed = scenario.run.seed if section.landscape_seed is None else section.landscape_seed
-    model = make_model(section, seed)
+    if isinstance(section, SurrogateSection):
+        section, model = _surrogate(section, seed, task, scenario)
+    else:
+        model = make_model(section, seed)
     start = dict(model.start())
     if absent := [path for path in task.editable if path not in start]:
         raise TaskError(task.folder, [f"editable path {absent[0]!r} is not in the model's start"])
@@ -53,7 +56,7 @@ def modelled_task(scenario: Scenario) -> ModelledTask:
     return ModelledTask(whole, model, section, seed)
 
 
-def make_model(section: ModelSection, seed: int) -> Model:
+def make_model(section: WorldSection, seed: int) -> Model:
     """Return the model of some parameters; `seed` is its landscape's."""
     return _MAKERS[type(section).model_fields["model"].annotation.__args__[0]](section, seed)  # type: ignore[union-attr]
 
@@ -66,3 +69,14 @@ def _nk(section: Any, seed: int) -> Model:
 
 _MAKERS: dict[str, Callable[[Any, int], Model]] = {"nk": _nk}
 """Imported when they are asked for: a surrogate needs no landscape, nor the other way round."""
+
+
+def _surrogate(
+    section: SurrogateSection, seed: int, task: Task, scenario: Scenario
+) -> tuple[SurrogateSection, Model]:
+    """Return the landscape of a real task, and the parameters with the hash of what was learnt."""
+    from community.modelled.surrogate.opening import open_surrogate
+
+    asked = scenario.budget or task.budget
+    model, digest = open_surrogate(section, seed, task, (asked.kind, asked.amount))
+    return section.model_copy(update={"fitted_sha256": digest}), model

@@ -8,21 +8,23 @@ nothing is known of it, and an invented score would reward it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from agents.knobs import Knob, load_knobs
 from community.errors import ModelFileError
+from community.modelled.chance import normal, uniform
 from community.modelled.model import Modelled
+from community.modelled.parameters import DeviceSection
 from community.modelled.surrogate.landscape import Landscape
 from community.modelled.surrogate.ledgers import Trees
-from community.modelled.surrogate.model_file import SPLITS, Duration, ModelFile, load
+from community.modelled.surrogate.model_file import SPLITS, Duration, ModelFile
 from community.modelled.surrogate.space import Array, Space, Values
 
+_USUAL = DeviceSection(count=1)
 UNKNOWN = "crash"
 """Of a tree that nothing is known of."""
 
@@ -39,46 +41,48 @@ class Choices:
     duration_s: float | None = None
     """What training the start takes in the median; all durations go with it."""
     crash: float | None = None
-    """Chance of an invalid experiment, the same everywhere."""
+    """Chance of an invalid experiment, the same everywhere but at the start."""
+    devices: Mapping[str, DeviceSection] = field(default_factory=dict)
+    """By the name of the slot; one that is not named is as usual."""
 
 
 class Surrogate:
     """A modelled task.
 
     Args:
-        file: Of the fitted model.
+        model: The fitted model.
         start: The real task's start tree.
         knobs_toml: The text of its ``knobs.toml``.
         knobs_path: The file of the tree with the knobs.
         choices: What differs from what was learnt.
 
     Raises:
-        ModelFileError: the file cannot be used, or was fitted on other knobs.
+        ModelFileError: it was fitted on other knobs, or a draw is asked of what knows no doubt.
     """
 
     def __init__(
         self,
-        file: Path,
+        model: ModelFile,
         start: Mapping[str, bytes],
         knobs_toml: str,
         knobs_path: str,
         choices: Choices | None = None,
     ) -> None:
-        self.model: ModelFile = load(file)
+        self.model = model
         self._choices = choices or Choices()
         self._start, self._knobs_toml = dict(start), knobs_toml
         knobs = load_knobs(knobs_toml, self._start[knobs_path].decode("utf-8", "replace"))
-        _must_be_of(self.model, knobs, file)
+        _must_be_of(model, knobs)
         self._trees = Trees(self._start, knobs_path, knobs)
         seed = self._choices.landscape_seed
         is_drawn = self._choices.posterior == "draw"
         self._landscape = Landscape(self.model, seed if is_drawn else None)
         self._space = self.model.space()
-        self._offsets: dict[str, float] = {
-            split: offset.mean + (offset.spread * _normal(seed, number) if is_drawn else 0.0)
-            for number, split in enumerate(SPLITS)
-            for offset in (self.model.offsets[split],)
-        }
+        self._offsets: dict[str, float] = {}
+        for split in SPLITS:
+            offset = model.offsets[split]
+            luck = normal(f"offset/{split}", seed) if is_drawn else 0.0
+            self._offsets[split] = offset.mean + offset.spread * luck
         points = self._space.encode(self.model.settings())
         self._train = _Timing(self.model.train, self._space, points)
         self._score_time = _Timing(self.model.score_time, self._space, points)
@@ -98,25 +102,18 @@ class Surrogate:
     def run(
         self, files: Mapping[str, bytes], *, seed: int, split: str, device: str
     ) -> Modelled:  # devices are alike here
-        """Return what running a tree comes to; the same seed and split give the same answer."""
-        rng = np.random.Generator(
-            np.random.PCG64(np.random.SeedSequence([seed & (2**64 - 1), SPLITS.index(split)]))
-        )
-        values = self._values(files)
-        invalid = self.model.invalid
-        luck, train_luck, score_luck, why = rng.random(4).tolist()
-        if values is None:
-            train_s = self._train.seconds(self._values_of_start(), train_luck)
-            share = invalid.share_of_train * self._times
-            return Modelled("invalid", UNKNOWN, None, train_s * share, 0.0)
-        train_s = self._train.seconds(values, train_luck) * self._times
-        if luck < self.crash_chance(values):
-            reason = _drawn_from(invalid.reasons, why)
+        """Return what running a tree comes to; only the score depends on the split."""
+        on = self._choices.devices.get(device, _USUAL)
+        values, invalid = self._values(files), self.model.invalid
+        timed = self._values_of_start() if values is None else values
+        train_s = self._train.seconds(timed, uniform("train", seed)) * self._times / on.speed
+        if values is None or uniform("invalid", seed) < self.crash_chance(values):
+            reason = UNKNOWN if values is None else _drawn_from(invalid.reasons, seed)
             return Modelled("invalid", reason, None, train_s * invalid.share_of_train, 0.0)
         cost = self._landscape.cost(values)
-        noisy = cost + self.sigma(cost) * float(rng.standard_normal())
-        score = self.model.sign * (noisy + self._offsets[split])
-        score_s = self._score_time.seconds(values, score_luck) * self._times
+        noisy = cost + self.sigma(cost) * normal(f"noise/{split}", seed)
+        score = self.model.sign * (noisy + self._offsets[split] - on.gain)
+        score_s = self._score_time.seconds(values, uniform("score", seed)) * self._times
         return Modelled("ok", "", score, train_s, score_s)
 
     def truth(self, files: Mapping[str, bytes]) -> float | None:
@@ -139,7 +136,9 @@ class Surrogate:
         return noise.sigma * float(np.exp(np.clip(noise.slope * off, -1.4, 1.4)))
 
     def crash_chance(self, values: Values) -> float:
-        """Return the chance that a setting has no score."""
+        """Return the chance that a setting has no score; the start always has one."""
+        if values == self._values_of_start():
+            return 0.0
         if self._choices.crash is not None:
             return self._choices.crash
         odds = self.model.invalid.intercept
@@ -180,9 +179,9 @@ def _read(trees: Trees, files: tuple[tuple[str, bytes], ...]) -> Values | None:
     return trees.values(dict(files))
 
 
-def _drawn_from(reasons: Mapping[str, int], luck: float) -> str:
+def _drawn_from(reasons: Mapping[str, int], seed: int) -> str:
     """Return one of some words, as often as it was counted."""
-    at = luck * sum(reasons.values())
+    at = uniform("reason", seed) * sum(reasons.values())
     for reason, count in sorted(reasons.items()):
         at -= count
         if at < 0:
@@ -190,27 +189,21 @@ def _drawn_from(reasons: Mapping[str, int], luck: float) -> str:
     return UNKNOWN
 
 
-def _normal(seed: int, number: int) -> float:
-    """Return a standard normal number that belongs to a landscape and a split."""
-    sequence = np.random.SeedSequence([seed, 0x5B117, number])
-    return float(np.random.Generator(np.random.PCG64(sequence)).standard_normal())
-
-
-def _must_be_of(model: ModelFile, knobs: Sequence[Knob], file: Path) -> None:
+def _must_be_of(model: ModelFile, knobs: Sequence[Knob]) -> None:
     """Refuse a model that was fitted on other knobs than the task has.
 
     Raises:
         ModelFileError: with the names that differ.
     """
-    ours = {knob.name: replace(knob, doc="") for knob in knobs}
+    ours = {knob.name: knob for knob in knobs}
     theirs = {knob.name: knob for knob in model.space().knobs}
     names = sorted({*ours, *theirs})
     differ = [name for name in names if _plain(ours.get(name)) != _plain(theirs.get(name))]
     if differ or list(ours) != list(theirs):
         which = ", ".join(differ) or "their order"
         raise ModelFileError(
-            f"{file} was fitted on other knobs than the task's: {which}; fit it again on runs of "
-            "this task"
+            f"this surrogate was fitted on other knobs than the task's: {which}; fit it again on "
+            "runs of this task"
         )
 
 
