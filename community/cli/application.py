@@ -16,6 +16,7 @@ from community.cli import (
     result_commands,
     retract_command,
     run_command,
+    study_command,
 )
 from community.cli.failures import ReportingGroup
 
@@ -66,6 +67,7 @@ def application() -> typer.Typer:
     app.command("estimate")(mind_commands.estimate)
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("classic", epilog=classic_command.EXAMPLES)(classic_command.classic)
+    app.command("study", epilog=study_command.EXAMPLES)(study_command.study)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
     broker = typer.Typer(help=broker_command.ABOUT, no_args_is_help=True, rich_markup_mode=None)

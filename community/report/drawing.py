@@ -10,6 +10,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from community.archive.state import RunState
@@ -70,6 +71,15 @@ def metric_label(state: RunState) -> str:
 def svg(figure: Figure) -> str:
     """Return the figure as an ``<svg>`` element, the same text for the same figure."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def png(figure: Figure, dpi: int = 160) -> bytes:
+    """Return the figure as a PNG file, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()

@@ -6,6 +6,9 @@ landscapes in the same order, so that one draw of landscapes serves both arms of
 Sources:
     Kaplan, E. L. & Meier, P. (1958). Nonparametric estimation from incomplete observations. JASA
     53, 457-481. What runs that never got there say all the same.
+    Cousineau, D. (2005). Confidence intervals in within-subject designs. Tutorials in Quantitative
+    Methods for Psychology 1, 42-45; with the correction of Morey, R. D. (2008), ibid. 4, 61-64.
+    Bands of arms on common landscapes, which the landscapes' own differences do not widen.
     Royston, P. & Parmar, M. K. B. (2013). Restricted mean survival time. BMC Medical Research
     Methodology 13, 152. The mean time until a level is reached, up to a horizon.
 """
@@ -13,6 +16,7 @@ Sources:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +84,25 @@ def band(curves: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> Ban
     drawn = _weights(values.shape[0], seed, resamples) @ values
     low, high = np.quantile(drawn, (_TAIL, 1 - _TAIL), axis=0)
     return Band(values.mean(axis=0), low, high)
+
+
+def within(arms: Sequence[ArrayLike]) -> list[Floats]:
+    """Return the arms' curves with what is the landscape's taken out, for bands of paired arms.
+
+    From each landscape the mean over arms is taken, at each time, and the mean over all put in its
+    place; what is left is widened by the share that this takes from the spread.
+
+    Args:
+        arms: Curves of each arm, shape (landscapes, times), the same landscapes in the same order.
+    """
+    every = np.array([_checked(curves) for curves in arms])
+    count = every.shape[0]
+    if count < 2:
+        return [every[0]]
+    own = every.mean(axis=1, keepdims=True)
+    left = every - every.mean(axis=0, keepdims=True) + every.mean(axis=(0, 1))
+    widened = own + (left - left.mean(axis=1, keepdims=True)) * math.sqrt(count / (count - 1))
+    return list(widened)
 
 
 def crossing(
