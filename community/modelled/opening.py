@@ -23,7 +23,7 @@ from community.clock import wall_stamp
 from community.errors import ModelError
 from community.events import RunOpened
 from community.modelled.circumstances import devices_of, names
-from community.modelled.minds import PacedMind
+from community.modelled.minds import PacedMind, Waves
 from community.modelled.parameters import parameters_hash
 from community.modelled.parts import KeptTrees, ModelledExecutor, ModelledScorePhase
 from community.modelled.tasks import ModelledTask, modelled_task
@@ -89,8 +89,10 @@ async def open_modelled(
         measured_by="model",
     )
 
+    waves = _waves(scenario, bench.budget) if section.waves else None
+
     def mind_of(member: Member) -> Mind:
-        return PacedMind(make_mind(member.mind), section)
+        return PacedMind(make_mind(member.mind), section, waves)
 
     board = scenario.board.model_copy(update={"broker": "memory", "credentials": None})
     yield Opening(bench, opened, run_secret(scenario.run.seed), board, host_facts(), mind_of)
@@ -99,6 +101,11 @@ async def open_modelled(
 def run_secret(seed: int) -> bytes:
     """Return the secret of a modelled run."""
     return hashlib.sha256(f"run secret/{seed}".encode()).digest()
+
+
+def _waves(scenario: Scenario, budget: Budget) -> Waves:
+    """Return the waves of a run in which all are one mind's hands; patience is three budgets."""
+    return Waves(len(scenario.members()), 3 * max(budget.amount, 1.0))
 
 
 def slots_of(scenario: Scenario, modelled: ModelledTask) -> tuple[str, ...]:

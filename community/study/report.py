@@ -49,6 +49,8 @@ COLUMNS: Final = (
     ("run_s", "run time (s)"),
     ("device_seconds", "device-seconds"),
     ("utilisation", "devices used"),
+    ("submitted_share", "submitted, of what fits"),
+    ("valid_share", "valid, of what fits"),
     ("duplicate_rate", "duplicates"),
     ("lineages", "lineages"),
     ("herding", "herding"),

@@ -72,6 +72,11 @@ class Telemetry:
     utilisation: float
     """Share of the slots' time that was leased to an experiment, from the end of calibration to the
     last verdict."""
+    submitted_share: float
+    """Experiments with a verdict, of those that the slots had room for in that time, had each taken
+    what valid ones took in the mean."""
+    valid_share: float
+    """Those with a score, of the same."""
     gain: float | None
     """Of the commit that leads over the baseline, positive is better: the true one where it is
     known, else the one on record."""
@@ -99,9 +104,11 @@ def telemetry_of(state: RunState, truths: Truths) -> Telemetry:
     adopted, spread_s = _spread(state, [h for h in run if _had(h, *BUILT)])
     gain = _gain(state, truths)
     span_us = (counted[-1].verdict_us or 0) - research_began_us(state) if counted else 0
+    valid = sum(e.verdict is not None and e.verdict.outcome == "ok" for e in counted)
+    room = _room(state, counted, span_us)
     return Telemetry(
         experiments=len(counted),
-        valid=sum(e.verdict is not None and e.verdict.outcome == "ok" for e in counted),
+        valid=valid,
         device_seconds=state.device_seconds,
         run_s=max(0, span_us) / 1e6,
         hypotheses=len(state.hypotheses),
@@ -118,6 +125,8 @@ def telemetry_of(state: RunState, truths: Truths) -> Telemetry:
         adopted=adopted,
         spread_s=spread_s,
         utilisation=_utilisation(state, counted, span_us),
+        submitted_share=len(counted) / room if room else 0.0,
+        valid_share=valid / room if room else 0.0,
         gain=gain,
         spend_per_gain=state.device_seconds / gain if gain is not None and gain > 0 else None,
     )
@@ -268,6 +277,19 @@ def _utilisation(state: RunState, counted: Iterable[ExperimentState], span_us: i
         for attempt in experiment.attempts
     )
     return min(1.0, leased / (slots * span_us))
+
+
+def _room(state: RunState, counted: Iterable[ExperimentState], span_us: int) -> float:
+    """Return how many experiments of the mean length of valid ones fit into the slots' time."""
+    slots = len(state.opened.slots) if state.opened else 0
+    lengths = [
+        attempt.ended.train_us[1] - attempt.ended.train_us[0]
+        for experiment in counted
+        for attempt in experiment.attempts
+        if attempt.ended is not None and attempt.ended.outcome == "ok"
+    ]
+    mean_us = sum(lengths) / len(lengths) if lengths else 0.0
+    return slots * span_us / mean_us if mean_us > 0 else 0.0
 
 
 def _gain(state: RunState, truths: Truths) -> float | None:

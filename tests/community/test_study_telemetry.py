@@ -120,6 +120,13 @@ def test_slots_are_used_for_as_long_as_they_are_leased(state: RunState):
     assert telemetry_of(state, TRUE).utilisation == pytest.approx(57 / 140)
 
 
+def test_experiments_are_held_against_what_the_slots_had_room_for(state: RunState):
+    """Two slots for 70 s and valid runs of 8 s: room for 17.5; five were submitted, four valid."""
+    found = telemetry_of(state, TRUE)
+    assert found.submitted_share == pytest.approx(5 / 17.5)
+    assert found.valid_share == pytest.approx(4 / 17.5)
+
+
 def test_lineages_herding_and_spread_of_a_run_in_which_people_build_on_one_another():
     """h2, h4 and h5 build on h1: two lineages, of four and of one; two of three others adopt h1."""
     script = searched()
