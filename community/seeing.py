@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
 from community.clock import RunClock
 from community.errors import SightError
-from community.events import Row, TurnTaken
+from community.events import Row, RunResumed, TurnTaken
 from community.institution import Institution
 from community.lab import AgentLab
 from community.loading import parse_scenario
@@ -118,7 +118,7 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     """
     with LedgerReader(folder.ledger) as ledger:
         rows = [*ledger.rows()]
-    begin = next((at for at, row in enumerate(rows) if _begins(row, name, turn)), None)
+    begin = _beginning(rows, name, turn)
     if begin is None:
         raise SightError(f"run {folder.run_id} has no turn {turn} of {name!r}")
     state = RunState.from_rows(rows[:begin])
@@ -126,7 +126,7 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     scenario = parse_scenario(state.opened.scenario, folder.ledger).scenario
     member = _member(scenario, name)
     task = _task(scenario)
-    institution = _as_it_was(state, scenario, task, Repository.open(folder.repository))
+    institution = _as_it_was(state, scenario, task, folder)
     lab = AgentLab(institution, name)
     before = state.agents[name]
     agent = Agent(
@@ -152,6 +152,27 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     seen = told.seen if isinstance(told, Answered) else {}
     now = prompt.fingerprint()
     return Sight(observation, prompt, tuple(part for part in seen if seen[part] != now.get(part)))
+
+
+def _beginning(rows: Sequence[Row], name: str, turn: int) -> int | None:
+    """Return the index of the row before which the agent looked, or None without such a turn.
+
+    A turn that was killed before its answer was begun again after the restart.
+    """
+    begin: int | None = None
+    for at, row in enumerate(rows):
+        if isinstance(row.event, RunResumed):
+            begin = None
+        elif begin is None and _begins(row, name, turn):
+            begin = at
+        if _ends(row, name, turn):
+            break
+    return begin
+
+
+def _ends(row: Row, name: str, turn: int) -> bool:
+    event = row.event
+    return isinstance(event, (Answered, TurnTaken)) and (event.agent, event.turn) == (name, turn)
 
 
 def _begins(row: Row, name: str, turn: int) -> bool:
@@ -192,7 +213,8 @@ def _prompt(
     """Return the prompt that a language mind would make of it, whatever mind the agent has."""
     options = (member.model or ModelSection()).as_options()
     prices = pinned_prices(scenario, state)
-    account = Account(prices, scenario.spend.as_caps(), _Nowhere(), account_entries(state))
+    entries = [each for each in account_entries(state) if each.call_id not in state.minds.under_way]
+    account = Account(prices, scenario.spend.as_caps(), _Nowhere(), entries)
     money = account.in_words(member.name, member.role)
     return make_prompt(observation, tokens=options.prompt_tokens, money=money)
 
@@ -223,9 +245,7 @@ class _PastChronicle:
             raise SightError("it was still waiting then; there was nothing to see")
 
 
-def _as_it_was(
-    state: RunState, scenario: Scenario, task: Task, repository: Repository
-) -> Institution:
+def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolder) -> Institution:
     """Return what `AgentLab` reads of an institution, over a state that is past."""
     verdicts = [*state.verdicts.values()]
     opened = state.opened
@@ -236,12 +256,19 @@ def _as_it_was(
     def may(agent: str, right: Right) -> bool:
         return right in roles[agent].rights
 
+    def log_tail(experiment_id: str) -> str:
+        attempts = len(state.experiments[experiment_id].attempts)
+        return folder.log_tail(f"{experiment_id}-{attempts}")
+
     past = SimpleNamespace(
         chronicle=_PastChronicle(state, RunClock(offset_us=state.last_us)),
-        bench=SimpleNamespace(task=task, repository=repository, life_class=life_class),
+        bench=SimpleNamespace(
+            task=task, repository=Repository.open(folder.repository), life_class=life_class
+        ),
         admission=Admission(
             scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
         ),
         may=may,
+        log_tail=log_tail,
     )
     return cast(Institution, past)

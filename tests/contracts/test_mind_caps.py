@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
+from contextlib import AsyncExitStack
 
 import pytest
 from mind_stage import SEEN, Ledger, mind_name
@@ -83,72 +84,71 @@ def random_price(chance: random.Random) -> Price:
     return Price(input=fresh, output=written, cache_read=read, cache_write=write)
 
 
+class Crowd:
+    """Agents that ask one question over and over, until so many turns are taken."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._providers = Providers(PACE)
+        self._question = Question(make_prompt(SEEN), Options(answer_tokens=800))
+        self._left = iter(range(TURNS))
+        self.ends: Counter[str] = Counter()
+
+    async def live(self, agent: str, mind: str) -> None:
+        """Take turns."""
+        family = family_of(mind)
+        assert family is not None
+        model = open_model(mind, family)
+        provider = self._providers.get(provider_of(mind))
+        caller = Caller(agent, "explorer", mind, self._account, provider, model)
+        for turn in self._left:
+            try:
+                until = asyncio.get_running_loop().time() + 60.0
+                await caller.ask(self._question, turn=turn, seed=turn, until=until)
+                self.ends["answered"] += 1
+            except CallFailedError:
+                self.ends["failed"] += 1
+            except OutOfFundsError:
+                self.ends["refused"] += 1
+        await model.aclose()
+
+
 @pytest.mark.timeout(300)
 async def test_no_cap_is_passed_and_the_sums_are_the_servers(monkeypatch):
     """What is settled is what the servers counted, to the last millionth of a dollar."""
     chance = random.Random(7)
     ledger, bills = CheckedLedger(), {flavour: {} for flavour in FLAVOURS}
-    prompt = make_prompt(SEEN)
-    question = Question(prompt, Options(answer_tokens=800))
-    async with (
-        serving(FLAVOURS[0], script_of(chance, bills[FLAVOURS[0]])) as first,
-        serving(FLAVOURS[1], script_of(chance, bills[FLAVOURS[1]])) as second,
-        serving(FLAVOURS[2], script_of(chance, bills[FLAVOURS[2]])) as third,
-    ):
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{second.url}/v1")
+    async with AsyncExitStack() as stack:
+        urls = [
+            (await stack.enter_async_context(serving(each, script_of(chance, bills[each])))).url
+            for each in FLAVOURS
+        ]
         minds: dict[str, str] = {}
         for number in range(AGENTS):
-            flavour = FLAVOURS[number % 3]
-            server = (first, second, third)[number % 3]
-            name = mind_name(flavour, server.url, monkeypatch)
+            name = mind_name(FLAVOURS[number % 3], urls[number % 3], monkeypatch)
             head, _, tail = name.partition(":m")
             minds[f"agent-{number}"] = f"{head}:m{number}{tail}"
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", first.url)
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{second.url}/v1")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", urls[0])
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{urls[1]}/v1")
         prices = {name: random_price(chance) for name in minds.values()}
         caps = Caps(run=Cap(micro_usd=CAP), agent=Cap(micro_usd=OWN_CAP))
         account = Account(prices, caps, ledger)
-        providers = Providers(PACE)
-        left = iter(range(TURNS))
-        ends: dict[str, int] = defaultdict(int)
-
-        async def live(agent: str, mind: str) -> None:
-            family = family_of(mind)
-            assert family is not None
-            model = open_model(mind, family)
-            provider = providers.get(provider_of(mind))
-            caller = Caller(agent, "explorer", mind, account, provider, model)
-            for turn in left:
-                try:
-                    until = asyncio.get_running_loop().time() + 60.0
-                    await caller.ask(question, turn=turn, seed=turn, until=until)
-                    ends["answered"] += 1
-                except CallFailedError:
-                    ends["failed"] += 1
-                except OutOfFundsError:
-                    ends["refused"] += 1
-            await model.aclose()
-
+        crowd = Crowd(account)
         async with asyncio.TaskGroup() as group:
             for agent, mind in minds.items():
-                group.create_task(live(agent, mind))
-    assert sum(ends.values()) == TURNS
-    assert min(ends["answered"], ends["failed"], ends["refused"]) > 0
-    known = {"ok": 0, "other": 0}
-    for entry in ledger.entries:
-        if isinstance(entry, Settled):
-            known["ok" if entry.outcome == "ok" else "other"] += entry.micro_usd
-            assert entry.outcome != "ok" or entry.doubt_micro_usd == 0
-    counted = defaultdict(Usage)
-    for entry in ledger.entries:
-        if isinstance(entry, Settled) and entry.outcome == "ok":
+                group.create_task(crowd.live(agent, mind))
+    assert sum(crowd.ends.values()) == TURNS
+    assert min(crowd.ends[end] for end in ("answered", "failed", "refused")) > 0
+    settled = [entry for entry in ledger.entries if isinstance(entry, Settled)]
+    counted: dict[str, Usage] = defaultdict(Usage)
+    for entry in settled:
+        if entry.outcome == "ok":
             counted[minds[entry.agent]] = counted[minds[entry.agent]].plus(entry.usage)
-    billed = {
-        mind: bills[family_of(mind)][mind.partition(":")[2].partition("@")[0]]
-        for mind in counted
-    }  # fmt: skip
-    assert dict(counted) == billed
-    assert account.run.micro_usd == known["ok"] + known["other"]
+            assert entry.doubt_micro_usd == 0
+    assert dict(counted) == {
+        mind: bills[family_of(mind)][mind.partition(":")[2].partition("@")[0]] for mind in counted
+    }
+    assert account.run.micro_usd == sum(entry.micro_usd for entry in settled)
     assert account.run.doubt_micro_usd > 0
     assert ledger.highest <= CAP
     assert account.run.open_micro_usd == 0

@@ -64,7 +64,7 @@ SEAL_RUNS = 2
 def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[str, Any]) -> str:
     """Return a scenario file; `agents` are ``name role mind``, `sections` are its tables.
 
-    A mind is one of the policies, or ``remote``.
+    A mind is one of the policies by its short name, ``remote``, or a name with a colon in it.
     """
     chosen = {
         "run": {"task": str(task), "seed": 1},
@@ -80,7 +80,7 @@ def scenario_text(task: Path | str, agents: tuple[str, ...], **sections: dict[st
     ]
     for agent in agents:
         name, role, mind = agent.split()
-        mind = mind if mind == "remote" else f"policy:{mind}"
+        mind = mind if mind == "remote" or ":" in mind else f"policy:{mind}"
         lines += ["[[agents]]", f'name = "{name}"', f'role = "{role}"', f'mind = "{mind}"']
     return "\n".join(lines) + "\n"
 
