@@ -20,8 +20,13 @@ def one_line(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def isolation_words(degree: str) -> str:
-    """Return how candidate code was isolated, for people; empty where that was full."""
+def isolation_words(degree: str, measured_by: str = "scorer") -> str:
+    """Return how candidate code was isolated, for people; empty where that was full.
+
+    Of numbers that a model gave it says so: nothing ran that could have been isolated.
+    """
+    if measured_by == "model":
+        return "modelled"
     return {"full": "", "partial": "partial isolation", "none": "no isolation"}[degree]
 
 

@@ -74,7 +74,7 @@ def _result_row(state: RunState, experiment: ExperimentState) -> str:
     title = one_line(hypothesis.title) if hypothesis else ""
     if experiment.is_retracted:
         title = f"[retracted] {title}"
-    if verdict is not None and (walls := isolation_words(verdict.isolation)):
+    if verdict is not None and (walls := isolation_words(verdict.isolation, verdict.measured_by)):
         title = f"[{walls}] {title}"
     return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t0.0\t{status}\t{title}"
 

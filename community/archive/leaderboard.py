@@ -48,6 +48,8 @@ class Contribution:
     predicted_gain: float
     reproduced_by: str | None
     isolation: Isolation
+    measured_by: str
+    """``scorer``, or ``model`` where nothing was run."""
     """The weakest among its runs; anything less than full is ranked apart."""
     estimate: float | None
     """Gain over the baseline, shrunk, summed along declared parents; None where it is unknown. See
@@ -199,6 +201,7 @@ def _contribution(state: RunState, rank: int, place: Placed, q_value: float | No
         predicted_gain=hypothesis.prediction[0],
         reproduced_by=hypothesis.reproduced_by,
         isolation=place.isolation,
+        measured_by=state.opened.measured_by if state.opened else "scorer",
         estimate=standing.estimate if standing else None,
         low=standing.low if standing else None,
         high=standing.high if standing else None,

@@ -168,7 +168,7 @@ def _verdict(event: VerdictGiven, state: RunState) -> str:
         "seal": ", last run",
     }
     what = f"{event.score:.4f}" if event.score is not None else f"invalid: {plain(event.reason)}"
-    walls = isolation_words(event.isolation)
+    walls = isolation_words(event.isolation, event.measured_by)
     done = f"{purpose.get(experiment.purpose, '')}{walls and f' ({walls})'}"
     return f"{event.experiment_id} {who}: {what} on {event.split}{done}"
 

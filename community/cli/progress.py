@@ -7,6 +7,7 @@ Both are fed with ledger rows and keep a fold of their own; neither asks the run
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -112,7 +113,8 @@ class PanelProgress:
         raised = [Text(f"alarm {words}", style="bold red") for words in alarms]
         parts: list[RenderableType] = [self._bar(at_us), self._best(), *raised, Text()]
         if note := isolation_note(self._state):
-            parts.insert(0, Text(f"{note}: see `community doctor`", style="bold red"))
+            why = "nothing is trained" if note == "modelled" else "see `community doctor`"
+            parts.insert(0, Text(f"{note}: {why}", style="bold red"))
         parts += [self._slots(at_us), Text()]
         parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in self._forum]
         return Panel(Group(*parts), title=Text(self._title), title_align="left")
@@ -178,3 +180,35 @@ class PanelProgress:
         title = f": {plain(hypothesis.title, 60)}" if hypothesis else ""
         words = f"{queued.experiment_id} {seconds:4.0f} s  {what}{title}"
         return Text(words, no_wrap=True, overflow="ellipsis")
+
+
+class RowPanelProgress(PanelProgress):
+    """The panel of a run in virtual time, whose seconds are nobody's: redrawn as rows come."""
+
+    def __init__(self, console: Console, title: str, stop: StopSection) -> None:
+        super().__init__(console, title, stop)
+        self._live: Live | None = None
+        self._drawn_s = 0.0
+
+    def on_row(self, row: Row) -> None:
+        """Take in the row, and draw if that is due by the wall."""
+        super().on_row(row)
+        now_s = time.perf_counter()
+        if self._live is not None and now_s >= self._drawn_s + REFRESH_S:
+            self._drawn_s = now_s
+            self._live.update(self.frame(self._seen_at), refresh=True)
+
+    async def show(self) -> None:
+        """Keep the panel until it is cancelled.
+
+        Cancellation: the last frame stays on the screen.
+        """
+        loop = asyncio.get_running_loop()
+        self._seen_at = loop.time()
+        with Live(console=self._console, auto_refresh=False, transient=False) as live:
+            self._live = live
+            try:
+                await loop.create_future()
+            finally:
+                self._live = None
+                live.update(self.frame(loop.time()), refresh=True)

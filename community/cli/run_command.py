@@ -161,13 +161,14 @@ def _with_screens(
 def _progress(launch: Launch, *, is_headless: bool) -> Progress:
     from rich.console import Console
 
-    from community.cli.progress import LineProgress, PanelProgress
+    from community.cli.progress import LineProgress, PanelProgress, RowPanelProgress
 
     if is_headless:
         return LineProgress(_write_line, launch.known_seq)
     scenario = launch.scenario
     title = f"{launch.folder.run_id} · {Path(scenario.run.task).name} · seed {scenario.run.seed}"
-    return PanelProgress(Console(), title, scenario.stop)
+    panel = RowPanelProgress if scenario.run.time == "virtual" else PanelProgress
+    return panel(Console(), title, scenario.stop)
 
 
 def _write_line(line: str) -> None:
@@ -181,7 +182,8 @@ def _write_line(line: str) -> None:
 def _run(launch: Launch, progress: Progress, shared: Shared) -> int:
     """Run to the end, whatever kind of end it is, and return the exit code."""
     try:
-        asyncio.run(_drive(launch, progress, shared))
+        with _runner(launch) as runner:
+            runner.run(_drive(launch, progress, shared))
     except KeyboardInterrupt:
         return _stopped_by_signal(launch, "interrupted", INTERRUPTED)
     except asyncio.CancelledError:
@@ -193,6 +195,15 @@ def _run(launch: Launch, progress: Progress, shared: Shared) -> int:
 
     print_summary(launch.folder)
     return 0
+
+
+def _runner(launch: Launch) -> contextlib.AbstractContextManager[asyncio.Runner]:
+    """Return what runs it: in the wall's time, or in its own."""
+    if launch.scenario.run.time == "real":
+        return asyncio.Runner()
+    from community.virtual.run import virtual_runner
+
+    return virtual_runner()
 
 
 async def _drive(launch: Launch, progress: Progress, shared: Shared) -> None:

@@ -120,7 +120,7 @@ def finals_lines(finals: Iterable[Final], unit: str) -> list[str]:
 
 def status_words(entry: Contribution) -> str:
     """Return the status of a contribution, and how it was isolated where that was not full."""
-    walls = isolation_words(entry.isolation)
+    walls = isolation_words(entry.isolation, entry.measured_by)
     return f"{entry.status_said} ({walls})" if walls else entry.status_said
 
 

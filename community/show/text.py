@@ -50,7 +50,9 @@ def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
     lines = [f"run {record.run_id}: task {record.task}, seed {record.seed}, {record.budget} each"]
-    if record.isolation:
+    if record.isolation == "modelled":
+        lines.append("modelled: nothing was trained; a model said what each experiment came to")
+    elif record.isolation:
         lines.append(
             f"{record.isolation}: candidate code could reach more than it should, so these numbers "
             "do not stand beside fully isolated ones (`community doctor` says why)"

@@ -70,7 +70,7 @@ def contribution_line(scene: Scene, entry: Contribution) -> Line:
     Who is the proposer and, after a plus, who reproduced it.
     """
     sign, style = status_look(entry.status_said)
-    walls = isolation_words(entry.isolation)
+    walls = isolation_words(entry.isolation, entry.measured_by)
     line = Text(no_wrap=True, end="")
     line.append(f"{entry.rank:>3} ", style=GREY)
     status = f"{sign} {entry.status_said}{walls and f' ({walls})'}"
