@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from community.study.curves import Band, band, crossing, first_reaching, time_to, within
-from community.study.design import Cell, Design
+from community.study.design import Cell, Design, label_of
 from community.study.findings import (
     Analysis,
     ArmSummary,
@@ -52,7 +52,8 @@ def analyse(design: Design, records: Iterable[RunRecord]) -> Analysis:
     contrasts: list[Contrast] = []
     graphs: list[tuple[str, Association]] = []
     for labels, cells in design.strata().items():
-        label = _label(design, dict(labels))
+        varied = {name: to for name, to in labels if len(design.study.factors[name]) > 1}
+        label = label_of(design.study, varied)
         stratum, found, near = _stratum(results, label, dict(labels), cells, axis)
         strata.append(stratum)
         contrasts += found
@@ -66,17 +67,6 @@ def analyse(design: Design, records: Iterable[RunRecord]) -> Analysis:
         graphs=tuple(graphs),
         fit=_fit(results),
     )
-
-
-def _label(design: Design, labels: Mapping[str, str]) -> str:
-    """Name a stratum by the factors that have several levels: ``size 16, hard``."""
-    varied = [name for name in labels if len(design.study.factors[name]) > 1]
-    return ", ".join(_plain(name, labels[name]) for name in varied)
-
-
-def _plain(factor: str, label: str) -> str:
-    is_bare = label in ("on", "off") or label.replace(".", "").isdigit()
-    return f"{factor.rpartition('.')[2]} {label}" if is_bare else label
 
 
 def _stratum(

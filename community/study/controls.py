@@ -34,6 +34,8 @@ def _isolated(data: Data) -> None:
 def _alone(data: Data, agent: dict[str, Any]) -> None:
     _isolated(data)
     data["agents"] = [agent]
+    if isinstance(data.get("model"), dict):
+        data["model"].pop("waves", None)  # one agent has no others to wait for
 
 
 def _lone(data: Data) -> None:

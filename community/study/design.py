@@ -17,9 +17,13 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from community.errors import ModelError
 from community.loading import settle_data
+from community.modelled.parameters import read_section
 from community.scenario import Scenario, StopSection, scenario_toml
 from community.study.controls import control_of
 from community.study.fractions import is_kept
@@ -27,6 +31,8 @@ from community.study.levels import ORDER, Data, LevelError, apply_level, set_key
 from community.study.study_file import Level, Study, matches
 from community.toml_lines import KeyPath
 from community.topology.faults import Found
+from trainer.errors import TrainerError
+from trainer.task import find_task, load_task
 
 MOST_CELLS = 20_000
 _HASH_CHARACTERS = 16
@@ -151,6 +157,18 @@ def _count(labels: Sequence[str]) -> str:
     return "arm" if len(labels) == 1 else f"{len(labels)} arms, the first"
 
 
+def label_of(study: Study, labels: Mapping[str, str]) -> str:
+    """Name a combination of levels by the factors that are varied: ``ring, hard, size 16``."""
+    varied = [name for name in labels if len(study.factors[name]) > 1] or list(labels)
+    return ", ".join(_plain(name, labels[name]) for name in varied)
+
+
+def _plain(factor: str, label: str) -> str:
+    """Return a label that is told from others: a number says of what."""
+    is_bare = label in ("on", "off") or label.replace(".", "").isdigit()
+    return f"{factor.rpartition('.')[2]} {label}" if is_bare else label
+
+
 def seed_of(study_seed: int, replicate: int) -> int:
     """Return the seed of every run of one replicate, whatever the arm."""
     digest = hashlib.sha256(f"study/{study_seed}/{replicate}".encode()).digest()
@@ -177,7 +195,7 @@ def design_of(study: Study) -> Design:
             arms.setdefault(arm.key, arm)
             cells.append(Cell(labels, arm.key, {}))
             continue
-        label = ", ".join(labels.values())
+        label = label_of(study, labels)
         data, touched, wrong = _data(study, chosen, labels)
         for key, text in wrong:
             found.add(key, text, label)
@@ -189,7 +207,7 @@ def design_of(study: Study) -> Design:
         arms.setdefault(made.key, made)
         beside = {}
         for name in study.file.controls:
-            control = _arm(study, control_of(name, data), _control_label(name, labels), {}, found)
+            control = _arm(study, control_of(name, data), f"{name} ({label})", {}, found)
             if control is not None:
                 controls.setdefault(control.key, control)
                 beside[name] = control.key
@@ -263,7 +281,29 @@ def _arm(
     if wrong:
         return None
     scenario = Scenario.model_validate(data)
+    if fault := _model_fault(scenario):
+        found.add(_origin(study, ("model",), touched), f"model: {fault}", label)
+        return None
     return Arm(_hash(scenario_toml(scenario)), label, scenario, {})
+
+
+def _model_fault(scenario: Scenario) -> str:
+    """Return why a modelled task does not take its parameters, or nothing."""
+    if scenario.run.time == "real":
+        return ""
+    try:
+        landscape = _landscape(scenario.run.task)
+        if landscape is None:
+            return f'task {scenario.run.task} is trained; set run.time = "real", or name another'
+        read_section(landscape, scenario.model)
+    except (ModelError, TrainerError) as error:
+        return str(error)
+    return ""
+
+
+@cache
+def _landscape(task: str) -> Mapping[str, Any] | None:
+    return load_task(find_task(task, Path.cwd())).landscape
 
 
 def _origin(study: Study, key: KeyPath, touched: Mapping[KeyPath, KeyPath]) -> KeyPath:
@@ -281,7 +321,7 @@ def _classic_arm(
 ) -> Arm:
     from community.study.classic_runs import parameter_fault
 
-    label = ", ".join(labels.values())
+    label = label_of(study, labels)
     parameters: dict[str, Any] = dict(study.file.set)
     for name, level in chosen.items():
         is_bundle = isinstance(level.value, dict) and set(level.value) == {"set"}
@@ -293,10 +333,6 @@ def _classic_arm(
     if fault := parameter_fault(name, parameters):
         found.add(("factors",), fault, label)
     return Arm(_hash(json.dumps([name, parameters], sort_keys=True)), label, None, parameters)
-
-
-def _control_label(name: str, labels: Mapping[str, str]) -> str:
-    return f"{name} ({', '.join(labels.values())})"
 
 
 def _named(study: Study, arms: Mapping[str, Arm], cells: Sequence[Cell]) -> dict[str, Arm]:
@@ -311,13 +347,13 @@ def _named(study: Study, arms: Mapping[str, Arm], cells: Sequence[Cell]) -> dict
         for key, beside in users.items():
             if key in own:
                 continue
-            common = [
-                label
+            common = {
+                factor: label
                 for factor, label in beside[0].labels.items()
                 if len(study.factors[factor]) > 1
                 and all(cell.labels[factor] == label for cell in beside)
-            ]
-            label = f"{name} ({', '.join(common)})" if common else name
+            }
+            label = f"{name} ({label_of(study, common)})" if common else name
             named[key] = dataclasses.replace(named[key], label=label)
     return named
 

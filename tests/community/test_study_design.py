@@ -15,7 +15,7 @@ from community.study.controls import DEFAULT
 from community.study.design import Arm, Design, design_of, seed_of
 from community.study.fractions import aliases, is_kept, parse_generator, resolution
 from community.study.levels import seats
-from community.study.study_file import parse_study, read_study
+from community.study.study_file import parse_study, read_study, shipped_studies
 from community.topology import build_topology
 
 BASE = """
@@ -99,7 +99,9 @@ def test_controls_are_added_by_default_and_run_once():
     head = TWO.replace("controls = []\n", "").replace("[factors]\n", "[factors]\nsize = [4, 8]\n")
     found = design(head.replace('"ring", ', '"isolated", '))
     labels = [arm.label for arm in found.arms.values()]
-    assert labels[:4] == ["4, isolated", "4, small_world", "8, isolated", "8, small_world"]
+    assert labels[:4] == [
+        "size 4, isolated", "size 4, small_world", "size 8, isolated", "size 8, small_world",
+    ]  # fmt: skip
     assert sorted(labels[4:]) == ["cmaes", "lone", "random", "tpe"]
     cell = found.cells[1]
     assert set(cell.controls) == set(DEFAULT)
@@ -140,22 +142,22 @@ def test_words_and_paths_set_the_keys_they_stand_for(factor: str, value: tuple[s
 def test_minds_are_those_of_whoever_may_propose():
     """The reviewer keeps its own."""
     found = design(TWO.replace("[factors]\n", '[factors]\nminds = ["policy:greedy"]\n'))
-    scenario = only_arm(found, "policy:greedy, ring")
+    scenario = only_arm(found, "ring")
     assert [m.mind for m in scenario.members()] == ["policy:greedy"] * 3 + ["policy:judge"]
 
 
 def test_sizes_keep_the_shares_of_roles():
     """Three explorers to a reviewer, at 4 as at 16, and the first is called the same."""
     found = design(TWO.replace("[factors]\n", "[factors]\nsize = [4, 16]\n"))
-    roles = Counter(m.role for m in only_arm(found, "16, ring").members())
+    roles = Counter(m.role for m in only_arm(found, "size 16, ring").members())
     assert roles == {"explorer": 12, "reviewer": 4}
-    assert only_arm(found, "4, ring").members()[0].name == "explorer-1"
+    assert only_arm(found, "size 4, ring").members()[0].name == "explorer-1"
 
 
 def test_a_mix_is_dealt_out_evenly_round_the_ring():
     """No two reviewers sit side by side where they are one in three."""
     mix = '[factors]\nmix = [{ label = "m", explorer = 2, reviewer = 1 }]\nsize = [12]\n'
-    members = only_arm(design(TWO.replace("[factors]\n", mix)), "m, 12, ring").members()
+    members = only_arm(design(TWO.replace("[factors]\n", mix)), "ring").members()
     assert Counter(m.role for m in members) == {"explorer": 8, "reviewer": 4}
     roles = [m.role for m in members]
     pairs = zip(roles, roles[1:] + roles[:1], strict=True)
@@ -185,11 +187,11 @@ def test_cells_can_be_left_out_named_or_adjusted():
         "\n[factors]",
     )
     found = design(head)
-    assert "star, 8" not in [arm.label for arm in found.arms.values()]
-    assert only_arm(found, "small_world, 4").topology.k == 2
-    assert only_arm(found, "small_world, 8").topology.k == 4
+    assert "star, size 8" not in [arm.label for arm in found.arms.values()]
+    assert only_arm(found, "small_world, size 4").topology.k == 2
+    assert only_arm(found, "small_world, size 8").topology.k == 4
     chosen = design("only = [{ size = [8], topology = 'ring' }]\n" + head)
-    assert [arm.label for arm in chosen.arms.values()] == ["ring, 8"]
+    assert [arm.label for arm in chosen.arms.values()] == ["ring, size 8"]
 
 
 def test_a_half_fraction_keeps_half_of_the_cells_in_balance():
@@ -243,8 +245,8 @@ def test_what_makes_no_scenario_is_told_at_the_level_that_made_it():
     text = faults(TWO.replace('"ring"', '{ family = "caveman", size = 3, p = 0.1 }'))
     assert ":6: factors.topology[0]: topology.size: caveman: caves of 3 do not divide 4" in text
     assert "(in arm 'caveman')" in text
-    many = faults(TWO + '"model.kk" = [3]\n')
-    assert "factors.model.kk" in many or "model" in many
+    virtual = TWO.replace("[factors]", 'scenario = "virtual"\n[factors]') + '"model.kk" = [3]\n'
+    assert ":8: factors.model.kk[0]: model: kk is not known here" in faults(virtual, "")
     base = faults(TWO, BASE.replace("policy:judge", "policy:juge"))
     assert "scenario.agents[1].mind: agents.1.mind: unknown mind 'policy:juge'" in base
     assert "2 arms" in base
@@ -288,6 +290,14 @@ def test_a_part_of_a_study_can_be_run():
     assert len(part.jobs()) == 2
     with pytest.raises(ValueError, match="ring; small_world"):
         design(TWO).only(["rung"])
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_every_shipped_study_can_be_run(name: str):
+    """It has a title, and arms that are scenarios, whose models take their parameters."""
+    found = design_of(read_study(name))
+    assert found.study.file.study.title
+    assert len(found.arms) > 1
 
 
 def test_no_file_of_that_name_lists_those_that_ship():

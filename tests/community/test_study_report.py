@@ -56,7 +56,7 @@ def test_the_table_has_a_row_per_run_and_the_levels_of_its_cell(written: Written
     with written.table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12 * 10
-    ring = next(row for row in rows if row["arm"] == "ring, off")
+    ring = next(row for row in rows if row["arm"] == "ring, reviews off")
     assert (ring["factor topology"], ring["factor reviews"]) == ("ring", "off")
     lone = next(row for row in rows if row["arm"].startswith("lone"))
     assert lone["factor topology"] == ""
@@ -95,7 +95,7 @@ def test_the_command_lists_arms_and_refuses_what_it_does_not_know(tmp_path: Path
     assert "10 arms x 2 landscapes: 20 runs" in listed.stdout
     wrong = RUNNER.invoke(application(), ["study", str(path), "--list", "--only", "rung"])
     assert wrong.exit_code == 2
-    assert "ring, on" in wrong.stderr
+    assert "ring, reviews on" in wrong.stderr
     path.write_text(TEXT.replace("replicates", "replicate"))
     broken = RUNNER.invoke(application(), ["study", str(path)])
     assert broken.exit_code == 2

@@ -116,13 +116,13 @@ def test_a_failing_run_names_arm_and_landscape_and_keeps_what_is_finished(
     folder: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ):
     """The reason is told; afterwards the same command goes on."""
-    monkeypatch.setenv("STUDY_SCRIPT_FAILS", "ring, off")
-    with pytest.raises(StudyRunError, match=r"ring, off, landscape 0 .*told to fail.*kept"):
+    monkeypatch.setenv("STUDY_SCRIPT_FAILS", "ring, reviews off")
+    with pytest.raises(StudyRunError, match=r"ring, reviews off, landscape 0 .*told to fail.*kept"):
         go(folder, short(), jobs=1)
     kept = {record.label for record in read_records(folder.runs)}
-    assert "isolated, on" in kept
+    assert "isolated, reviews on" in kept
     monkeypatch.delenv("STUDY_SCRIPT_FAILS")
-    assert "ring, off" in go(folder, short())
+    assert "ring, reviews off" in go(folder, short())
 
 
 def test_results_of_another_program_are_refused_and_named(
@@ -162,8 +162,8 @@ def test_runs_of_another_scenario_are_refused_and_the_key_is_named(folder: Study
     with pytest.raises(StudyDiffersError, match=r"study\.seed"):
         go(folder, short().replace("seed = 3", "seed = 4"))
     fewer = go(folder, short().replace('"ring", ', ""))
-    assert "isolated, on" in fewer
-    assert "ring, on" not in fewer
+    assert "isolated, reviews on" in fewer
+    assert "ring, reviews on" not in fewer
 
 
 def test_two_processes_do_not_run_one_study(folder: StudyFolder):
