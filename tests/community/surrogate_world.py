@@ -15,6 +15,8 @@ from community.events import AttemptEnded, Event, Proposed, RunOpened, VerdictGi
 from community.evidence_events import VerdictRetracted
 from community.modelled.surrogate.ledgers import Trees
 from forum.messages import KnobValue
+from trainer.experiment import Budget
+from trainer.tree_key import tree_key
 
 KNOBS_TOML = """\
 [RATE]
@@ -43,6 +45,7 @@ START = {
 PATH = "train.py"
 SIGMA = 0.02
 VAULT = -0.05
+KEY = tree_key(START, lock_hash="l", budget=Budget("steps", 60.0), device_class="an old machine")
 CRASHES_ABOVE = 0.1
 """Of RATE: half of those runs crash."""
 
@@ -134,7 +137,7 @@ def _opened(seed: int, sign: float) -> RunOpened:
         run_id=f"r{seed}", scenario="", task="known", seed=seed, version="0", metric="loss",
         unit="bits", direction="lower" if sign > 0 else "higher", budget_kind="steps",
         budget_amount=60.0, slots=("cpu0",), device_class="an old machine", lock_hash="l",
-        corpus_hash="c", baseline_commit="start", baseline_tree_key="start",
+        corpus_hash="c", baseline_commit="start", baseline_tree_key=KEY,
     )  # fmt: skip
 
 

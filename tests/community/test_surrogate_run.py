@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from community.errors import ModelError, ModelFileError
+from agents.knobs import load_knobs
+from community.archive.row_file import export_rows
+from community.errors import ModelError, ModelFileError, ModelFitError
 from community.loading import load_scenario
+from community.modelled.surrogate.ledgers import Trees, read_evidence
 from community.modelled.surrogate.model_file import load
 from community.modelled.tasks import modelled_task
 from community.scenario import Scenario
@@ -75,6 +79,26 @@ def test_a_community_lives_on_it() -> None:
     assert all(3 < verdict.train_wall_s < 60 for verdict in verdicts)
     assert first.state.noise is not None
     assert 0.01 < first.state.noise.sigma < 0.1
+
+
+def test_rows_alone_tell_the_settings_that_the_trees_have(tmp_path: Path) -> None:
+    """What is learnt from a run's folder is learnt from its exported rows, merges included."""
+    folder, out = tmp_path / "run", tmp_path / "rows.jsonl.gz"
+    whole = scenario(noise=0.001)
+    stop = whole.stop.model_copy(update={"experiments": 40})
+    run_virtual(whole.model_copy(update={"stop": stop}), "", folder)
+    export_rows(folder / "ledger.db", out)
+    task = modelled_task(whole).task
+    assert task.knobs_toml is not None
+    knobs = load_knobs(task.knobs_toml, task.start["train.py"].decode())
+    trees = Trees(task.start, "train.py", knobs)
+    from_trees, from_rows = read_evidence([folder], trees), read_evidence([out], trees)
+    assert from_trees.measured == from_rows.measured
+    assert not from_trees.left_out
+    assert len({each.values for each in from_trees.measured}) > 8
+    other = {"train.py": task.start["train.py"] + b"import os\n"}
+    with pytest.raises(ModelFitError, match="began with another start tree"):
+        read_evidence([folder], Trees(other, "train.py", knobs))
 
 
 @pytest.mark.parametrize(

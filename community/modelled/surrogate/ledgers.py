@@ -22,7 +22,9 @@ from community.evidence_events import VerdictRetracted
 from community.modelled.surrogate.space import Values
 from forum.messages import KnobValue
 from trainer.errors import TrainerError
+from trainer.experiment import Budget
 from trainer.repository import Repository
+from trainer.tree_key import tree_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Trees:
 
     def __init__(self, start: Mapping[str, bytes], path: str, knobs: Sequence[Knob]) -> None:
         self.knobs = tuple(knobs)
+        self.start = dict(start)
         self._path = path
         self._skeletons = self._bones(start)
 
@@ -100,7 +103,8 @@ def read_evidence(places: Sequence[Path], trees: Trees) -> Evidence:
 
     Raises:
         LedgerError: one cannot be read.
-        ModelFitError: they are not of one task, budget and metric, or none was opened.
+        ModelFitError: they are not of one task, start tree, budget and metric, or one was never
+            opened.
     """
     found: dict[tuple[str, Values, str, int], Measured] = {}
     left_out: Counter[str] = Counter()
@@ -113,6 +117,7 @@ def read_evidence(places: Sequence[Path], trees: Trees) -> Evidence:
             raise ModelFitError(f"{place} was never opened, so there is nothing to learn from it")
         runs.append((place, opened))
         _must_be_alike(runs[0], (place, opened))
+        _must_begin_here(place, opened, trees)
         settings = _settings(place, opened, events, trees)
         for verdict, measured in _experiments(opened, events, settings):
             classes.add(verdict.device_class)
@@ -139,6 +144,21 @@ def _must_be_alike(first: tuple[Path, RunOpened], other: tuple[Path, RunOpened])
                 f"{first[0]} and {other[0]} differ in {name}: {one!r} and {two!r}; fit runs that "
                 "were made alike, or one model for each"
             )
+
+
+def _must_begin_here(place: Path, opened: RunOpened, trees: Trees) -> None:
+    """Refuse a run that began with another start tree: its settings are told from there."""
+    key = tree_key(
+        trees.start,
+        lock_hash=opened.lock_hash,
+        budget=Budget(opened.budget_kind, opened.budget_amount),  # type: ignore[arg-type]
+        device_class=opened.device_class,
+    )
+    if key != opened.baseline_tree_key:
+        raise ModelFitError(
+            f"{place} began with another start tree than this task's; give the task it was run on "
+            "with --task"
+        )
 
 
 def _settings(
@@ -175,11 +195,13 @@ def _turned(parent: Values | None, changes: Mapping[str, KnobValue], trees: Tree
 
 
 def _repository(place: Path) -> Repository | None:
+    if place.name.endswith(".gz"):
+        return None  # rows alone
     folder = place if place.is_dir() else place.parent
     try:
         return Repository.open(folder / "repo.git", writer=False)
     except TrainerError:
-        return None  # rows alone
+        return None  # a ledger that was taken out of its folder
 
 
 def _read(repository: Repository, commit: str, trees: Trees) -> Values | None:
