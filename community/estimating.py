@@ -155,5 +155,5 @@ def _caps(scenario: Scenario) -> tuple[str, ...]:
         if words:
             told.append(f"{who}: {', '.join(words)}, never passed")
     if scenario.stop.usd is not None:
-        told.append(f"the run ends at {scenario.stop.usd:g} usd, calls under way still end")
+        told.append(f"the run ends at {scenario.stop.usd:g} usd, a call under way may add to it")
     return tuple(told)

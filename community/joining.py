@@ -13,14 +13,15 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from agents.agent import Agent
 from agents.errors import LabError
 from agents.lab_requests import Seated
-from agents.minds.catalogue import make_mind
 from agents.remote_lab import RemoteLab
 from community.errors import TakingPartError
+from community.guest_minds import GuestMinds
 from forum.board import Seat
 from forum.credentials import Credential
 from forum.errors import BoardClosedError, BoardUnreachableError, PostRefusedError
@@ -49,6 +50,10 @@ class Joining:
     """For example ``policy:social``."""
     role: str | None = None
     """The role that is expected; another one is refused."""
+    usd: float | None = None
+    """The most that a mind that asks a model may cost here, in dollars."""
+    prices: Path | None = None
+    """A file of prices over those that are shipped."""
 
 
 async def join(joining: Joining, tell: Tell) -> str:
@@ -61,7 +66,8 @@ async def join(joining: Joining, tell: Tell) -> str:
     Raises:
         TakingPartError: the seat is not the caller's, another process took it, or nobody answers.
         LoginRefusedError: the broker refuses the credential.
-        UnknownMindError: no mind has that name.
+        MindError: no mind has that name, or it cannot be had here.
+        PriceError: its model has no price.
 
     Cancellation: says farewell, for at most `FAREWELL_S` seconds; the seat can be taken up again.
     """
@@ -75,28 +81,33 @@ async def join(joining: Joining, tell: Tell) -> str:
             'mind = "remote", or take part by `community watch`'
         )
     name = agent_name(credential.user)
-    make_mind(joining.mind)  # before anybody hears of it
+    minds = GuestMinds(joining.mind, joining.usd, joining.prices)
+    minds.make(name, joining.role or "")  # before anybody hears of it
     board = MqttBoard.joining(joining.url, credential)
     tell(f"joining run {credential.run} as {name}")
     with _telling_of_connection(tell):
         try:
             async with board.seat(name) as seat:
-                return await _live(_Telling(seat, tell), joining, name, tell)
+                return await _live(_Telling(seat, tell), joining, minds, name, tell)
         except BoardUnreachableError as error:
             raise TakingPartError(
                 f"{error}. If run {credential.run} is over, nobody can join it any more: where its "
                 f"folder is, `community show {credential.run}` tells what came of it and "
                 f"`community replay {credential.run}` plays it again"
             ) from error
+        finally:
+            await minds.aclose()
 
 
-async def _live(seat: Seat, joining: Joining, name: AgentName, tell: Tell) -> str:
+async def _live(
+    seat: Seat, joining: Joining, minds: GuestMinds, name: AgentName, tell: Tell
+) -> str:
     lab = RemoteLab(seat, joining.mind)
     try:
         async with _here(lab):
             while True:
                 try:
-                    why = await _one_life(seat, lab, joining, name, tell)
+                    why = await _one_life(seat, lab, joining, minds, name, tell)
                     await _say_farewell(lab, why)
                     return why
                 except LabError as error:
@@ -119,7 +130,12 @@ async def _say_farewell(lab: RemoteLab, why: str, *, is_final: bool = False) -> 
 
 
 async def _one_life(
-    seat: Seat, lab: RemoteLab, joining: Joining, name: AgentName, tell: Tell
+    seat: Seat,
+    lab: RemoteLab,
+    joining: Joining,
+    minds: GuestMinds,
+    name: AgentName,
+    tell: Tell,
 ) -> str:
     """Take the seat and take turns there; returns why it ended."""
     seated = await lab.take_seat()
@@ -140,7 +156,7 @@ async def _one_life(
     agent = Agent(
         name=name,
         role=seated.role,
-        mind=make_mind(joining.mind),
+        mind=minds.make(name, seated.role.name),
         seat=seat,
         lab=lab,
         knobs=seated.knobs,

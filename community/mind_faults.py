@@ -7,7 +7,7 @@ what this machine lacks (a package, a key) is told when a run is started.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -54,11 +54,18 @@ def price_faults(data: Mapping[str, Any]) -> Found:
         prices = prices_of(given if isinstance(given, dict) else {})
     except PriceError:
         return []  # the shape is told by pydantic
-    found: Found = []
     agents = data.get("agents")
-    for index, item in enumerate(agents if isinstance(agents, list) else []):
-        name = item.get("mind") if isinstance(item, dict) else None
+    entries = [
+        (index, item)
+        for index, item in enumerate(agents if isinstance(agents, list) else [])
+        if isinstance(item, dict)
+    ]
+    found = _role_faults(spend, [item for _, item in entries])
+    for index, item in entries:
+        name = item.get("mind")
         if not isinstance(name, str) or not is_language_mind(name):
+            if "model" in item and str(name).startswith("policy:"):
+                found.append((("agents", index, "model"), f"{name} asks no model; remove it"))
             continue
         if is_virtual:
             text = f"{name} answers in real time, and a virtual clock waits for nobody"
@@ -68,6 +75,17 @@ def price_faults(data: Mapping[str, Any]) -> Found:
         except PriceError as error:
             found.append((("agents", index, "mind"), str(error)))
     return found
+
+
+def _role_faults(spend: object, agents: Sequence[Mapping[str, Any]]) -> Found:
+    """Return caps on roles that nobody has."""
+    roles = spend.get("roles") if isinstance(spend, dict) else None
+    held = {str(agent.get("role")) for agent in agents}
+    return [
+        (("spend", "roles", role), f"nobody here is {role}; there are: {', '.join(sorted(held))}")
+        for role in (roles if isinstance(roles, dict) else {})
+        if role not in held
+    ]
 
 
 def prices_of(given: Mapping[str, object]) -> dict[str, Price]:
@@ -81,8 +99,7 @@ def prices_of(given: Mapping[str, object]) -> dict[str, Price]:
 
 def spend_warnings(scenario: Scenario) -> Found:
     """Warn of models that cost money which nothing caps."""
-    given = {} if scenario.spend.prices is None else scenario.spend.prices
-    prices = {**shipped_prices(), **price_table({key: _plain(p) for key, p in given.items()})}
+    prices = {**shipped_prices(), **(scenario.spend.prices or {})}
     if scenario.spend.usd is not None or scenario.stop.usd is not None:
         return []
     found: Found = []
@@ -102,21 +119,24 @@ def check_means(scenario: Scenario) -> None:
     Raises:
         MindError: an SDK is not installed, or a key is not in the environment.
     """
-    for member in scenario.members():
-        family = family_of(member.mind)
-        if family is None:
-            continue
-        if find_spec(PACKAGES[family]) is None:
-            raise MindError(
-                f"{member.name}'s mind {member.mind} needs the package {PACKAGES[family]}: "
-                "pip install 'research-community[minds]'"
-            )
-        key = KEYS.get(family)
-        if key is not None and not os.environ.get(key, "").strip():
-            raise MindError(
-                f"{member.name}'s mind {member.mind} needs a key in the environment variable {key}"
-            )
+    for mind in dict.fromkeys(member.mind for member in scenario.members()):
+        check_mind(mind)
 
 
-def _plain(price: Price | str) -> object:
-    return price.model_dump() if isinstance(price, Price) else price
+def check_mind(mind: str) -> None:
+    """Check that this machine has what a mind that asks a model is asked with.
+
+    Raises:
+        MindError: its SDK is not installed, or its key is not in the environment.
+    """
+    family = family_of(mind)
+    if family is None:
+        return
+    if find_spec(PACKAGES[family]) is None:
+        raise MindError(
+            f"the mind {mind} needs the package {PACKAGES[family]}: "
+            "pip install 'research-community[minds]'"
+        )
+    key = KEYS.get(family)
+    if key is not None and not os.environ.get(key, "").strip():
+        raise MindError(f"the mind {mind} needs a key in the environment variable {key}")

@@ -19,12 +19,12 @@ from agents.minds.means import Answer, Means
 from agents.minds.mind import Mind
 from agents.minds.prompting import prompt_hashes
 from agents.minds.providers import Pace, Providers
-from agents.prices import Price, PriceTable, Usage, price_of, price_table
+from agents.prices import Price, PriceTable, Usage, price_of, price_table, shipped_prices
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.events import Noticed
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
-from community.mind_faults import is_language_mind, prices_of
+from community.mind_faults import is_language_mind
 from community.scenario import Member, Scenario
 from community.spend_sections import ModelSection
 
@@ -191,8 +191,7 @@ def account_entries(state: RunState) -> list[Reserved | Settled]:
 
 def _prices(scenario: Scenario) -> Iterator[tuple[str, Price]]:
     """Yield the prices of the minds that take part, by mind."""
-    given = scenario.spend.prices or {}
-    known = prices_of({k: p if isinstance(p, str) else p.model_dump() for k, p in given.items()})
+    known = {**shipped_prices(), **(scenario.spend.prices or {})}
     for name in dict.fromkeys(member.mind for member in scenario.members()):
         if is_language_mind(name):
             yield name, price_of(name, known)

@@ -104,7 +104,7 @@ class StopSection(_Section):
     wall_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds of run time; time between a stop and its resumption does not count."""
     usd: Annotated[float, Field(gt=0)] | None = None
-    """Dollars that thinking has cost; calls under way still end. Caps are `spend`'s."""
+    """Dollars that thinking has cost; a call under way may add to it. Caps are `spend`'s."""
     target: float | None = None
     """Stop when a reproduced commit's score is this good or better, in the task's unit."""
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from agents.account import Cap, Caps
 from agents.minds.exchange import ANSWER_TOKENS, Options
-from agents.prices import MICRO_USD, Price
+from agents.prices import FREE, MICRO_USD, Price
+
+
+def _price(value: object) -> object:
+    return FREE if value == "free" else value
 
 
 class _Section(BaseModel):
@@ -41,8 +45,8 @@ class SpendSection(CapSection):
     """Of each agent."""
     roles: dict[str, CapSection] | None = None
     """Of all agents of a role together."""
-    prices: dict[str, Price | Literal["free"]] | None = None
-    """Mind -> US dollars per million tokens, over those that are shipped."""
+    prices: dict[str, Annotated[Price, BeforeValidator(_price)]] | None = None
+    """Mind -> US dollars per million tokens, or ``"free"``, over those that are shipped."""
 
     def as_caps(self) -> Caps:
         """Return all caps."""
@@ -62,8 +66,8 @@ class ModelSection(_Section):
     """Whether it thinks before it answers; a number is how many tokens of it."""
     effort: Annotated[str, Field(max_length=16)] = ""
     """low, medium, high: as the provider knows it; empty for its default."""
-    call_s: Annotated[float, Field(ge=1, le=600)] = 240.0
-    """Longest that one call may take."""
+    call_s: Annotated[float, Field(ge=1, le=280)] = 240.0
+    """Longest that one call may take; a turn in all has a quarter of an hour."""
 
     def as_options(self) -> Options:
         """Return them as minds take them."""

@@ -26,6 +26,7 @@ Examples:
 \b
   community join mqtts://lab.example:8883/quickstart-1 --credential eve.json
   community join --credential runs/latest/credentials/eve.json --mind policy:greedy
+  community join --credential eve.json --mind anthropic:claude-haiku-5-5 --usd 2
 
 The scenario gives the seat: an agent with mind = "remote". Its credential is written to
 RUN/credentials/<name>.json when the run begins; hand it over as you would a password.
@@ -50,6 +51,14 @@ def join(
         str | None,
         typer.Option(help="Refuse to take part in another role; the scenario gives it."),
     ] = None,
+    usd: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="The most that a mind that asks a model may cost, in dollars."),
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file of prices, as scenarios/models/prices.toml, over those."),
+    ] = None,
 ) -> None:
     """Take part in a run as one of its researchers, from anywhere.
 
@@ -60,7 +69,7 @@ def join(
     from community.joining import Joining
     from forum.credentials import load_credential
 
-    joining = Joining(url, load_credential(credential), mind, role)
+    joining = Joining(url, load_credential(credential), mind, role, usd, prices)
     if url is None:
         _must_be_live(credential)
     try:
