@@ -26,7 +26,7 @@ from agents.actions import (
 from agents.conduct import Conduct
 from agents.errors import MindError, OutOfFundsError
 from agents.failures import known_failures
-from agents.knobs import Knob
+from agents.knobs import Knob, Knobs
 from agents.lab import Briefing, Lab
 from agents.memory import Memory
 from agents.minds.mind import Mind, PaidMind
@@ -100,7 +100,7 @@ class Agent:
         self._mind = mind
         self._seat = seat
         self._lab = lab
-        self._knobs = tuple(knobs)
+        self._knobs = knobs if isinstance(knobs, Knobs) else Knobs(knobs)
         self._run_seed = run_seed
         self._on_turn = on_turn
         self._notebook = Notebook(notebook)

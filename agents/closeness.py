@@ -12,7 +12,7 @@ their `skeleton`s too. Texts may be anybody's and are not parsed, see `agents.co
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from agents.constants import find_constants, without_comments
@@ -45,7 +45,7 @@ def bounds(knob: Knob) -> tuple[float, float]:
 
 
 def distance(
-    knobs: Sequence[Knob],
+    knobs: Iterable[Knob],
     one: Mapping[str, KnobValue],
     other: Mapping[str, KnobValue],
     enough: float = math.inf,
@@ -66,7 +66,7 @@ def distance(
     return apart
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def skeleton(text: str, knobs: tuple[Knob, ...]) -> str:
     """Return `text` without its comments and its knobs' literals: what else there is to it."""
     places, _ = find_constants(text)

@@ -63,7 +63,7 @@ class _Token:
     """How many brackets are open around it."""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=2048)
 def find_constants(text: str) -> tuple[Mapping[str, Place], Mapping[str, str]]:
     """Return the literals bound exactly once at top level, and why other names are not usable."""
     # Python and splitlines must agree on what a line is; a form feed, say, parts only the latter.

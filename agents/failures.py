@@ -85,8 +85,8 @@ def has_expired(
         return True
     if conditions.device_class != briefing.device_class:
         return True
-    others = [knob for knob in knobs if knob.name not in changes]
-    return distance(others, conditions.around, here) >= EXPIRES_AT
+    others = (knob for knob in knobs if knob.name not in changes)
+    return distance(others, conditions.around, here, EXPIRES_AT) >= EXPIRES_AT
 
 
 def _reference(

@@ -36,9 +36,6 @@ class Knob:
     """The values of a ``choice``."""
     doc: str = ""
 
-    def __hash__(self) -> int:
-        return hash(self.name)  # tuples of knobs are keys of several caches
-
     @property
     def is_number(self) -> bool:
         """Whether it has a range rather than a list of values."""
@@ -48,6 +45,17 @@ class Knob:
     def options(self) -> tuple[KnobValue, ...]:
         """The values of a knob that has no range."""
         return (False, True) if self.kind == "bool" else self.choices
+
+
+class Knobs(tuple[Knob, ...]):
+    """The knobs of a task, in order; hashed once, since several caches go by them."""
+
+    _hash: int | None = None
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(tuple(self))
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ def load_knobs(knobs_toml: str, start_text: str) -> tuple[Knob, ...]:
         knobs.append(knob)
     if faults:
         raise KnobError(faults)
-    return tuple(knobs)
+    return Knobs(knobs)
 
 
 def unfit(knob: Knob, value: KnobValue) -> str:

@@ -9,12 +9,13 @@ It believes nothing but what posts and the agent's own outcomes said, keeps no t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import median
 
 from agents.lab import Briefing, Outcome, Proposal
 from agents.observation import Known, OpenClaim, OpenHypothesis, OpenLead
 from agents.recent import RecentPosts
+from agents.thread import Result, Thread
 from forum.messages import (
     Claim,
     Comment,
@@ -22,7 +23,6 @@ from forum.messages import (
     Failure,
     Finding,
     Hypothesis,
-    KnobValue,
     Lead,
     Post,
     Review,
@@ -30,77 +30,10 @@ from forum.messages import (
 
 CLAIMABLE = ("improved", "undecided")
 """Statuses of a result that a reproduction would settle."""
-CONFIRMED = ("reproduced", "contested", "retracted")
-"""Statuses that only a confirmation, measured on another split, can give."""
-OPEN_AGAIN = "measured"
-"""Status that the lab tells of a result whose run was taken back; results before it are void."""
 WITHDRAWAL = "x"
 """Last letter of the message id of a comment that takes a hypothesis or a claim back."""
 RECENT_RUNS = 64
 """How many of the newest runs the usual duration is taken from."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """One finding or failure heard of a hypothesis."""
-
-    seq: int
-    at_us: int
-    author: str
-    evidence: Evidence
-
-
-@dataclass(slots=True)
-class _Thread:
-    """Everything heard of one hypothesis."""
-
-    hypothesis: str
-    first_seq: int
-    post: Post | None = None
-    commit: str = ""
-    parents: tuple[str, ...] = ()
-    changes: Mapping[str, KnobValue] = field(default_factory=dict)
-    results: list[_Result] = field(default_factory=list)
-    """Findings and failures, the oldest first."""
-    told_status: str = ""
-    """A status the lab told in private, newer than all results."""
-    claimed_by: set[str] = field(default_factory=set)
-    withdrawn_by: set[str] = field(default_factory=set)
-    """Who took back in it what it had announced: its proposer, or who meant to confirm it."""
-    is_reviewed_by_me: bool = False
-
-    @property
-    def author(self) -> str:
-        """The proposer; where its hypothesis was not heard, who first reported on it."""
-        if self.post is not None:
-            return self.post.author
-        return self.results[0].author if self.results else ""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a result is still to come: there is none, and its proposer did not withdraw."""
-        return not self.results and self.author not in self.withdrawn_by
-
-    @property
-    def screen(self) -> _Result | None:
-        """What its proposer's own run showed; once that was taken back, what is told of another."""
-        statuses = [result.evidence.status for result in self.results]
-        opened = len(statuses) - statuses[::-1].index(OPEN_AGAIN) if OPEN_AGAIN in statuses else 0
-        for result in self.results[opened:]:
-            is_told = opened > 0 or result.author == self.author
-            if is_told and result.evidence.status not in CONFIRMED:
-                return result
-        return None
-
-    @property
-    def status(self) -> str:
-        """The newest word on its status, whoever spoke; empty before the first result."""
-        return self.told_status or (self.results[-1].evidence.status if self.results else "")
-
-    @property
-    def reported_by(self) -> set[str]:
-        """Who posted a finding or a failure in it."""
-        return {result.author for result in self.results}
 
 
 class Memory:
@@ -109,7 +42,7 @@ class Memory:
     def __init__(self, me: str, briefing: Briefing) -> None:
         self._me = me
         self._briefing = briefing
-        self._threads: dict[str, _Thread] = {}
+        self._threads: dict[str, Thread] = {}
         self._seen: set[str] = set()
         self._remembered: dict[str, Known] = {}
         self._own_claims: dict[str, Post] = {}
@@ -182,6 +115,7 @@ class Memory:
         thread = self._threads.get(hypothesis)
         if thread is not None and thread.results:
             thread.told_status = outcome.status
+            thread.change()
 
     def known(self) -> tuple[Known, ...]:
         """Return every measured commit heard of, in order of arrival; the baseline comes first."""
@@ -204,7 +138,9 @@ class Memory:
         heard: list[Known] = [baseline]
         scores = {baseline.commit: baseline.score}
         for thread in results:
-            known = self._known(thread, scores)
+            known = thread.known or self._known(thread, scores)
+            if thread.screen is not None:  # else it hangs together with others' scores
+                thread.known = known
             heard.append(known)
             scores.setdefault(known.commit, known.score)
         commits = {each.commit for each in heard}
@@ -311,8 +247,8 @@ class Memory:
         durations = [each for each in durations if each >= 0]
         return median(durations[-RECENT_RUNS:]) if durations else None
 
-    def _thread(self, hypothesis: str, seq: int) -> _Thread:
-        thread = self._threads.setdefault(hypothesis, _Thread(hypothesis, seq))
+    def _thread(self, hypothesis: str, seq: int) -> Thread:
+        thread = self._threads.setdefault(hypothesis, Thread(hypothesis, seq))
         thread.first_seq = min(thread.first_seq, seq)
         return thread
 
@@ -323,20 +259,23 @@ class Memory:
             return
         if isinstance(body, Hypothesis):
             self._threads[echo.post_id].post = echo
+            self._threads[echo.post_id].change()
         elif isinstance(body, (Finding, Failure)):
             if isinstance(body, Failure):
                 self._failures[body.hypothesis] = echo  # with what the clerk filled in
+            self._threads[body.hypothesis].change()
             results = self._threads[body.hypothesis].results
             results[:] = [
                 replace(each, at_us=echo.at_us) if each.seq == echo.seq else each
                 for each in results
             ]
 
-    def _ordered(self) -> list[_Thread]:
+    def _ordered(self) -> list[Thread]:
         return sorted(self._threads.values(), key=lambda thread: thread.first_seq)
 
     def _fold_hypothesis(self, post: Post, body: Hypothesis) -> None:
         thread = self._thread(post.post_id, post.seq)
+        thread.change()
         thread.post = post
         thread.commit = thread.commit or (body.commit or "")
         thread.parents = thread.parents or tuple(body.parents)
@@ -349,10 +288,11 @@ class Memory:
         thread.commit = thread.commit or (body.commit or "")
         thread.parents = thread.parents or tuple(body.parents)
         thread.changes = thread.changes or dict(body.knobs)
-        thread.results.append(_Result(post.seq, post.at_us, post.author, body.evidence))
+        thread.change()
+        thread.results.append(Result(post.seq, post.at_us, post.author, body.evidence))
         thread.results.sort(key=lambda result: result.seq)
 
-    def _known(self, thread: _Thread, scores: Mapping[str, float | None]) -> Known:
+    def _known(self, thread: Thread, scores: Mapping[str, float | None]) -> Known:
         latest = thread.results[-1].evidence
         first = thread.screen.evidence if thread.screen is not None else latest
         score = first.score
@@ -372,7 +312,7 @@ class Memory:
         )
 
     def _carried_over(
-        self, thread: _Thread, latest: Evidence, scores: Mapping[str, float | None]
+        self, thread: Thread, latest: Evidence, scores: Mapping[str, float | None]
     ) -> float | None:
         """Return a score comparable with the others for a commit known by its confirmation only.
 

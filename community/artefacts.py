@@ -17,19 +17,38 @@ def is_kept_for_now(queued: ExperimentQueued) -> bool:
     return queued.purpose == "confirm_child"
 
 
-def clear(state: RunState, folder: RunFolder) -> None:
-    """Delete what is not kept: the artefacts of confirmed commits that do not lead.
+class Artefacts:
+    """Deletes what is not kept.
 
-    Only a confirmation makes a commit lead, so others are deleted as soon as they are scored.
+    Args:
+        folder: The run's.
     """
-    leading = leader(state)
-    for claim in state.hypotheses.values():
-        if claim.confirmations and (leading is None or claim.post_id != leading.hypothesis):
-            for name in claim.experiments:
-                _delete(folder, state.experiments[name])
 
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._cleared: set[str] = set()
+        """Experiments that have left nothing any more."""
 
-def _delete(folder: RunFolder, experiment: ExperimentState) -> None:
-    for attempt in experiment.attempts:
-        job = folder.job(f"{experiment.queued.experiment_id}-{attempt.attempt}")
-        (job / ARTEFACT_NAME).unlink(missing_ok=True)
+    def clear(self, state: RunState) -> None:
+        """Delete the artefacts of confirmed commits that do not lead.
+
+        Only a confirmation makes a commit lead, so others are deleted as soon as they are scored.
+        """
+        left = [
+            (claim, name)
+            for claim in state.hypotheses.values()
+            if claim.confirmations
+            for name in claim.experiments
+            if name not in self._cleared
+        ]
+        leading = leader(state) if left else None
+        for claim, name in left:
+            if leading is None or claim.post_id != leading.hypothesis:
+                self._delete(state.experiments[name])
+
+    def _delete(self, experiment: ExperimentState) -> None:
+        for attempt in experiment.attempts:
+            job = self._folder.job(f"{experiment.queued.experiment_id}-{attempt.attempt}")
+            (job / ARTEFACT_NAME).unlink(missing_ok=True)
+        if experiment.is_done:
+            self._cleared.add(experiment.queued.experiment_id)

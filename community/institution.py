@@ -374,6 +374,8 @@ class Institution:
         if (wall_s := self._scenario.stop.wall_s) is not None:
             moments.append(round(1e6 * wall_s))
         shortest_us = min(patience_us, self._run_wall_us())
+        if state.index.confirming:
+            return moments
         for claim in state.hypotheses.values():
             if claim.status in ("improved", "undecided") and has_right(claim):
                 offered_us = claim.changes[-1][0]

@@ -337,12 +337,16 @@ def _keep_files(chronicle: Chronicle, opening: Opening, folder: RunFolder) -> No
     """Keep results.tsv and refs/heads/best in step with the ledger."""
     repository = opening.bench.repository
 
+    is_followed = opening.is_followed
+
     def follow_best(row: Row) -> None:
-        if isinstance(row.event, FrontierMoved | StatusChanged):  # a status can be lost
+        has_moved = isinstance(row.event, FrontierMoved | StatusChanged)  # a status can be lost
+        if (has_moved and is_followed) or isinstance(row.event, RunStopped):
             name_best(chronicle.state, repository)
 
     def follow_results(row: Row) -> None:
-        if isinstance(row.event, StatusChanged | RunStopped):
+        has_changed = isinstance(row.event, StatusChanged)
+        if (has_changed and is_followed) or isinstance(row.event, RunStopped):
             write_results_tsv(chronicle.state, folder.results)
 
     name_best(chronicle.state, repository)

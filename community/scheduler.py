@@ -15,9 +15,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from community import artefacts
 from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
+from community.artefacts import Artefacts, is_kept_for_now
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
 from community.events import (
@@ -122,6 +122,7 @@ class Scheduler:
         self._chronicle = chronicle
         self._queue = queue
         self._bench = bench
+        self._artefacts = Artefacts(bench.folder)
 
     @property
     def running(self) -> int:
@@ -249,7 +250,7 @@ class Scheduler:
         if ended.outcome in ("ok", "invalid"):
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
             self._chronicle.record(ended, verdict)
-            artefacts.clear(self._chronicle.state, self._bench.folder)
+            self._artefacts.clear(self._chronicle.state)
             return
         self._lose(waiting, ended)
 
@@ -294,7 +295,7 @@ class Scheduler:
                 train.artefact, workspace, queued.split, lease, queued.seed, usual_s
             )
         finally:
-            if not artefacts.is_kept_for_now(queued):
+            if not is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
         return _Attempt(train, scored, leased_us, train_us, answer_us)

@@ -42,6 +42,8 @@ class Opening:
     host: Mapping[str, str] = field(default_factory=dict)
     """Facts of this life's machine and moment."""
     mind_of: Callable[[Member], Mind] = _usual_mind
+    is_followed: bool = True
+    """Whether files beside the ledger are kept in step with it; else they are made at its end."""
 
 
 def open_world(

@@ -15,6 +15,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from trainer.names import Definition, Names, Scope
@@ -30,6 +31,7 @@ _MOST_PAIRS = 10_000
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError)
 
 Op = Literal["added", "removed", "moved"]
+_Reading = Callable[[bytes], tuple[Names, Sequence[Statement]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +67,8 @@ def hunk_ids(start: Mapping[str, bytes], tree: Mapping[str, bytes]) -> tuple[str
     Raises:
         RecursionError: a text is too deep to be read. Also MemoryError.
     """
-    return tuple(sorted(set(folded({hunk.id for hunk in hunks(start, tree)}).values())))
+    found = _found(start, tree, _read_once)
+    return tuple(sorted(set(folded({hunk.id for hunk in found}).values())))
 
 
 def coarse_ids(start: Mapping[str, bytes], tree: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -87,29 +90,48 @@ def folded(ids: Iterable[str]) -> dict[str, str]:
 
 def hunks(start: Mapping[str, bytes], tree: Mapping[str, bytes]) -> list[Hunk]:
     """Return the hunks of `tree` against `start`, by path and then by place."""
+    return _found(start, tree, _read)
+
+
+def _found(start: Mapping[str, bytes], tree: Mapping[str, bytes], read: _Reading) -> list[Hunk]:
     found: list[Hunk] = []
     for path in sorted({*start, *tree}):
         older, newer = start.get(path, b""), tree.get(path, b"")
         if older == newer:
             continue
-        compared = compare(path, older, newer)
+        compared = _compared(path, older, newer, read)
         found += compared.hunks if compared is not None else _lines(path, older, newer)
     return found
 
 
 def compare(path: str, older: bytes, newer: bytes) -> Comparison | None:
     """Return two Python files side by side; None where they are none, or cannot be parsed."""
+    return _compared(path, older, newer, _read)
+
+
+def _compared(path: str, older: bytes, newer: bytes, read: _Reading) -> Comparison | None:
     if not path.endswith(".py"):
         return None
     try:
-        before, after = parse(older), parse(newer)
+        names, old = read(older)
+        after = parse(newer)
     except _UNREADABLE:
         return None
-    names = Names(before)
-    old, new = statements(before, names), statements(after, names)
+    new = statements(after, names)
     kept = _kept(old, new)
     found = tuple(_changes(path, old, new, kept))
     return Comparison(path, after, tuple(old), tuple(new), kept, found)
+
+
+def _read(older: bytes) -> tuple[Names, Sequence[Statement]]:
+    """Return what the start's file binds, and its statements."""
+    before = parse(older)
+    names = Names(before)
+    return names, statements(before, names)
+
+
+_read_once = lru_cache(maxsize=16)(_read)
+"""For who only looks: the start is compared with every tree."""
 
 
 def _kept(old: Sequence[Statement], new: Sequence[Statement]) -> dict[Statement, Statement]:

@@ -95,7 +95,8 @@ async def open_modelled(
         return PacedMind(make_mind(member.mind), section, waves)
 
     board = scenario.board.model_copy(update={"broker": "memory", "credentials": None})
-    yield Opening(bench, opened, run_secret(scenario.run.seed), board, host_facts(), mind_of)
+    secret = run_secret(scenario.run.seed)
+    yield Opening(bench, opened, secret, board, host_facts(), mind_of, is_followed=False)
 
 
 def run_secret(seed: int) -> bytes:

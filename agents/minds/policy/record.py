@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agents.closeness import CLOSE, distance, skeletons
 from agents.constants import find_constants
-from agents.knobs import unfit
+from agents.knobs import Knob, unfit
 from agents.minds.policy.view import Point, Setting, View
 
 PRIOR_FAILS = {True: 0.03, False: 0.3}
@@ -46,10 +47,7 @@ class Record:
         path, knobs = self._view.observation.briefing.knobs_path, self._view.knobs
         if skeletons(tree, path, knobs) != skeletons(parent, path, knobs):
             return False
-        places, _ = find_constants(tree.get(path, ""))
-        return not any(
-            knob.name in places and unfit(knob, places[knob.name].value) for knob in knobs
-        )
+        return _fits(tree.get(path, ""), knobs)
 
     def has_seen(self, *, is_plain: bool) -> bool:
         """Whether any claim of this kind has a visible result."""
@@ -109,6 +107,13 @@ class Record:
             return None
         is_loss = known.gain is not None and known.gain < -CLEAR_LOSS_SIGMAS * self._view.sigma
         return _Came(known.author, self.is_plain(tree, parent), known.outcome == "invalid", is_loss)
+
+
+@lru_cache(maxsize=2048)
+def _fits(text: str, knobs: tuple[Knob, ...]) -> bool:
+    """Whether every knob in a text is within its range."""
+    places, _ = find_constants(text)
+    return not any(knob.name in places and unfit(knob, places[knob.name].value) for knob in knobs)
 
 
 def _share(prior: float, seen: list[bool]) -> float:

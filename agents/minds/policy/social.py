@@ -21,7 +21,7 @@ from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import turned
 from agents.minds.policy.surrogate import Surrogate
 from agents.minds.policy.turning import Lesson, advised, lessons_of, scale_of, survey
-from agents.minds.policy.view import Point, View, setting_key, view_of
+from agents.minds.policy.view import Key, Point, View, view_of
 from agents.observation import Observation
 
 BASES = 3
@@ -170,7 +170,7 @@ def _pairs(base: Point, singles: list[Candidate], rng: Random) -> list[Candidate
 
 def _distinct(candidates: list[Candidate]) -> list[Candidate]:
     """Return one candidate per setting, the one on the better base."""
-    seen: dict[tuple[tuple[str, str], ...], Candidate] = {}
+    seen: dict[Key, Candidate] = {}
     for each in candidates:
-        seen.setdefault(setting_key({**each.base.setting, **each.changes}), each)
+        seen.setdefault(each.base.setting.key_with(each.changes), each)
     return list(seen.values())

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from agents.closeness import OPTION_STEP, to_unit
 from agents.knobs import Knob
-from agents.minds.policy.view import Point, Setting, View, Whole
+from agents.minds.policy.view import Point, Row, Setting, View, Whole
 
 Array = NDArray[np.float64]
 Encoded = tuple[Array, Array]
@@ -58,7 +58,9 @@ class Surrogate:
 
     def gains(self, base: Setting, settings: Sequence[Setting]) -> tuple[Array, Array]:
         """Return means and standard deviations, shape (n,), of the true gains over `base`."""
-        x, start = _encode(self._knobs, settings), _encode(self._knobs, [base])
+        start = _encode(self._knobs, [base])
+        rows = [_row_beside(self._knobs, setting, base) for setting in settings]
+        x = _encoded(self._knobs, rows)
         # All that is wanted of the covariance is the variance of differences to one setting.
         step = self._kernel(start, self._x) - self._kernel(x, self._x)  # (n, points)
         solved = np.linalg.solve(self._lower, step.T)  # (points, n)
@@ -154,7 +156,10 @@ def chance_positive(gain: float, deviation: float) -> float:
 
 
 def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Encoded:
-    rows = [_row(knobs, setting) for setting in settings]
+    return _encoded(knobs, [_row(knobs, setting) for setting in settings])
+
+
+def _encoded(knobs: tuple[Knob, ...], rows: Sequence[Row]) -> Encoded:
     numbers = sum(knob.is_number for knob in knobs)
     units: Any = [row[0] for row in rows]
     picks: Any = [row[1] for row in rows]
@@ -164,14 +169,35 @@ def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Encoded:
     )
 
 
-def _row(knobs: tuple[Knob, ...], setting: Setting) -> tuple[list[float], list[int]]:
+def _row_beside(knobs: tuple[Knob, ...], setting: Setting, base: Setting) -> Row:
+    """Return the row of a setting that has most of its values from `base`."""
+    if not isinstance(base, Whole) or isinstance(setting, Whole):
+        return _row(knobs, setting)
+    row = _row(knobs, base)
+    units, picks = [*row[0]], [*row[1]]
+    number = option = 0
+    for knob in knobs:
+        value = setting.get(knob.name, knob.start)
+        is_same = value is base.get(knob.name, knob.start)
+        if knob.is_number:
+            if not is_same:
+                units[number] = to_unit(knob, value)
+            number += 1
+        else:
+            if not is_same:
+                picks[option] = _pick(knob, setting)
+            option += 1
+    return units, picks
+
+
+def _row(knobs: tuple[Knob, ...], setting: Setting) -> Row:
     """Return where a setting has its numbers, and which options."""
-    if isinstance(setting, Whole) and knobs in setting.rows:
-        return setting.rows[knobs]
+    if isinstance(setting, Whole) and setting.row_of is knobs:
+        return setting.row
     units = [to_unit(k, setting.get(k.name, k.start)) for k in knobs if k.is_number]
     picks = [_pick(k, setting) for k in knobs if not k.is_number]
     if isinstance(setting, Whole):
-        setting.rows[knobs] = (units, picks)
+        setting.row_of, setting.row = knobs, (units, picks)
     return units, picks
 
 

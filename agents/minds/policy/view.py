@@ -21,6 +21,8 @@ Setting = Mapping[str, KnobValue]
 """A value for every knob of the task."""
 Key = tuple[tuple[str, str], ...]
 """A setting's name: each knob's, in order, with its value as printed."""
+Row = tuple[list[float], list[int]]
+"""A setting's numbers, from 0 to 1, and its options, by number: in the order of its knobs."""
 _T = TypeVar("_T")
 _ABSENT: KnobValue = "absent, and no value of any knob"
 
@@ -34,16 +36,33 @@ FEWEST_SIGMA = 1e-4
 class Whole(dict[str, KnobValue]):
     """A setting that nobody changes any more; what was computed of it is kept with it."""
 
-    __slots__ = ("key", "rows")
+    __slots__ = ("_key", "row", "row_of")
 
-    key: Key
-    rows: dict[tuple[Knob, ...], tuple[list[float], list[int]]]
-    """By knobs: numbers and options as `agents.minds.policy.surrogate` counts them."""
+    row: Row
+    row_of: tuple[Knob, ...] | None
+    """The knobs for which `row` holds."""
 
     def __init__(self, values: Mapping[str, KnobValue]) -> None:
         super().__init__(values)
-        self.key = _key_of(self)
-        self.rows = {}
+        self._key: Key | None = None
+        self.row_of = None
+
+    @property
+    def key(self) -> Key:
+        """Its name."""
+        if self._key is None:
+            self._key = _key_of(self)
+        return self._key
+
+    def key_with(self, changes: Setting) -> Key:
+        """Return the name of the setting that `changes` make of this one."""
+        key = list(self.key)
+        places = _places(tuple(name for name, _ in key))
+        for name, value in changes.items():
+            if name not in places:
+                return _key_of({**self, **changes})
+            key[places[name]] = (name, _printed(value))
+        return tuple(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +185,9 @@ class View:
     def is_closed(self, base: Setting, changes: Setting) -> bool:
         """Whether this very setting was tried, or these changes failed under what still holds."""
         failed = self.once("failed", self._failed).get(frozenset(changes), ())
-        return self.is_tried({**base, **changes}) or any(
+        key = base.key_with(changes) if isinstance(base, Whole) else None
+        is_tried = key in self.tried if key is not None else self.is_tried({**base, **changes})
+        return is_tried or any(
             distance(self.knobs, failure.changes, changes) < AGAIN for failure in failed
         )
 
@@ -182,6 +203,11 @@ class View:
 def setting_key(setting: Setting) -> Key:
     """Return a hashable name of a setting; numbers that print alike are alike."""
     return setting.key if isinstance(setting, Whole) else _key_of(setting)
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: place for place, name in enumerate(names)}
 
 
 def _key_of(setting: Setting) -> Key:
@@ -248,7 +274,7 @@ def _setting(
     return Whole({**parent, **changes})
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _written(text: str, knobs: tuple[Knob, ...]) -> Whole:
     """Return what a text has the knobs at; one that vanished from it stands at its start."""
     return Whole({**{knob.name: knob.start for knob in knobs}, **read_values(text, knobs)})
