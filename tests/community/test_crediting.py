@@ -84,13 +84,14 @@ def _scenario(share: float = 0.0) -> Scenario:
 
 
 async def _screen(home: House, author: str, text: str, parent: str = "") -> str:
-    """Propose, post and screen a tree; returns the post id."""
+    """Propose, post, screen and report a tree; returns the post id."""
     opened = home.chronicle.state.opened
     assert opened is not None
     proposal = Proposal((parent or opened.baseline_commit,), {"train.py": text}, "a change")
     prepared = await home.lab(author).prepare(proposal)
     post_id = await home.post(author, prepared.commit)
     await home.lab(author).run(prepared.commit, post_id)
+    await home.report(author, post_id)
     return post_id
 
 

@@ -68,6 +68,7 @@ async def ended(chronicle: Chronicle, repository: Repository, tmp_path: Path) ->
             prepared = await home.lab(author).prepare(proposal)
             post_id = await home.post(author, prepared.commit)
             await home.lab(author).run(prepared.commit, post_id)
+            await home.report(author, post_id)
             await home.lab("cleo").reproduce(post_id)
             names.append(post_id)
             parent = prepared.commit

@@ -60,10 +60,11 @@ async def _confirmed(home: House, author: str, rate: float, parents: tuple[str, 
 async def _family(home: House) -> Family:
     stranger = await _confirmed(home, "bob", 1.6, ())
     root = await _confirmed(home, "ada", 1.5, ())
+    await home.report("ada", root, _screen(home.chronicle.state, root))
     child = await _confirmed(home, "bob", 2.0, (root,))
+    await home.report("bob", child, _screen(home.chronicle.state, child))
     merge = await _confirmed(home, "bob", 2.4, (stranger, child))
     grandchild = await _confirmed(home, "ada", 2.5, (child,))
-    await home.report("ada", root, _screen(home.chronicle.state, root))
     return Family(root, child, grandchild, merge, stranger)
 
 
@@ -169,6 +170,7 @@ async def test_a_challenge_that_is_struck_leaves_what_was_reproduced_before(
     """The claim falls back to its first confirmation, which stands; nothing below it is touched."""
     async with house(calibrated(chronicle), repository, tmp_path, scenario_of()) as home:
         root = await _confirmed(home, "ada", 1.5, ())
+        await home.report("ada", root, _screen(chronicle.state, root))
         child = await _confirmed(home, "bob", 2.0, (root,))
     state = chronicle.state
     first = state.hypotheses[root].changes[-1][1]
@@ -234,6 +236,7 @@ async def test_a_claim_under_challenge_falls_with_its_ground_at_once(
     ) as home:
         state = chronicle.state
         root = await _confirmed(home, "ada", 1.5, ())
+        await home.report("ada", root, _screen(chronicle.state, root))
         child = await _confirmed(home, "bob", 2.0, (root,))
         claim = state.hypotheses[child]
         home.executor.gate.clear()
