@@ -6,13 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCENARIO ?= quickstart
+WORKERS ?= 1
 
 .PHONY: help run test check lint types contracts format doctor classics clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run      run the quick start (SCENARIO=lone for another scenario)'
-	@echo 'make test     run the tests'
+	@echo 'make test     run the tests (WORKERS=2: two files at a time, then those that measure)'
 	@echo 'make check    lint, types, import contracts and tests: what CI runs'
 	@echo 'make doctor   what this machine can do'
 	@echo 'make classics the published models again, each number beside print (minutes)'
@@ -29,7 +30,12 @@ classics: $(VENV)/.installed
 	$(BIN)/community classic
 
 test: $(VENV)/.installed-dev
+ifeq ($(WORKERS),1)
 	$(BIN)/python -m pytest
+else
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow and not alone'
+	$(BIN)/python -m pytest -m 'alone and not slow'
+endif
 
 check: lint types contracts test
 

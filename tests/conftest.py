@@ -3,8 +3,40 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
 
 # A shell that starts the tests with `&` makes them, and every program they start, ignore Ctrl-C;
 # tests that press it need the default back. Programs inherit it from here.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# An example takes what it takes beside other tests; speeds are benchmarks.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+
+ALONE = (
+    "attacks",  # clocks, charges, limits: what a busy machine would void
+    "trainer",  # likewise, and a reference kernel that looks at the machine
+    "community/test_score_channels.py",  # deadlines of real sandboxes
+    "community/test_score_lockdown.py",
+    "e2e/test_e2e_interrupt.py",  # how soon a run ends
+    "e2e/test_e2e_hostile.py",  # limits on time and memory
+    "e2e/test_e2e_asked_tokens.py",
+    "forum/test_hostile_floods.py",  # paces
+    "scoring/test_scoring_answering.py",  # deadlines, a worker that may not grow
+    "scoring/test_scoring_fuzz.py",
+    "scoring/test_scoring_worker.py",
+)
+"""Files and folders that would not hold beside others; `make test WORKERS=2` runs them after."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs alone."""
+    here = Path(__file__).parent
+    places = [here / name for name in ALONE]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in places):
+            item.add_marker(pytest.mark.alone)
