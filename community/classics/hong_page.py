@@ -32,7 +32,9 @@ RUNS: Final = 300
 """Rings at the stated size."""
 _IN_TURN: Final = 3
 """The relay in the team's own order, beside the codes of `community.classics.orders`."""
-_CODES: Final[dict[str, int]] = {"relay": _IN_TURN, **CODES}
+_CODES: Final[dict[str, int]] = {"relay": _IN_TURN} | {
+    str(name): code for name, code in CODES.items()
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
+from trainer.sandbox.kernel import die_with_parent
+
 T = TypeVar("T")
 CHUNKS_PER_JOB: Final = 8
 """Replicates differ in length; smaller pieces even that out."""
@@ -65,9 +67,10 @@ def concatenated(
 def _processes(jobs: int) -> ProcessPoolExecutor:
     """Return the pool of `jobs` processes, kept for as long as this process lives."""
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_ends_when_interrupted)
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_ends_with_its_parent)
 
 
-def _ends_when_interrupted() -> None:
-    """Let Ctrl-C, which reaches all processes, end this one at once and without a traceback."""
+def _ends_with_its_parent() -> None:
+    """Let this process end when its parent does, and at Ctrl-C at once and without a traceback."""
+    die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(128 + number))
