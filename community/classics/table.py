@@ -63,7 +63,8 @@ def _number(value: float) -> str:
         return "none"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
-    digits = 4 if abs(value) < 1 else max(0, 3 - math.floor(math.log10(abs(value))))
+    size = math.floor(math.log10(abs(value)))
+    digits = max(0, 3 - size) if size >= 0 else min(7, max(4, 2 - size))
     return f"{value:.{digits}f}"
 
 
@@ -94,7 +95,7 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def markdown(sections: Sequence[Section], size: float, seed: int, jobs: int, machine: str) -> str:
+def markdown(sections: Sequence[Section], size: float, seed: int, machine: str) -> str:
     """Return the table as a Markdown page."""
     count = sum(len(section.cases) for section in sections)
     failed = sum(passes.count(False) for passes in (section.passes for section in sections))
@@ -104,7 +105,7 @@ def markdown(sections: Sequence[Section], size: float, seed: int, jobs: int, mac
         "# The classic models",
         "",
         f"`community classic --size {size:g} --seed {seed}`: {count} numbers and claims, {said}; "
-        f"{seconds / 60:.1f} minutes on {jobs} processes, {machine}.",
+        f"{seconds / 60:.1f} minutes on {machine}.",
         "",
         "A number passes within three standard errors of the difference and what the target "
         "allows; what is further out fails if Holm's procedure rejects it at 0.01 within its "

@@ -69,6 +69,7 @@ def classic(
             typer.echo(f"{' '.join(one.models)}  {one.name:17} {one.paper}: {one.about}")
         return
     processes = jobs or len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
     sections = _run(chosen, size, seed, processes)
     if as_json:
         typer.echo(json.dumps(table.as_json(sections, size, seed), indent=1))
@@ -76,8 +77,9 @@ def classic(
         console = Console()
         _show(sections, console if console.is_terminal else Console(width=_WIDE))
     if write is not None:
-        machine = f"{platform.machine()}, Python {platform.python_version()}"
-        write.write_text(table.markdown(sections, size, seed, processes, machine))
+        machine = f"{processes} processes, {platform.machine()}, Python {platform.python_version()}"
+        machine += f", load {load:.1f} when it began"
+        write.write_text(table.markdown(sections, size, seed, machine))
     if not all(section.is_passed for section in sections):
         raise typer.Exit(1)
 
