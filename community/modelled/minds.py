@@ -9,54 +9,57 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from agents.actions import Action
+from agents.actions import Action, Wait
 from agents.lab import LabReader
 from agents.minds.mind import Mind
 from agents.observation import Observation
 from community.modelled.chance import around
 from community.modelled.parameters import WorldSection
 
+LOOK_S = 600.0
+"""Seconds after which a hand that waits looks whether the run is over."""
+
 
 class Waves:
-    """One mind with many hands: their turns begin together, after one thinking time.
-
-    Nobody's turn begins before everybody is back, or nothing has come for `patience_s`: a hand that
-    waits for news would else wait for ever.
+    """One mind with many hands: their turns begin together, when all of them are back.
 
     Args:
         hands: How many.
-        patience_s: Longest wait for those who are not back.
+        patience_s: After which a wave begins without those who are not back: a hand that has left
+            would else hold up the others for ever.
     """
 
     def __init__(self, hands: int, patience_s: float) -> None:
         self._hands = hands
         self._patience_s = patience_s
-        self._begun = asyncio.Event()
+        self._next = asyncio.Event()
         self._back = 0
+        self._since_s = 0.0
 
-    async def begin(self) -> None:
-        """Return when the next wave begins.
-
-        Cancellation: whoever leaves is not waited for in this wave.
-        """
-        begun = self._begun
+    def come_back(self) -> asyncio.Event:
+        """Count one more hand as back; return what is set when the next wave begins."""
+        own = self._next
+        if not self._back:
+            self._since_s = asyncio.get_running_loop().time()
         self._back += 1
         if self._back >= self._hands:
             self._begin()
+        return own
+
+    async def begins(self, wave: asyncio.Event) -> bool:
+        """Wait for a wave, for up to `LOOK_S`; return whether it has begun."""
         try:
-            async with asyncio.timeout(self._patience_s):
-                await begun.wait()
+            async with asyncio.timeout(LOOK_S):
+                await wave.wait()
         except TimeoutError:
-            if begun is self._begun:
+            waited_s = asyncio.get_running_loop().time() - self._since_s
+            if wave is self._next and waited_s >= self._patience_s:
                 self._begin()
-        except asyncio.CancelledError:
-            if begun is self._begun:
-                self._back -= 1
-            raise
+        return wave.is_set()
 
     def _begin(self) -> None:
-        self._begun.set()
-        self._begun, self._back = asyncio.Event(), 0
+        self._next.set()
+        self._next, self._back = asyncio.Event(), 0
 
 
 class PacedMind:
@@ -72,6 +75,9 @@ class PacedMind:
         self._inner = inner
         self._section = section
         self._waves = waves
+        self._wave: asyncio.Event | None = None
+        """What it waits for; None when its turn has come."""
+        self._is_on = waves is None
         self.usd = 0.0
         """Dollars spent so far."""
 
@@ -82,7 +88,9 @@ class PacedMind:
         """
         section = self._section
         if self._waves is not None:
-            await self._waves.begin()
+            if not self._is_on:
+                return await self._wait_for(self._waves)
+            self._is_on = False
         thinking_s = around(
             section.thinking_s, section.thinking_spread, "thinking", observation.seed
         )
@@ -90,3 +98,11 @@ class PacedMind:
             await asyncio.sleep(thinking_s)
         self.usd += section.cost_usd
         return await self._inner.decide(observation, lab)
+
+    async def _wait_for(self, waves: Waves) -> Sequence[Action]:
+        """Wait for the next wave and look again: what the others found belongs into its turn."""
+        if self._wave is None:
+            self._wave = waves.come_back()
+        if await waves.begins(self._wave):
+            self._wave, self._is_on = None, True
+        return (Wait(seconds=0.05),)

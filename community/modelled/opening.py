@@ -105,8 +105,8 @@ def run_secret(seed: int) -> bytes:
 
 
 def _waves(scenario: Scenario, budget: Budget) -> Waves:
-    """Return the waves of a run in which all are one mind's hands; patience is three budgets."""
-    return Waves(len(scenario.members()), 3 * max(budget.amount, 1.0))
+    """Return the waves of a run in which all are one mind's hands; patience is ten budgets."""
+    return Waves(len(scenario.members()), 10 * max(budget.amount, 1.0))
 
 
 def slots_of(scenario: Scenario, modelled: ModelledTask) -> tuple[str, ...]:
