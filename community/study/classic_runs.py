@@ -40,7 +40,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Playable:
     """How a model is asked for one replicate."""
 
     metric: str
@@ -201,14 +201,18 @@ def _teams(parameters: Any, beside: Mapping[str, Any], seed: int) -> Played:
     return _ends("hong_page", "{team_of}")(parameters, {"team_of": team}, seed)
 
 
-ENGINES: Final[dict[str, Engine]] = {
-    "lazer_friedman": Engine("score", "mean over agents", _on_landscapes, ("topology",)),
-    "barkoczi_galesic": Engine("score", "mean over agents", _by_strategy, ("topology", "strategy")),
-    "zollman": Engine("success", "share of communities", _ends("zollman", "success", "rounds")),
-    "march": Engine("knowledge", "of the code", _ends("march", "code", "periods")),
-    "hong_page": Engine("value", "mean over starts", _teams, ("team_of",)),
-    "fang": Engine("payoff", "mean over individuals", _ends("fang", "payoff", "periods", "start")),
-    "potions": Engine(
+ENGINES: Final[dict[str, Playable]] = {
+    "lazer_friedman": Playable("score", "mean over agents", _on_landscapes, ("topology",)),
+    "barkoczi_galesic": Playable(
+        "score", "mean over agents", _by_strategy, ("topology", "strategy")
+    ),
+    "zollman": Playable("success", "share of communities", _ends("zollman", "success", "rounds")),
+    "march": Playable("knowledge", "of the code", _ends("march", "code", "periods")),
+    "hong_page": Playable("value", "mean over starts", _teams, ("team_of",)),
+    "fang": Playable(
+        "payoff", "mean over individuals", _ends("fang", "payoff", "periods", "start")
+    ),
+    "potions": Playable(
         "steps", "to the crossover", _ends("potions", "steps", "steps"), is_higher_better=False
     ),
 }
