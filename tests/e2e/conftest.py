@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_life import adopt_orphans, descendants, survivors
+from e2e_life import adopt_orphans, begin_test, survivors
 from e2e_scenarios import small_task
 
 
@@ -20,9 +20,9 @@ def _orphans_come_to_us() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nothing_outlives_a_test() -> Iterator[None]:
     """Every test here starts processes by the dozen; none may be left when it ends."""
-    before = descendants()
+    begin_test()
     yield
-    assert survivors(within_s=3.0, besides=before) == []
+    assert survivors(within_s=3.0) == []
 
 
 @pytest.fixture(scope="session")

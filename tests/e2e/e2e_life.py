@@ -180,14 +180,21 @@ def descendants() -> frozenset[int]:
     return frozenset(process.pid for process in psutil.Process().children(recursive=True))
 
 
-def survivors(within_s: float, besides: frozenset[int] = frozenset()) -> list[str]:
-    """Return what lives of this process's descendants after at most `within_s` seconds.
+_before: set[int] = set()
+"""Descendants of this process that lived when the test began: other tests' pools, say."""
 
-    Those of `besides`, which lived before, are not looked at.
-    """
+
+def begin_test() -> None:
+    """From now on `survivors` looks at what is started from now on."""
+    _before.clear()
+    _before.update(descendants())
+
+
+def survivors(within_s: float) -> list[str]:
+    """Return what this test started and lives after at most `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while True:
-        alive = list(_living_descendants(besides))
+        alive = list(_living_descendants(frozenset(_before)))
         if not alive or time.monotonic() >= deadline:
             return alive
         time.sleep(_LOOK_S)
