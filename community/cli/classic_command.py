@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -192,16 +192,12 @@ def _show(sections: Sequence[Section], console: Console) -> None:
 
     from community.classics.table import HEADER, row
 
-    least = {"target": 14, "ours": 7, "standard error": 10, "verdict": 7}
     table = Table(box=None, pad_edge=False)
     for name in HEADER:
-        right = name in ("target", "ours", "standard error")
-        table.add_column(
-            name,
-            justify="right" if right else "left",
-            min_width=least.get(name),
-            overflow="fold",
-        )
+        right, long = name in ("target", "ours", "standard error"), name in ("case", "source")
+        heading = name.replace(" ", "\n")
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(heading, justify=justify, no_wrap=not long, overflow="fold")
     for section in sections:
         for case, passes in zip(section.cases, section.passes, strict=True):
             style = "" if passes else "bold red"
