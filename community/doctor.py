@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from sysconfig import get_paths
 from typing import Literal
@@ -23,6 +24,7 @@ from typing import Literal
 import psutil
 
 import scoring
+from agents.minds.catalogue import KEYS
 from community.loading import load_scenario
 from scoring.errors import ScoringError
 from scoring.grader import Corpus, Division
@@ -80,8 +82,20 @@ def examine(place: Path | None = None) -> tuple[Check, ...]:
         _git,
         _loopback,
         _broker,
+        _models,
     )
     return tuple(check() for check in checks)
+
+
+def _models() -> Check:
+    """Say which models could be asked; none is needed."""
+    missing = [name for name in ("anthropic", "openai") if find_spec(name) is None]
+    if missing:
+        advice = "for minds that ask a model: pip install 'research-community[minds]'"
+        return Check("models", "ok", f"no package {', '.join(missing)}; none is needed", advice)
+    keys = [key for key in KEYS.values() if os.environ.get(key, "").strip()]
+    finding = f"keys in the environment: {', '.join(keys) or 'none'}; none is needed"
+    return Check("models", "ok", f"anthropic and openai are installed; {finding}")
 
 
 def _python() -> Check:

@@ -84,6 +84,24 @@ def spend_words(record: Shown) -> str:
     return ", ".join(f"{name} {share:.1%}" for name, share in parts if share)
 
 
+def thinking_lines(record: Shown) -> list[str]:
+    """Return what models were asked and what that cost; nothing for a run without any."""
+    asked = record.spend.thinking
+    if not asked:
+        return []
+    total, doubt = record.spend.cost_usd, sum(each.doubt_usd for each in asked.values())
+    unsure = f", of which {doubt:.4f} may not have been spent" if doubt else ""
+    lines = [f"thinking: ${total:.4f}{unsure}"]
+    for name, each in asked.items():
+        failed = sum(count for end, count in each.outcomes.items() if end != "ok")
+        unused = sum(count for end, count in each.answers.items() if end != "acted")
+        lines.append(
+            f"  {name}: {each.calls} calls ({failed} failed), {unused} answers with faults, "
+            f"{each.tokens} tokens, ${each.usd + each.doubt_usd:.4f}"
+        )
+    return lines
+
+
 def alarm_line(alarm: Alarm) -> str:
     """Return what an alarm is about, and from when until when."""
     where = f" on {one_line(alarm.slot, 20)}" if alarm.slot else ""

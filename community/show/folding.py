@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from agents.prices import MICRO_USD
+from community.admission import spent_usd
 from community.archive.credit import credit_table
 from community.archive.finals import Final, finals
 from community.archive.leaderboard import contributions, researchers
@@ -22,6 +24,7 @@ from community.show.records import (
     SealShown,
     Shown,
     SpendShown,
+    ThinkingShown,
     TopologyShown,
     YardstickShown,
 )
@@ -81,6 +84,8 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
             score_cpu_s=sum(spend.score_cpu_s for spend in state.spend.values()),
             run_s=(state.last_us - state.opened_us) / 1e6,
             by_agent={name: spend.device_seconds for name, spend in sorted(state.spend.items())},
+            thinking=_thinking(state),
+            cost_usd=spent_usd(state),
         ),
         stop=state.stop_reason,
         is_live=is_live,
@@ -90,6 +95,20 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         agents=researchers(state, credit),
         ledger_hash=ledger_hash,
     )
+
+
+def _thinking(state: RunState) -> dict[str, ThinkingShown]:
+    return {
+        name: ThinkingShown(
+            calls=spent.calls,
+            usd=spent.micro_usd / MICRO_USD,
+            doubt_usd=spent.doubt_micro_usd / MICRO_USD,
+            tokens=spent.tokens,
+            outcomes=dict(spent.outcomes),
+            answers=dict(spent.answers),
+        )
+        for name, spent in sorted(state.minds.by_agent.items())
+    }
 
 
 def _incidents(state: RunState) -> tuple[IncidentShown, ...]:

@@ -146,6 +146,26 @@ class SpendShown:
     """Run time so far, stops left out."""
     by_agent: dict[str, float]
     """Device seconds per agent; calibration is under ``lab``."""
+    thinking: dict[str, ThinkingShown]
+    """Per agent whose mind asks a model."""
+    cost_usd: float
+    """Of all thinking, modelled turns and doubt included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingShown:
+    """What one agent's mind asked of models."""
+
+    calls: int
+    usd: float
+    """As providers counted."""
+    doubt_usd: float
+    """What calls that broke off may have cost beyond."""
+    tokens: int
+    outcomes: dict[str, int]
+    """How its calls ended."""
+    answers: dict[str, int]
+    """How its answers were taken: acted, faulty, empty, truncated, refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from community.show.evidence_lines import (
     skill_words,
     status_words,
     sure,
+    thinking_lines,
     who,
     yardstick_lines,
 )
@@ -86,6 +87,7 @@ def summary_lines(record: Shown) -> list[str]:
         f"{record.spend.device_seconds:.0f} device-seconds"
     )
     lines += yardstick_lines(record)
+    lines += thinking_lines(record)
     lines += topology_lines(record.topology)
     lines += [f"incident at the broker: {i.who}: {i.reason}" for i in record.incidents[:10]]
     if len(record.incidents) > 10:
