@@ -171,6 +171,12 @@ def _careless() -> Mind:
     return Careless()
 
 
+def _climber() -> Mind:
+    from agents.minds.policy.climber import Climber
+
+    return Climber()
+
+
 def _tpe() -> Mind:
     from agents.minds.optuna_policy import OptunaSearch
 
@@ -191,6 +197,7 @@ _MAKERS: dict[str, Callable[[], Mind]] = {
     "policy:judge": _judge,
     "policy:verify": _verify,
     "policy:careless": _careless,
+    "policy:climber": _climber,
     "policy:tpe": _tpe,
     "policy:cmaes": _cmaes,
 }
@@ -203,6 +210,7 @@ NEEDS: dict[str, frozenset[Right]] = {
     "policy:judge": frozenset({"review"}),
     "policy:verify": frozenset({"reproduce"}),
     "policy:careless": frozenset({"propose"}),
+    "policy:climber": frozenset({"propose"}),
     "policy:tpe": frozenset({"propose"}),
     "policy:cmaes": frozenset({"propose"}),
 }

@@ -7,6 +7,7 @@ may be old by its end, as there.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from agents.actions import Action, Wait
@@ -18,6 +19,10 @@ from community.modelled.parameters import WorldSection
 
 LOOK_S = 600.0
 """Seconds after which a hand that waits looks whether the run is over."""
+
+
+_LONGEST_S = 600.0
+"""Of one turn; who thinks much longer is taken to hang."""
 
 
 class Waves:
@@ -78,6 +83,8 @@ class PacedMind:
         self._wave: asyncio.Event | None = None
         """What it waits for; None when its turn has come."""
         self._is_on = waves is None
+        self._is_awake = False
+        """Whether the round has come for which it waited, so that it decides in this turn."""
         self.usd = 0.0
         """Dollars spent so far."""
 
@@ -87,6 +94,10 @@ class PacedMind:
         Cancellation: the turn is not paid for.
         """
         section = self._section
+        if section.round_s:
+            if not self._is_awake:
+                return await self._wait_for_round(section.round_s)
+            self._is_awake = False
         if self._waves is not None:
             if not self._is_on:
                 return await self._wait_for(self._waves)
@@ -98,6 +109,14 @@ class PacedMind:
             await asyncio.sleep(thinking_s)
         self.usd += section.cost_usd
         return await self._inner.decide(observation, lab)
+
+    async def _wait_for_round(self, round_s: float) -> Sequence[Action]:
+        """Wait for the next round and look again, as who waits for a wave."""
+        now_s = asyncio.get_running_loop().time()
+        left_s = round_s * (math.floor(now_s / round_s) + 1) - now_s
+        await asyncio.sleep(min(left_s, _LONGEST_S))
+        self._is_awake = left_s <= _LONGEST_S
+        return (Wait(seconds=0.05),)
 
     async def _wait_for(self, waves: Waves) -> Sequence[Action]:
         """Wait for the next wave and look again: what the others found belongs into its turn."""

@@ -49,6 +49,8 @@ class WorldSection(_Section):
     thinking_spread: _Spread = 0.0
     cost_usd: Annotated[float, Field(ge=0)] = 0.0
     """Dollars of a turn."""
+    round_s: _Seconds = 0.0
+    """Turns begin together, at multiples of so many seconds; 0: each when it can."""
     waves: bool = False
     """Whether all researchers are the hands of one mind: their turns begin together."""
     devices: Annotated[tuple[DeviceSection, ...], Field(strict=False, min_length=1)] | None = None
@@ -59,7 +61,7 @@ class WorldSection(_Section):
         return self.model_dump(
             exclude={
                 *("duration_s", "duration_spread", "score_s"),
-                *("thinking_s", "thinking_spread", "cost_usd", "devices", "waves"),
+                *("thinking_s", "thinking_spread", "cost_usd", "devices", "waves", "round_s"),
             }
         )
 
