@@ -22,6 +22,7 @@ from community.clock import RunClock
 from community.errors import BaselineDiffersError, ScorerBrokenError
 from community.events import AgentJoined, AttemptStarted, Noticed, Row
 from community.lab import AgentLab
+from community.minds_opening import Minds
 from community.run import _Community, _live_agent, _unbroken
 from community.scenario import BoardSection
 from community.scheduler import MAX_LOST_ATTEMPTS, earlier_use
@@ -206,9 +207,10 @@ async def test_what_one_agent_breaks_on_is_noted_and_the_community_goes_on(
     if fault == "turns":
         role = replace(role, quotas=Quotas(turns=0))
     async with house(chronicle, repository, tmp_path, scenario) as home:
+        opening = Opening(home.institution.bench, start, b"", BoardSection())
         community = _Community(
             scenario, chronicle, home.institution, home.board,
-            {"ada": role}, Opening(home.institution.bench, start, b"", BoardSection()), (),
+            {"ada": role}, opening, (), Minds(scenario, chronicle, opening.mind_of),
         )  # fmt: skip
         if fault == "seat":
             async with home.board.seat(AgentName("ada")):
