@@ -255,8 +255,8 @@ def table(lines: list[Line], load: float) -> str:
         "|---|---|---|---|---|",
     ]
     for line in lines:
-        rates = [f"{rate / 1e6:.2f} M" for rate in (line.mesa, line.ours)]
-        words.append(f"| {line.model} | {line.n:,} | {rates[0]} | {rates[1]} | {line.ratio:.0f} |")
+        rates = [f"{rate / 1e6:.3g} M" for rate in (line.mesa, line.ours)]
+        words.append(f"| {line.model} | {line.n:,} | {rates[0]} | {rates[1]} | {line.ratio:,.0f} |")
     small = [line for line in lines if line.n <= 100]
     least = min(small, key=lambda line: line.ratio)
     met = "met" if least.ratio >= GOAL else "not met"
