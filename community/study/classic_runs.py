@@ -4,9 +4,9 @@ Each model is asked for one replicate at a time under the study's own seed, so t
 as in any study: the models draw what they begin with from a stream that parameters do not touch.
 What is *confirmed* is the model's own outcome; there is nobody here who could be wrong about it.
 
-Models on landscapes take ``topology`` (a family by name, or a table as in scenarios) beside their
-parameters, ``barkoczi_galesic`` also ``strategy``, ``hong_page`` also ``team_of`` (``best`` or
-``random``).
+Models with agents on a network take ``topology`` (a family by name, or a table as in scenarios)
+beside their parameters, ``barkoczi_galesic`` also ``strategy``, ``hong_page`` also ``team_of``
+(``best`` or ``random``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from community.classics.networks import Drawn, Network, family, shape_of
+from community.classics.replicates import stream
 from community.errors import StudyRunError
 from community.scenario import TopologySection
 from community.study.records import Number, RunRecord, RunSpec, Trace
@@ -112,7 +113,7 @@ def _split(name: str, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return shape(**own), {key: given[key] for key in engine.beside if key in given}
 
 
-def _network(parameters: Any, beside: Mapping[str, Any]) -> Network | Drawn:
+def _network(agents: int, beside: Mapping[str, Any]) -> Drawn:
     asked = beside.get("topology", "complete")
     try:
         section = TopologySection.model_validate(
@@ -120,17 +121,15 @@ def _network(parameters: Any, beside: Mapping[str, Any]) -> Network | Drawn:
         )
     except ValidationError as error:
         raise ValueError(f"topology: {error.errors()[0]['msg']}") from error
-    family(parameters.agents, section)  # refuses what does not fit
+    family(agents, section)  # refuses what does not fit
 
     def drawn(rng: np.random.Generator) -> Network:
-        return family(parameters.agents, section, rng)
+        return family(agents, section, rng)
 
     return drawn
 
 
-def _shape(parameters: Any, beside: Mapping[str, Any]) -> dict[str, Number]:
-    network = _network(parameters, beside)
-    made = network if isinstance(network, Network) else network(np.random.default_rng(0))
+def _shape(made: Network) -> dict[str, Number]:
     shape, n = shape_of(made), made.n
     links = n * (n - 1) if made.is_complete else len(made.contacts)
     path = shape.mean_distance
@@ -142,10 +141,9 @@ def _shape(parameters: Any, beside: Mapping[str, Any]) -> dict[str, Number]:
 
 
 def _on_landscapes(parameters: Any, beside: Mapping[str, Any], seed: int) -> Played:
-    found = _module("lazer_friedman").simulate(
-        parameters, {"it": _network(parameters, beside)}, landscapes=1, seed=seed
-    )
-    return _curves(found["it"], _shape(parameters, beside))
+    drawn = _network(parameters.agents, beside)
+    found = _module("lazer_friedman").simulate(parameters, {"it": drawn}, landscapes=1, seed=seed)
+    return _curves(found["it"], _shape(drawn(np.random.default_rng(0))))
 
 
 def _by_strategy(parameters: Any, beside: Mapping[str, Any], seed: int) -> Played:
@@ -153,11 +151,9 @@ def _by_strategy(parameters: Any, beside: Mapping[str, Any], seed: int) -> Playe
     strategy = str(beside.get("strategy", "BM3"))
     if strategy not in module.STRATEGIES:
         raise ValueError(f"no strategy {strategy!r}; there are {', '.join(module.STRATEGIES)}")
-    found = module.simulate(
-        parameters, {"it": _network(parameters, beside)}, [("it", strategy)], repetitions=1,
-        seed=seed,
-    )  # fmt: skip
-    return _curves(next(iter(found.values())), _shape(parameters, beside))
+    drawn = _network(parameters.agents, beside)
+    found = module.simulate(parameters, {"it": drawn}, [("it", strategy)], repetitions=1, seed=seed)
+    return _curves(next(iter(found.values())), _shape(drawn(np.random.default_rng(0))))
 
 
 def _curves(found: Any, graph: Mapping[str, Number]) -> Played:
@@ -176,16 +172,24 @@ def _curves(found: Any, graph: Mapping[str, Number]) -> Played:
 def _ends(
     name: str, outcome: str, time: str = "", start: float | str = 0.0
 ) -> Callable[[Any, Mapping[str, Any], int], Played]:
-    """Return how to ask a model that tells where it ended, and perhaps when."""
+    """Return how to ask a model that tells where it ended, and perhaps when.
+
+    Of one that has agents on a network, ``topology`` is taken in place of the network that its
+    parameters name.
+    """
 
     def play(parameters: Any, beside: Mapping[str, Any], seed: int) -> Played:
-        found = _module(name).simulate(parameters, runs=1, seed=seed)
+        more, graph = {}, {}
+        if "topology" in beside:
+            drawn = _network(parameters.n, beside)(stream(seed, 0, "network"))
+            more, graph = {"hears": drawn.matrix()}, _shape(drawn)
+        found = _module(name).simulate(parameters, runs=1, seed=seed, **more)
         told = {one.name: np.asarray(getattr(found, one.name))[0] for one in _fields(found)}
         numbers = {key: cast(Number, value.item()) for key, value in told.items() if not value.ndim}
         rounds = int(numbers[time] or 0) if time else 1
         begin = float(numbers[start] or 0.0) if isinstance(start, str) else start
         end = float(numbers[outcome.format(**beside)] or 0.0)
-        return Played([begin, end], [0, max(1, rounds)], None, numbers)
+        return Played([begin, end], [0, max(1, rounds)], None, numbers, graph)
 
     return play
 
@@ -206,14 +210,23 @@ ENGINES: Final[dict[str, Playable]] = {
     "barkoczi_galesic": Playable(
         "score", "mean over agents", _by_strategy, ("topology", "strategy")
     ),
-    "zollman": Playable("success", "share of communities", _ends("zollman", "success", "rounds")),
+    "zollman": Playable(
+        "success", "share of communities", _ends("zollman", "success", "rounds"), ("topology",)
+    ),
     "march": Playable("knowledge", "of the code", _ends("march", "code", "periods")),
     "hong_page": Playable("value", "mean over starts", _teams, ("team_of",)),
     "fang": Playable(
-        "payoff", "mean over individuals", _ends("fang", "payoff", "periods", "start")
+        "payoff",
+        "mean over individuals",
+        _ends("fang", "payoff", "periods", "start"),
+        ("topology",),
     ),
     "potions": Playable(
-        "steps", "to the crossover", _ends("potions", "steps", "steps"), is_higher_better=False
+        "steps",
+        "to the crossover",
+        _ends("potions", "steps", "steps"),
+        ("topology",),
+        is_higher_better=False,
     ),
 }
 """The classic models that have communities, by name."""

@@ -98,6 +98,9 @@ def test_a_classic_model_is_run_on_landscapes_that_arms_share():
         ("hong_page", 'team_of = ["best", "random"]\nplaces = [50]\nreach = [5]'),
         ("fang", "beta = [0.0, 0.2]\ngroups = [3]\nm = [20]\nhorizon = [5]"),
         ("potions", 'network = ["caves", "complete"]\nn = [10]\nhorizon = [50]'),
+        ("zollman", 'topology = ["star", { family = "lattice", k = 4 }]\nn = [8]\ntrials = [20]'),
+        ("potions", 'topology = ["ring", "complete"]\nn = [10]\nhorizon = [50]'),
+        ("fang", 'topology = ["ring", "star"]\ngroups = [3]\nm = [20]\nhorizon = [5]'),
     ],
 )
 def test_every_classic_model_of_communities_can_be_varied(engine: str, factor: str):
@@ -108,6 +111,16 @@ def test_every_classic_model_of_communities_can_be_varied(engine: str, factor: s
         record = made(found, place)
         assert record == made(found, place)
         assert np.isfinite(record.trace.found).all()
+
+
+def test_a_topology_of_scenarios_is_the_graph_that_a_model_names():
+    """Zollman's cycle is the ring, and the study says how dense it is."""
+    both = [
+        made(design(f'study = {{ engine = "classic:zollman" }}\n[factors]\n{factor}\nn = [6]\n'), 0)
+        for factor in ('network = ["cycle"]', 'topology = ["ring"]')
+    ]
+    assert both[0].trace == both[1].trace
+    assert both[1].graph["density"] == pytest.approx(2 / 5)
 
 
 def test_what_a_classic_model_does_not_know_is_told_with_what_it_knows():
