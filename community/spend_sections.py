@@ -5,9 +5,9 @@ Records only, like those of `community.scenario`, which holds them.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agents.account import Cap, Caps
 from agents.minds.exchange import ANSWER_TOKENS, Options
@@ -68,6 +68,15 @@ class ModelSection(_Section):
     """low, medium, high: as the provider knows it; empty for its default."""
     call_s: Annotated[float, Field(ge=1, le=280)] = 240.0
     """Longest that one call may take; a turn in all has a quarter of an hour."""
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> Self:
+        if isinstance(self.thinking, int) and self.thinking >= self.answer_tokens:
+            raise ValueError(
+                f"thinking counts among the {self.answer_tokens} answer_tokens; leave some to "
+                "answer with"
+            )
+        return self
 
     def as_options(self) -> Options:
         """Return them as minds take them."""

@@ -133,6 +133,27 @@ def m005_retractions(db: Database) -> None:
     db.create_view("retractions", f"SELECT {columns} FROM events WHERE kind IN ({kinds})")  # noqa: S608 - names are constants
 
 
+@ledger_migrations()
+def m006_thinking(db: Database) -> None:
+    """Show what models were asked and what that cost, and what they answered."""
+    shown = {
+        "calls": (
+            "spend_settled",
+            (
+                *("call_id", "agent", "outcome", "input", "output", "cache_read", "cache_write"),
+                *("thinking", "micro_usd", "doubt_micro_usd"),
+            ),
+        ),
+        "answers": (
+            "answered",
+            ("agent", "turn", "round", "mind", "outcome", "calls", "text", "faults"),
+        ),
+    }
+    for view, (kind, names) in shown.items():
+        sql = f"SELECT {_columns(*names)} FROM events WHERE kind = '{kind}'"  # noqa: S608 - constants
+        db.create_view(view, sql)
+
+
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     """Create the view of attempts, with these fields of their ends."""
     db.create_view(
@@ -150,7 +171,7 @@ def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     )
 
 
-_STEPS = (m001_events, m002_views, m003_charges, m004_seal, m005_retractions)
+_STEPS = (m001_events, m002_views, m003_charges, m004_seal, m005_retractions, m006_thinking)
 _KNOWN = frozenset(step.__name__ for step in _STEPS)
 
 

@@ -17,8 +17,9 @@ from modelled_lab import (
 )
 from modelled_landscape import KNOBS, PATH, START
 
-from agents.actions import PostReview, Reproduce, Run, Wait, WriteNotebook
+from agents.actions import PostLead, PostReview, Reproduce, Run, Wait, WriteNotebook
 from agents.agent import turn_seed
+from agents.errors import OutOfFundsError
 from agents.knobs import turn
 from forum.messages import Claim, Comment, Failure, Finding, Hypothesis, Notice, Prediction
 
@@ -128,6 +129,31 @@ def test_a_mind_that_fails_is_counted_and_given_time():
     assert agent.spend.faults == 3
     assert world.turns[:3] == [("ada", n, (), None) for n in range(3)]
     assert world.posts[0].at_us == pytest.approx((0.25 + 0.5 + 1.0) * 1e6, abs=2)
+
+
+def test_a_mind_that_may_not_be_asked_any_more_is_an_orderly_end():
+    """Its agent leaves with the reason; the turn is recorded and nobody else is held up."""
+
+    async def life():
+        world = World(complete("ada", "eve"))
+        mind = Scripted([Wait(1.0)], OutOfFundsError("nothing is left of $1.0000"))
+        agent = make_agent(world, "ada", "explorer", mind)
+        async with asyncio.timeout(60):
+            return await agent.live(), world.turns
+
+    why, turns = run_jumping(life())
+    assert why == "nothing is left of $1.0000"
+    assert [turn[:3] for turn in turns] == [("ada", 0, ("wait",)), ("ada", 1, ())]
+
+
+def test_a_mind_sees_what_was_said_and_why_it_got_nothing():
+    """Posts whole, its charter, what is left to it, and the last turn's refusals."""
+    _, mind = one("reviewer", lambda w: [run_of(w, GOOD), PostLead("t", "x")], [Wait(1.0)])
+    first, second = mind.seen[:2]
+    assert first.charter
+    assert first.faults == first.posts == ()
+    assert second.faults == ("run: role 'reviewer' has no right to propose",)
+    assert [post.body.title for post in second.posts] == ["t"]
 
 
 def test_rights_are_checked_before_anything_is_done():

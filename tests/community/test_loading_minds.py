@@ -45,6 +45,7 @@ def test_a_whole_scenario_is_written_and_read_again() -> None:
         ),
         ("anthropic:claude-haiku-5-5", "openai:unheard-of", 8, "agents[0].mind", "has no price"),
         ("anthropic:claude-haiku-5-5", "policy:social", 9, "agents[0].model", "asks no model"),
+        ("thinking = 2048", "thinking = 9000", 9, "agents[0].model", "leave some to answer"),
         ("thinking = 2048", "effort = 3", 9, "agents[0].model.effort", "quotes"),
         ("thinking = 2048", 'effrt = ""', 9, "agents[0].model.effrt", '"effort"'),
         ("thinking = 2048", "call_s = 900", 9, "agents[0].model.call_s", "280"),
