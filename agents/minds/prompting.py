@@ -1,9 +1,10 @@
 """Prompting: from an `Observation` to what a mind that reads is shown.
 
-The parts that change least come first, so that providers can cache them: who one is and the rules,
-the task, the code to build on, and last what is new. The words are the files in ``prompts/``, whose
-hashes the ledger holds; what others wrote goes through `agents.minds.quoting`. Nothing is asked of
-a model here: `agents.minds.language_mind` does. What is new is told in `agents.minds.sections`.
+The parts that change least come first, so that providers can cache them, for all agents of a role
+together: the rules, the task, the code to build on; then who one is, and last what is new. The
+words are the files in ``prompts/``, whose hashes the ledger holds; what others wrote goes through
+`agents.minds.quoting`. Nothing is asked of a model here: `agents.minds.language_mind` does. What is
+new is told in `agents.minds.sections`.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Prompt:
     system: str
     task: str
     code: str
+    role: str
     live: str
     left: str
     """What can run out and how much is left of it; changes in every turn."""
@@ -67,14 +69,15 @@ class Prompt:
             "system": self.system,
             "task": self.task,
             "code": self.code,
+            "role": self.role,
             "live": self.live,
             "left": self.left,
         }
 
     @property
     def news(self) -> str:
-        """What is different in every turn."""
-        return f"{self.live}\n{self.left}"
+        """What is the agent's own, most of it different in every turn."""
+        return f"{self.role}\n{self.live}\n{self.left}"
 
     @property
     def size_bytes(self) -> int:
@@ -105,12 +108,14 @@ def make_prompt(
             whole at any size, the rest is cut to fit.
         money: what it has spent and may spend, in words.
     """
-    system = _filled(
-        "system", agent=observation.agent, role=observation.role, charter=observation.charter
+    system = _filled("system")
+    role = _filled(
+        "role", agent=observation.agent, role=observation.role, charter=observation.charter
     )
     task = _task_text(observation)
     tools = tools_for(observation.rights)
-    left = tokens - tokens_of(system) - tokens_of(task) - sum(tokens_of(_spelt(t)) for t in tools)
+    whole = (system, task, role, *(_spelt(tool) for tool in tools))
+    left = tokens - sum(tokens_of(text) for text in whole)
     chosen = chosen_parent(observation)
     code = _code_text(observation, chosen, round(CODE_SHARE * max(left, 0)))
     left -= tokens_of(code)
@@ -118,7 +123,7 @@ def make_prompt(
     live = "\n\n".join(live_sections(observation, max(left, 0)))
     ending = _filled("turn", turn=str(observation.turn), left=_left_words(observation, money))
     parent = "" if chosen is None else chosen.commit
-    return Prompt(system, task, code, live, ending, tools, parent)
+    return Prompt(system, task, code, role, live, ending, tools, parent)
 
 
 def chosen_parent(observation: Observation) -> Known | None:

@@ -143,6 +143,15 @@ def test_reviews_and_claims_are_shown_to_who_may_act_on_them():
     assert tools_for(rights) == told.tools
 
 
+def test_agents_of_a_role_share_what_is_cached():
+    """Their names and charters come after it."""
+    one = make_prompt(observation(agent="ada", charter="Look."))
+    other = make_prompt(observation(agent="bob", charter="Look."))
+    assert (one.system, one.task, one.code) == (other.system, other.task, other.code)
+    assert "You are ada" in one.news
+    assert "ada" not in one.system
+
+
 def test_the_code_shown_is_the_best_that_was_found_good():
     """A lucky score without a status does not lead; without any, the start is shown."""
     lucky = measured("c-lucky", {"DIM": 300}, 2.0, status="undecided")
@@ -169,5 +178,5 @@ def test_a_finding_s_diff_is_shown_where_its_hypothesis_is_not():
 def test_prompts_are_known_by_their_hashes():
     """Every file that is shown has one."""
     assert set(prompt_hashes()) == {
-        "again.md", "code.md", "system.md", "task.md", "tools.json", "turn.md",
+        "again.md", "code.md", "role.md", "system.md", "task.md", "tools.json", "turn.md",
     }  # fmt: skip
