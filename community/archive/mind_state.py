@@ -54,6 +54,11 @@ class MindState:
         """What all calls that ended have cost, doubt included."""
         return sum(each.micro_usd + each.doubt_micro_usd for each in self.by_agent.values())
 
+    @property
+    def thinking(self) -> frozenset[str]:
+        """Agents whose model is asked now."""
+        return frozenset(each.agent for each in self.under_way.values())
+
     def fold(self, event: MindEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
         if isinstance(event, MindsPrepared):

@@ -2,8 +2,9 @@
 
 Most of a row says again what rows shortly before it said: the readers of an author's posts, the
 knobs of a hypothesis in its findings, hashes of lock and corpus, the machine. Equal parts become
-one object. What no screen shows is left out: the sketches that verdicts hold. Nothing else changes;
-the ledger has everything. Next: `community.tui.fold` folds what comes out of here.
+one object. What no screen shows is left out: the sketches that verdicts hold, the words of models.
+Nothing else changes; the ledger has everything. Next: `community.tui.fold` folds what comes out of
+here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from community.events import AttemptEnded, ExperimentQueued, Posted, Proposed, Row, VerdictGiven
+from community.mind_events import Answered
 
 GENERATION: Final = 4_096
 """So many parts are remembered at least, twice as many at most: what was not repeated meanwhile is
@@ -46,6 +48,8 @@ class Lean:
                 changes[name] = known
         if isinstance(event, VerdictGiven) and event.sketch:
             changes["sketch"] = ""
+        if isinstance(event, Answered):
+            changes |= {"calls": (), "text": "", "seen": {}}
         return Row(row.seq, row.at_us, replace(event, **changes)) if changes else row
 
     def _shared(self, value: Any) -> Any:

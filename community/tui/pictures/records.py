@@ -135,6 +135,11 @@ def _agent(scene: Scene, name: str) -> Iterator[Text]:
     yield Text(f"  hears {hears}", style=GREY)
     if name in state.forum.paused:
         yield Text("  is paused by a person", style=RED)
+    if name in state.minds.thinking:
+        yield Text("  its model is asked now")
+    if (spent := state.minds.by_agent.get(name)) is not None:
+        usd = (spent.micro_usd + spent.doubt_micro_usd) / 1e6
+        yield Text(f"  thinking: {spent.calls} calls, {spent.tokens} tokens, ${usd:.4f}")
     if one := next((r for r in scene.view(researchers) if r.agent == name), None):
         yield from _pairs(one, ("agent", "role", "mind"))
     yield from _last_posts(scene, name)

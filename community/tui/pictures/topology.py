@@ -212,6 +212,8 @@ def _agent(
     line.append(f"◆ {idea}" if idea else "", style=colours.get(idea, GREY))
     if name in scene.state.forum.paused:
         line.append("  ‖ paused", style=AMBER)
+    elif name in scene.state.minds.thinking:
+        line.append("  … thinks", style=AMBER)
     return Line(name, line, (name,))
 
 
