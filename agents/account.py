@@ -154,7 +154,26 @@ class Account:
         Cancellation: nothing is reserved.
         """
         most = price_of(model, self._prices).most_micro_usd(prompt_tokens, answer_tokens)
-        tokens = prompt_tokens + answer_tokens
+        return await self.reserve_sum(agent, role, model, turn, most, prompt_tokens + answer_tokens)
+
+    async def reserve_sum(
+        self, agent: str, role: str, model: str, turn: int, most: int, tokens: int
+    ) -> Reserved:
+        """Likewise, of what is billed in dollars: a program with a limit of its own, say.
+
+        Args:
+            agent: who asks.
+            role: of which role.
+            model: the mind's name, for the record.
+            turn: for the record.
+            most: the most that it can cost, in millionths of a dollar.
+            tokens: the most that it can take.
+
+        Raises:
+            OutOfFundsError: as `reserve`.
+
+        Cancellation: nothing is reserved.
+        """
         while True:
             short = self._short(agent, role, most, tokens, with_open=True)
             if not short:
@@ -170,7 +189,13 @@ class Account:
         return entry
 
     def settle(
-        self, entry: Reserved, outcome: str, usage: Usage | None = None, *, is_whole: bool = False
+        self,
+        entry: Reserved,
+        outcome: str,
+        usage: Usage | None = None,
+        *,
+        is_whole: bool = False,
+        micro_usd: int | None = None,
     ) -> Settled:
         """Record what a call came to and free the rest of its reservation.
 
@@ -179,9 +204,13 @@ class Account:
             outcome: ``ok`` or a kind of failure.
             usage: what the provider counted, as far as that was heard.
             is_whole: Whether that is all of it; otherwise the rest stays taken, as doubt.
+            micro_usd: what was billed, where that is told in dollars; else `usage` at its price.
         """
         usage = usage or Usage()
-        cost = price_of(entry.model, self._prices).micro_usd(usage)
+        cost = micro_usd
+        if cost is None:
+            is_nothing = usage == Usage()
+            cost = 0 if is_nothing else price_of(entry.model, self._prices).micro_usd(usage)
         doubt = 0 if is_whole else max(0, entry.micro_usd - cost)
         doubt_tokens = 0 if is_whole else max(0, entry.tokens - usage.tokens)
         settled = Settled(entry.call_id, entry.agent, outcome, usage, cost, doubt, doubt_tokens)

@@ -93,6 +93,19 @@ async def test_what_is_settled_frees_the_rest():
     assert of.run.open_micro_usd == of.run.open_tokens == of.run.open_calls == 0
 
 
+async def test_what_is_billed_in_dollars_needs_no_price():
+    """A program that tells its own cost is held to the same caps, and may be lost likewise."""
+    of, book = account(Caps(run=Cap(micro_usd=10_000)))
+    entry = await of.reserve_sum("ada", "explorer", "cli:x", 0, 8_000, 500)
+    of.settle(entry, "ok", Usage(input=3), micro_usd=2_000, is_whole=True)
+    assert of.run.taken_micro_usd == 2_000
+    await of.reserve_sum("ada", "explorer", "cli:x", 1, 8_000, 500)
+    with pytest.raises(OutOfFundsError):
+        await of.reserve_sum("bob", "explorer", "cli:x", 0, 8_001, 500)
+    again, _ = account(Caps(run=Cap(micro_usd=10_000)), book.entries)
+    assert again.run.taken_micro_usd == 10_000
+
+
 async def test_a_call_that_broke_off_keeps_all_it_may_have_cost():
     """What is known of it is told apart from what is not."""
     of, book = account()
