@@ -45,17 +45,17 @@ class Classic:
 CLASSICS: Final[tuple[Classic, ...]] = (
     Classic("oracles", ("M1",), "exact results", "NK landscapes against their mathematics", 44),
     Classic("lazer_friedman", ("M2",), "Lazer & Friedman 2007", "copying on rugged landscapes", 32),
-    Classic("zollman", ("M3",), "Zollman 2007", "fewer links, more often right", 60),
+    Classic("zollman", ("M3",), "Zollman 2007", "fewer links, more often right", 24),
     Classic(
-        "rosenstock", ("M4",), "Rosenstock et al. 2017", "where that effect lives and ends", 40
+        "rosenstock", ("M4",), "Rosenstock et al. 2017", "where that effect lives and ends", 23
     ),
     Classic(
         "barkoczi_galesic", ("M5",), "Barkoczi & Galesic 2016", "strategy flips the network", 26
     ),
-    Classic("march", ("M6",), "March 1991", "slow learners make a wiser organisation", 120),
-    Classic("hong_page", ("M7",), "Hong & Page 2004", "random teams against the best", 60),
-    Classic("fang", ("M8",), "Fang, Lee & Schilling 2010", "semi-isolated subgroups", 60),
-    Classic("potions", ("M9",), "Derex & Boyd 2016", "recombination in cliques", 10),
+    Classic("march", ("M6",), "March 1991", "slow learners make a wiser organisation", 57),
+    Classic("hong_page", ("M7",), "Hong & Page 2004", "random teams against the best", 28),
+    Classic("fang", ("M8",), "Fang, Lee & Schilling 2010", "semi-isolated subgroups", 10),
+    Classic("potions", ("M9",), "Derex & Boyd 2016", "recombination in cliques", 1),
 )
 
 

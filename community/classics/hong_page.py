@@ -10,6 +10,11 @@ Sources:
     Hong, L. & Page, S. E. (2004). Groups of diverse problem solvers can outperform groups of
     high-ability problem solvers. PNAS 101, 16385-16389. https://doi.org/10.1073/pnas.0403723101
     (Diversity of the best team is printed as 71 to 75 %, which is an acknowledged error.)
+
+Best / random team of ten, 150 rings, errors .09 / .045:
+    defaults: 92.45 / 94.49; `passes` 1: 92.33 / 94.32; `after_a_step` ``first``: 93.09 / 94.49;
+    `order` ``synchronous``: 94.85 / 96.13; ``sequential``: 92.41 / 94.49; ``exponential``: 92.42 /
+    94.50.
 """
 
 from __future__ import annotations

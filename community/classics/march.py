@@ -21,6 +21,11 @@ Sources:
     (2005) and M. Christensen (2015): beliefs move a step at a time (-1 to 0 to 1), what is compared
     is what individuals did, not what they know, and all three steps take the beliefs and the code
     with which the period began.
+
+The code's knowledge at (p1, p2) = (.1, .1), (.5, .1), (.9, .5), 3,000 runs, errors .002:
+    defaults, which are Figure 1: .863, .802, .741;
+    `step` ``direct``: .849, .807, .718; `judged` by ``beliefs``: .741, .772, .708;
+    `order` ``sequential``: .865, .800, .712; ``exponential``: .855, .787, .727.
 """
 
 from __future__ import annotations

@@ -12,6 +12,10 @@ Sources:
     PNAS 113, 2982-2987. https://doi.org/10.1073/pnas.1518798113
     Moser, C. & Smaldino, P. E. (2023). Innovation-facilitating networks create inequality. Proc. R.
     Soc. B 290, 20232281. https://doi.org/10.1098/rspb.2023.2281, with its public code.
+
+Median steps to the crossover, 200 runs, complete graph / six cliques of five / cycle:
+    defaults: 727 / 42 / 60; `spread` 0.5: 495 / 50 / 60; 0, only brewers know: 25 / 52 / 71;
+    `order` ``synchronous``: 397 / 45 / 60; ``exponential``: 740 / 45 / 65.
 """
 
 from __future__ import annotations

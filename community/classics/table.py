@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from community.classics.case import Case, verdicts
+from community.classics.case import RESAMPLES, Case, verdicts
 from community.classics.catalogue import Classic
 
 HEADER: Final = ("model", "case", "source", "target", "ours", "standard error", "verdict")
@@ -45,15 +45,15 @@ def row(case: Case, passes: bool) -> tuple[str, ...]:
     of both numbers; a claim has none, but the share of resamples that say otherwise.
     """
     verdict = "passes" if passes else "FAILS"
-    if case.claim_p is None:
-        target = f"{_number(case.target)}{f' ± {_number(case.delta)}' if case.delta else ''}"
-        error = _number(case.standard_error) if case.standard_error else f"p = {case.p:.2g}"
-        if case.standard_error == 0 and case.p in (0, 1):
-            error = "exact"
+    chance = f"p = {case.p:.2g}" if case.p else f"p < {1 / RESAMPLES:g}"
+    allowed = f" ± {case.delta:.3g}" if case.delta else ""
+    if case.claim_p is not None:
+        target = f"{_number(case.target)}{allowed}" if allowed else f"above {_number(case.target)}"
+        error = chance
     else:
-        target = f"{_number(case.target)}{f' ± {_number(case.delta)}' if case.delta else ''}"
-        target = target if case.delta else f"above {_number(case.target)}"
-        error = f"p = {case.p:.2g}"
+        target = f"{_number(case.target)}{allowed}"
+        error = "exact" if case.p in (0, 1) else chance  # of a test, where there is no error
+        error = _number(case.standard_error) if case.standard_error else error
     return case.model, case.name, case.source, target, _number(case.ours), error, verdict
 
 

@@ -18,6 +18,14 @@ Sources:
 Exact: on a complete graph all share one sum of evidence, so it fails only with its most hopeful
 member; (1 - c) / c is a martingale, and stopping it gives P(failure) <= (1 - 2^(1-n)) / (n - 1),
 with equality as the evidence of one round gets small (`success_floor`).
+
+Not in the paper, and options here (n = 10, 10,000 runs, success on the cycle / the complete graph,
+errors .002 / .003; mean rounds to it; defaults .966 / .895, 853 / 125):
+    `confident`: stopping at 0.9999 in place of 0.99 changes no outcome; 1,076 / 183 rounds.
+    `rival`: if doubters take the new method to be as good as the known one, .967 / .891, but 3,424
+    / 492 rounds: each round tells half as much.
+    `network`: the wheel as it should be .955 in 429 rounds, with its hub in the rim .957 in 481.
+    `order`: sequential .971 / .901, exponential .969 / .898; rounds as above.
 """
 
 from __future__ import annotations

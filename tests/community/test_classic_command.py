@@ -52,7 +52,7 @@ def test_a_model_that_agrees_ends_with_nought(stub: list[dict[str, object]]):
         "print",
         "0.5000",
         "±",
-        "0.0200",
+        "0.02",
         "0.5100",
         "0.0100",
         "passes",
@@ -79,7 +79,7 @@ def test_one_number_that_does_not_agree_ends_with_one(
     assert failed == [("wrong", "level")]
     lines = page.read_text().splitlines()
     assert [line for line in lines if "FAILS" in line] == [
-        "| M3 | level | print | 0.5000 ± 0.0200 | 0.7000 | 0.0100 | FAILS |"
+        "| M3 | level | print | 0.5000 ± 0.02 | 0.7000 | 0.0100 | FAILS |"
     ]
     assert sum(line.endswith("| passes |") for line in lines) == 5
     assert len(stub) == 2
