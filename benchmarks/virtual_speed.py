@@ -42,7 +42,7 @@ Step = Callable[[int, int, str], None]
 
 PARTS = {
     "minds decide": [("agents/minds/policy/", "decide")],
-    "agents observe": [("agents/agent.py", "_observe")],
+    "agents observe": [("agents/agent.py", "observe")],
     "proposals: patch, hunks, commit": [("community/lab.py", "prepare")],
     "clerk: posts to readers": [("community/clerk.py", "_take")],
     "slots: lease, model, verdict": [("community/scheduler.py", "_attempt")],

@@ -104,6 +104,22 @@ class NkSection(ModelSection):
         return self
 
 
+class MasonWattsSection(ModelSection):
+    """One peak among misleading hills, on a square grid."""
+
+    model: Literal["mason_watts"]
+    side: Annotated[int, Field(ge=2, le=1000)] = 100
+    """Places along each side."""
+
+
+class PotionsSection(ModelSection):
+    """Things that are brewed of things."""
+
+    model: Literal["potions"]
+    brews: Annotated[int, Field(ge=1, le=20)] = 7
+    """Length of the list; seven are what the last remedy takes."""
+
+
 class SurrogateSection(WorldSection):
     """The landscape of a real task, learnt from its ledgers. None is as it was learnt."""
 
@@ -129,7 +145,12 @@ class SurrogateSection(WorldSection):
     """Median seconds of training the start; all durations go with it."""
 
 
-SECTIONS: dict[str, type[WorldSection]] = {"nk": NkSection, "surrogate": SurrogateSection}
+SECTIONS: dict[str, type[WorldSection]] = {
+    "nk": NkSection,
+    "mason_watts": MasonWattsSection,
+    "potions": PotionsSection,
+    "surrogate": SurrogateSection,
+}
 """The models by the name that ``model`` gives them."""
 
 

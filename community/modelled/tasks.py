@@ -67,7 +67,23 @@ def _nk(section: Any, seed: int) -> Model:
     return NkModel(section, seed)
 
 
-_MAKERS: dict[str, Callable[[Any, int], Model]] = {"nk": _nk}
+def _mason_watts(section: Any, seed: int) -> Model:
+    from community.modelled.grid_model import GridModel
+
+    return GridModel(section, seed)
+
+
+def _potions(section: Any, seed: int) -> Model:
+    from community.modelled.potions_model import PotionsModel
+
+    return PotionsModel(section, seed)
+
+
+_MAKERS: dict[str, Callable[[Any, int], Model]] = {
+    "nk": _nk,
+    "mason_watts": _mason_watts,
+    "potions": _potions,
+}
 """Imported when they are asked for: a surrogate needs no landscape, nor the other way round."""
 
 
