@@ -122,7 +122,7 @@ def ordering(model: str, name: str, differences: np.ndarray, *, source: str, see
     The pairs are resampled `RESAMPLES` times; `p` is the share of resamples whose mean is not.
     """
     values = np.asarray(differences, dtype=float)
-    p = float((resampled_means(values, seed) <= 0).mean())
+    p = float((~(resampled_means(values, seed) > 0)).mean())  # what is no number is no proof
     ours, ours_se = mean_and_error(values)
     return Case(model, name, 0.0, 0.0, 0.0, ours, ours_se, source, p, claim_p=ALPHA)
 
@@ -132,7 +132,7 @@ def beyond_errors(
 ) -> Case:
     """Return the claim that `ours` is more than `errors` standard errors above 0."""
     z = ours / ours_se if ours_se > 0 else math.copysign(math.inf, ours)
-    p = 1.0 if math.isnan(z) or ours == 0 else float(norm.sf(z))
+    p = 1.0 if math.isnan(ours_se) or math.isnan(z) or ours == 0 else float(norm.sf(z))
     most = float(norm.sf(errors))
     return Case(model, name, 0.0, 0.0, 0.0, ours, ours_se, source, p, claim_p=most)
 
@@ -163,7 +163,8 @@ def place(
     means = np.stack([resampled_means(each, seed + i) for i, each in enumerate(runs)])
     places, best = np.asarray(at, dtype=float), np.argmax if of == "highest" else np.argmin
     found = places[best(means, axis=0)]
-    p = float(((found < within[0]) | (found > within[1])).mean())
+    outside = (found < within[0]) | (found > within[1]) | np.isnan(means).any(axis=0)
+    p = float(outside.mean())
     ours = float(places[best([np.mean(each) for each in runs])])
     middle, half = sum(within) / 2, (within[1] - within[0]) / 2
     return Case(model, name, middle, 0.0, half, ours, 0.0, source, p, claim_p=ALPHA)

@@ -80,6 +80,17 @@ def test_an_ordering_has_to_be_shown():
     assert verdicts(both) == [False, True]
 
 
+def test_what_is_no_number_shows_nothing():
+    """A claim with a missing value among its runs, or without an error, is not shown."""
+    broken = np.array([1.0, math.nan, 1.0])
+    cases = [
+        ordering("M2", "a", broken, source="x"),
+        beyond_errors("M4", "z", 1.0, math.nan, 5.0, source="x"),
+        place("M8", "p", [0, 1], [broken, np.ones(3)], (0, 1), of="highest", source="x"),
+    ]
+    assert verdicts(cases) == [False, False, False]
+
+
 def test_a_peak_is_where_its_resamples_put_it():
     """The highest of three means is found, inside the interval or outside."""
     rng = np.random.default_rng(5)
