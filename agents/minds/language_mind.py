@@ -31,8 +31,11 @@ from agents.minds.parsing import MOST_CALLS, Parsed, parse_calls
 from agents.minds.prompting import Prompt, again_text, make_prompt
 from agents.observation import Observation
 
-RECORDED_CHARACTERS = 393_216
-"""Of one answer's arguments together; more is no proposal that any task would take."""
+RECORDED_BYTES = 90_000
+"""Of one answer's arguments together: twice what any task takes, and little enough for the row to
+reach observers, however its letters are escaped on the way."""
+FAULT_CHARACTERS = 2_000
+"""Of all its faults, as recorded."""
 UNHEARD_WAIT_S = 30.0
 """How long an agent waits after a turn in which its provider was not to be reached."""
 
@@ -146,8 +149,9 @@ class LanguageMind:
             question, turn=observation.turn, seed=observation.seed, until=self._until
         )
         calls = bounded_calls(reply.calls, MOST_CALLS + 1)
-        if sum(len(call.arguments) for call in calls) > RECORDED_CHARACTERS:
-            calls = tuple(ToolCall(call.call_id, call.name, "too long") for call in calls)
+        if sum(len(call.arguments.encode()) for call in calls) > RECORDED_BYTES:
+            note = f'"more than {RECORDED_BYTES} bytes were asked for; change less at once"'
+            calls = tuple(ToolCall(call.call_id, call.name, note) for call in calls)
         return replace(reply, calls=calls, text=whole(reply.text[:TEXT_CHARACTERS]))
 
     def _record(
@@ -158,7 +162,8 @@ class LanguageMind:
             outcome = "faulty"
         if reply.ending != "complete":
             outcome = reply.ending
-        faults = tuple(fault[:500] for fault in parsed.faults.values())
+        most = FAULT_CHARACTERS // max(1, len(parsed.faults))
+        faults = tuple(fault[:most] for fault in parsed.faults.values())
         self._means.record(
             Answer(
                 agent=self._means.agent,

@@ -205,7 +205,8 @@ def _checked(shape: type[_Call], text: str) -> _Call:
     except (ValueError, RecursionError) as error:
         raise UnusableError(f"its arguments are not JSON: {str(error)[:200]}") from error
     if not isinstance(data, dict):
-        raise UnusableError("its arguments are no JSON object")
+        said = f": {data[:200]}" if isinstance(data, str) else ""
+        raise UnusableError(f"its arguments are no JSON object{said}")
     try:
         asked = shape.model_validate(data)
         asked.model_dump_json()  # half a surrogate pair is no text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agents.errors import PriceError
 from agents.minds.catalogue import make_mind
-from agents.minds.exchange import CallFailedError
-from agents.minds.language_mind import LanguageMind
+from agents.minds.exchange import TEXT_CHARACTERS, CallFailedError, ToolCall
+from agents.minds.language_mind import FAULT_CHARACTERS, RECORDED_BYTES, LanguageMind
 from agents.minds.means import Answer
+from agents.minds.parsing import MOST_CALLS
 from agents.prices import Usage
 from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
@@ -16,7 +19,9 @@ from community.clock import RunClock
 from community.events import Noticed
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
 from community.minds_opening import Minds
+from community.observing import page
 from community.scenario import Scenario
+from forum.requests import MAX_REPLY_BYTES
 
 CLAUDE, LOCAL = "anthropic:claude", "openai-compatible:m@http://127.0.0.1:1/v1"
 
@@ -101,6 +106,20 @@ async def test_an_answer_is_found_again_for_its_turn(chronicle: Chronicle) -> No
     assert [(each.turn, each.round) for each in means.answered(1)] == [(1, 0), (1, 1)]
     assert means.answered(0) == means.answered(2) == []
     assert len(of_kind(chronicle, Answered)) == 3
+
+
+@pytest.mark.parametrize("letter", ['"', "\\", "\x01", "é", "\U0001f600", "\n"])
+async def test_the_longest_answer_reaches_observers(chronicle: Chronicle, letter: str) -> None:
+    """Escaped twice on its way, its row is still no larger than a reply may be."""
+    size = len(letter.encode())
+    calls = tuple(ToolCall(letter * 128, letter * 64, "") for _ in range(MOST_CALLS))
+    calls += (ToolCall(letter * 128, letter * 64, letter * (RECORDED_BYTES // size)),)
+    faults = (letter * FAULT_CHARACTERS,)
+    text, seen = letter * TEXT_CHARACTERS, {"live": "0" * 16}
+    answer = Answer("ada", 0, 0, CLAUDE, "faulty", calls, text, seen, faults)
+    minds(chronicle).means(scenario().members()[0]).record(answer)
+    (row,) = [row for row in chronicle.ledger.rows() if isinstance(row.event, Answered)]
+    assert len(json.dumps({"rows": page([row]), "is_last": True})) < MAX_REPLY_BYTES
 
 
 async def test_a_provider_that_goes_and_comes_is_told_of_with_its_agents(

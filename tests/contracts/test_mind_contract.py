@@ -191,6 +191,15 @@ async def test_a_truncated_answer_is_asked_for_a_shorter_one(flavour, monkeypatc
     assert on.ledger.outcomes == ["truncated", "ok"]
 
 
+async def test_more_than_is_recorded_goes_back_with_the_reason(flavour, monkeypatch):
+    """An answer of any length leaves a bounded record, and the model is told."""
+    long = Say(calls=(("comment", {"thread": "", "text": "x" * 120_000}),))
+    async with stage(flavour, scripted(long, WAIT), monkeypatch) as on:
+        assert await on.decide() == (Wait(3.0),)
+    assert "change less at once" in texts_of(on.served.requests[1])
+    assert sum(len(call.arguments) for call in on.ledger.answers[0].calls) < 200
+
+
 async def test_a_refusal_is_a_failed_turn_and_is_counted(flavour, monkeypatch):
     """It is not asked again in that turn."""
     no = Say(text="I will not.", ending="refused")
