@@ -52,7 +52,8 @@ def test_all_faults_of_a_role_file_are_told_at_once():
 def test_every_known_mind_can_be_made():
     """The catalogue holds nothing that fails to import."""
     assert {name.partition(":")[2] for name in known_minds()} == {
-        "random", "greedy", "social", "merge", "judge", "verify", "careless", "climber", "tpe", "cmaes",
+        "random", "greedy", "social", "merge", "judge", "verify", "careless", "climber",
+        "tpe", "cmaes",
     }  # fmt: skip
     for name in known_minds():
         assert callable(make_mind(name).decide)
