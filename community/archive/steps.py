@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from community.archive.spreads import prior_of
 from community.archive.state import ExperimentState, HypothesisState, RunState
@@ -95,18 +95,10 @@ class Trials:
 
     def _gain(self, tree: str, parent: str, prior: Prior) -> tuple[Combined | None, Basis]:
         """Return the gain by the best runs there are; runs in common blocks before any runs."""
-        state, own = self._state, self._decided_by[tree]
-        pairs = self._among(own, tree), self._among(own, parent)
-        screens = self._fresh(tree), self._fresh(parent)
-        choices: tuple[tuple[Basis, Runs, Runs, bool], ...] = (
-            ("after", self._free(tree), self._free(parent, judged=tree), True),
-            ("mixed", self._free(tree), self._free(parent), True),
-            ("confirmation", pairs[0], pairs[1], True),
-            ("confirmation", self._settled(tree), self._runs[parent, "vault"], False),
-            ("screen", screens[0], screens[1], True),
-            ("screen", screens[0], screens[1], False),
-        )
-        for basis, child_runs, parent_runs, is_blocked in choices:
+        state = self._state
+        for basis, child_runs, parent_runs, is_blocked in self._choices(tree, parent):
+            if not child_runs or not parent_runs:
+                continue
             gain = gain_of(
                 [self._measured(run, is_blocked) for run in child_runs],
                 [self._measured(run, is_blocked) for run in parent_runs],
@@ -118,6 +110,18 @@ class Trials:
             if gain is not None:
                 return gain, basis
         return None, "screen"
+
+    def _choices(self, tree: str, parent: str) -> Iterator[tuple[Basis, Runs, Runs, bool]]:
+        """Yield the runs that a gain may rest on, the best basis first, and whether in blocks."""
+        if self._runs[tree, "vault"]:  # most trees never got there
+            own = self._decided_by[tree]
+            yield "after", self._free(tree), self._free(parent, judged=tree), True
+            yield "mixed", self._free(tree), self._free(parent), True
+            yield "confirmation", self._among(own, tree), self._among(own, parent), True
+            yield "confirmation", self._settled(tree), self._runs[parent, "vault"], False
+        screens = self._fresh(tree), self._fresh(parent)
+        yield "screen", *screens, True
+        yield "screen", *screens, False
 
     def _free(self, tree: str, judged: str | None = None) -> Runs:
         """Return the runs on vault that had no part in a decision on the tree, nor on `judged`."""

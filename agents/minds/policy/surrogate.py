@@ -14,11 +14,13 @@ there are tens of results for tens of knobs.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from agents.closeness import OPTION_STEP, to_unit
 from agents.knobs import Knob
@@ -63,7 +65,7 @@ class Surrogate:
         x = _encoded(self._knobs, rows)
         # All that is wanted of the covariance is the variance of differences to one setting.
         step = self._kernel(start, self._x) - self._kernel(x, self._x)  # (n, points)
-        solved = np.linalg.solve(self._lower, step.T)  # (points, n)
+        solved = _forward(self._lower, step.T)  # (points, n)
         alone = self._amplitude**2 * (len(self._knobs) + 1)
         prior = 2 * (alone - self._kernel(start, x)[0])
         variance = prior - (solved**2).sum(0)
@@ -81,7 +83,7 @@ class Surrogate:
         so that agents who decide at the same time do not all look in the same place.
         """
         x = _encode(self._knobs, pending)
-        solved = np.linalg.solve(self._lower, self._kernel(x, self._x).T)
+        solved = _forward(self._lower, self._kernel(x, self._x).T)
         self._x = (np.concatenate([self._x[0], x[0]]), np.concatenate([self._x[1], x[1]]))
         self._y = np.concatenate([self._y, solved.T @ self._whitened])
         self._noise = np.concatenate([self._noise, np.full(len(pending), sigma**2)])
@@ -89,11 +91,11 @@ class Surrogate:
         self._lower = np.linalg.cholesky(
             gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
         )
-        self._whitened = np.linalg.solve(self._lower, self._y)
+        self._whitened = _forward(self._lower, self._y)
 
     def _kernel(self, one: Encoded, other: Encoded) -> Array:
         """Return covariances, shape (len(one), len(other))."""
-        return self._amplitude**2 * _shape(*_squares(one, other), self._length)
+        return self._amplitude**2 * _Squares.between(one, other).shape(self._length)
 
 
 class _Fitted:
@@ -115,15 +117,15 @@ class _Fitted:
 
     def _fit(self, expected: float) -> None:
         best = -math.inf
-        squares = _squares(self.x, self.x)
+        squares = _Squares.between(self.x, self.x)
         for length in LENGTHS:
-            shape = _shape(*squares, length)
+            shape = squares.shape(length)
             for factor in AMPLITUDES:
                 gram = (factor * expected) ** 2 * shape + np.diag(self.noise)
                 lower = np.linalg.cholesky(
                     gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
                 )
-                whitened = np.linalg.solve(lower, self.y)
+                whitened = _forward(lower, self.y)
                 evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(lower)).sum())
                 evidence -= 0.5 * math.log(factor) ** 2
                 if evidence > best:
@@ -132,27 +134,69 @@ class _Fitted:
                     self.lower, self.whitened = lower, whitened
 
 
-def _squares(one: Encoded, other: Encoded) -> tuple[Array, Array]:
-    """Return squared distances knob by knob, (n, m, knobs), and in all, (n, m)."""
-    near = (one[0][:, None, :] - other[0][None, :, :]) ** 2  # (n, m, numbers)
-    if one[1].shape[1]:
-        other_option = one[1][:, None, :] != other[1][None, :, :]  # (n, m, options)
-        near = np.concatenate([near, OPTION_STEP**2 * other_option], axis=-1)
-    return near, near.sum(-1)
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    """Squared distances of n settings to m others, knob by knob.
 
+    A knob that takes no more than two values among them all is one bit: of such knobs any sum over
+    what a distance makes is a matrix product.
+    """
 
-def _shape(near: Array, apart: Array, length: float) -> Array:
-    """Return covariances of amplitude 1: a sum over knobs and one term for the whole setting."""
-    additive = np.exp(near / (-2 * length**2)).sum(-1)
-    whole: Array = np.exp(apart / (-2 * (2 * length) ** 2))
-    whole += additive
-    return whole
+    bits: tuple[Array, Array]
+    """(n, k), (m, k): 1 and -1."""
+    gaps: Array
+    """(k,): the squared distance between a bit's two values."""
+    near: Array
+    """(n, m, knobs): of all other knobs."""
+
+    @classmethod
+    def between(cls, one: Encoded, other: Encoded) -> _Squares:
+        """Return the squared distances of `one` to `other`."""
+        first = np.concatenate([one[0], one[1]], axis=1)
+        second = np.concatenate([other[0], other[1]], axis=1)
+        both = np.concatenate([first, second])
+        low, high = both.min(axis=0), both.max(axis=0)
+        is_bit = ((both == low) | (both == high)).all(axis=0)
+        is_option = np.arange(first.shape[1]) >= one[0].shape[1]
+        step = np.where(is_option, OPTION_STEP * (high > low), high - low)
+        rest = ~is_bit
+        apart = first[:, None, rest] - second[None, :, rest]
+        near = np.where(is_option[rest], OPTION_STEP**2 * (apart != 0.0), apart**2)
+        signs = [np.where(part[:, is_bit] == high[is_bit], 1.0, -1.0) for part in (first, second)]
+        return cls((signs[0], signs[1]), step[is_bit] ** 2, near)
+
+    def summed(self, of: Callable[[Array], Array]) -> Array:
+        """Return the sum over knobs of what `of` makes of squared distances, (n, m).
+
+        What it makes of 0 is 0.
+        """
+        weights = of(self.gaps)
+        product = (self.bits[0] * (weights / 2)) @ self.bits[1].T
+        found: Array = weights.sum() / 2 - product
+        if self.near.shape[-1]:
+            found += of(self.near).sum(-1)
+        return found
+
+    def shape(self, length: float) -> Array:
+        """Return covariances of amplitude 1: a sum over knobs, and one term for all."""
+        knobs = len(self.gaps) + self.near.shape[-1]
+        less = self.summed(lambda near: -np.expm1(near / (-2 * length**2)))
+        apart = self.summed(lambda near: near)
+        whole: Array = np.exp(apart / (-2 * (2 * length) ** 2))
+        found: Array = knobs - less + whole
+        return found
 
 
 def chance_positive(gain: float, deviation: float) -> float:
     """Return the probability that a normal gain is above zero, kept away from certainty."""
     chance = 0.5 * math.erfc(-gain / (math.sqrt(2.0) * max(deviation, 1e-12)))
     return min(max(chance, 0.02), 0.98)
+
+
+def _forward(lower: Array, right: Array) -> Array:
+    """Solve ``lower @ x = right``."""
+    solved: Array = solve_triangular(lower, right, lower=True, check_finite=False)
+    return solved
 
 
 def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Encoded:

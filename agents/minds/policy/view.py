@@ -36,7 +36,7 @@ FEWEST_SIGMA = 1e-4
 class Whole(dict[str, KnobValue]):
     """A setting that nobody changes any more; what was computed of it is kept with it."""
 
-    __slots__ = ("_key", "row", "row_of")
+    __slots__ = ("_from", "_key", "_places", "row", "row_of")
 
     row: Row
     row_of: tuple[Knob, ...] | None
@@ -45,6 +45,8 @@ class Whole(dict[str, KnobValue]):
     def __init__(self, values: Mapping[str, KnobValue]) -> None:
         super().__init__(values)
         self._key: Key | None = None
+        self._places: dict[str, int] = {}
+        self._from: dict[int, tuple[Whole, dict[str, KnobValue]]] = {}
         self.row_of = None
 
     @property
@@ -57,12 +59,18 @@ class Whole(dict[str, KnobValue]):
     def key_with(self, changes: Setting) -> Key:
         """Return the name of the setting that `changes` make of this one."""
         key = list(self.key)
-        places = _places(tuple(name for name, _ in key))
+        places = self._places = self._places or {name: at for at, (name, _) in enumerate(key)}
         for name, value in changes.items():
             if name not in places:
                 return _key_of({**self, **changes})
             key[places[name]] = (name, _printed(value))
         return tuple(key)
+
+    def differences_from(self, old: Whole) -> dict[str, KnobValue]:
+        """Return the knobs that `old` has otherwise, with the values here."""
+        if id(old) not in self._from:
+            self._from[id(old)] = (old, _differences(old, self))  # kept alive, so that ids hold
+        return dict(self._from[id(old)][1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +213,6 @@ def setting_key(setting: Setting) -> Key:
     return setting.key if isinstance(setting, Whole) else _key_of(setting)
 
 
-@lru_cache(maxsize=64)
-def _places(names: tuple[str, ...]) -> dict[str, int]:
-    return {name: place for place, name in enumerate(names)}
-
-
 def _key_of(setting: Setting) -> Key:
     return tuple((name, _printed(setting[name])) for name in sorted(setting))
 
@@ -250,6 +253,12 @@ def view_of(observation: Observation) -> View:
 
 def differences(old: Setting, new: Setting) -> dict[str, KnobValue]:
     """Return the knobs whose values differ, with the new values."""
+    if isinstance(new, Whole) and isinstance(old, Whole):
+        return new.differences_from(old)
+    return _differences(old, new)
+
+
+def _differences(old: Setting, new: Setting) -> dict[str, KnobValue]:
     return {
         name: value
         for name, value in new.items()
