@@ -27,7 +27,7 @@ from community.modelled.parameters import NkSection
 from community.scenario import Scenario
 from community.virtual.run import run_virtual
 
-LANDSCAPE = {"n": 20, "k": 5, "transform": "raw", "decimals": 2}
+LANDSCAPE = {"n": 20, "k": 5, "transform": "eighth_power", "decimals": 3}
 ROUND_S = 600.0
 GRAPHS = {
     "complete": ({"family": "complete"}, networks.complete),
