@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from community.study.design import Design
+    from community.study.findings import Analysis
     from community.study.records import RunRecord
     from community.study.report import Written
     from community.study.runner import Progress, StudyFolder
@@ -84,8 +85,8 @@ def study(
         made = _run(design, folder, jobs or cores(), command)
     written = _report(design, made, folder.path, command)
     if write:
-        _report(design, made, _kept_folder(read.name), command)
-    _tell(design, made, written)
+        _report(design, made, _kept_folder(read.name), command, written.analysis)
+    _tell(design, written)
 
 
 def _part(design: Design, only: Sequence[str], replicates: int | None) -> Design:
@@ -188,18 +189,23 @@ def _kept_folder(name: str) -> Path:
     return KEPT / name
 
 
-def _report(design: Design, made: list[RunRecord], folder: Path, command: str) -> Written:
+def _report(
+    design: Design,
+    made: list[RunRecord],
+    folder: Path,
+    command: str,
+    analysis: Analysis | None = None,
+) -> Written:
     from community.study.report import write_report
 
-    return write_report(design, made, folder, command)
+    return write_report(design, made, folder, command, analysis)
 
 
-def _tell(design: Design, made: list[RunRecord], written: Written) -> None:
+def _tell(design: Design, written: Written) -> None:
     """Print the first sentences of the report and where the rest is."""
-    from community.study.analysis import analyse
     from community.study.wording import contrast_sentence, summary_lines
 
-    analysis, margin = analyse(design, made), design.study.file.study.margin
+    analysis, margin = written.analysis, design.study.file.study.margin
     chosen = [contrast for contrast in analysis.contrasts if contrast.family == "levels"]
     for contrast in chosen[:SENTENCES]:
         place = f"{contrast.stratum}: " if contrast.stratum else ""

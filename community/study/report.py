@@ -76,6 +76,7 @@ class Written:
     table: Path
     records: Path
     figures: tuple[Path, ...]
+    analysis: Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,11 @@ class _Drawn:
 
 
 def write_report(
-    design: Design, records: Sequence[RunRecord], folder: Path, command: str
+    design: Design,
+    records: Sequence[RunRecord],
+    folder: Path,
+    command: str,
+    analysis: Analysis | None = None,
 ) -> Written:
     """Write the report of a study, or of the part of it that was run.
 
@@ -96,11 +101,12 @@ def write_report(
         records: Its runs, in the design's order.
         folder: Where to; made when missing.
         command: What was typed.
+        analysis: Of these runs, where it is known already.
 
     Raises:
         StudyError: the folder cannot be written.
     """
-    analysis = analyse(design, records)
+    analysis = analysis or analyse(design, records)
     margin = design.study.file.study.margin
     drawn = [
         _Drawn(name, svg(figure), png(figure), caption)
@@ -121,7 +127,7 @@ def write_report(
     except OSError as error:
         raise StudyError(f"{folder} cannot be written: {error}; give another --out") from error
     page_path, table, kept = (folder / name for name in FILES)
-    return Written(page_path, table, kept, tuple(figures))
+    return Written(page_path, table, kept, tuple(figures), analysis)
 
 
 def _figures(
