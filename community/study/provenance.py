@@ -19,8 +19,12 @@ from trainer.task import find_task
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _PACKAGES: Final = ("agents", "community", "forum", "scoring", "trainer")
-_VIEWS: Final = frozenset({"attack", "cli", "report", "show", "tui"})
+_KINDS: Final = (".py", ".md")
+"""Endings of files that decide: programs, and prompts."""
+_VIEWS: Final = frozenset({"attack", "classics", "cli", "report", "show", "tui"})
 """Packages of `community` that look at runs, or are about something else."""
+_OF_CLASSICS: Final = frozenset({"classics", "landscapes", "topology", "scenario.py"})
+"""What a classic model is made of."""
 _OF_STUDIES: Final = frozenset(
     {"classic_runs", "curves", "records", "running", "telemetry", "trace"}
 )
@@ -37,17 +41,18 @@ def program_facts(tasks: Iterable[str] = ()) -> dict[str, str]:
     """Return what the program consists of, by name: files, tasks' files and libraries.
 
     Args:
-        tasks: Names or paths of the task folders that are worked on.
+        tasks: Names or paths of the task folders that are worked on; none of a classic model.
     """
+    chosen = set(tasks)
     files = [
         path
         for package in _PACKAGES
-        for path in (ROOT / package).rglob("*.py")
-        if _decides(path.relative_to(ROOT))
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in _KINDS and _decides(path.relative_to(ROOT), is_classic=not chosen)
     ]
     files += (ROOT / "scenarios" / "roles").glob("*.toml")
     facts = {path.relative_to(ROOT).as_posix(): _hash(path) for path in files}
-    for task in sorted(set(tasks)):
+    for task in sorted(chosen):
         folder = find_task(task, Path.cwd())
         inside = (path for path in folder.rglob("*") if path.is_file())
         own = [path for path in inside if "__pycache__" not in path.parts]
@@ -110,12 +115,17 @@ def _said(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str:
     return f"{name} (new)" if name not in before else name
 
 
-def _decides(path: Path) -> bool:
+def _decides(path: Path, *, is_classic: bool) -> bool:
+    """Whether a file, by its path from the root, decides what a run comes to."""
     package, *rest = path.parts
-    if "__pycache__" in rest or package != "community":
-        return "__pycache__" not in rest
+    if "__pycache__" in rest:
+        return False
+    if package != "community":
+        return not is_classic
     if rest[0] == "study":
         return path.stem in _OF_STUDIES
+    if is_classic:
+        return rest[0] in _OF_CLASSICS
     return rest[0] not in _VIEWS
 
 

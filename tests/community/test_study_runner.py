@@ -154,6 +154,15 @@ def test_views_are_no_part_of_the_program_and_what_decides_is():
     assert not [name for name in facts if name.startswith(views)]
 
 
+def test_a_classic_model_is_decided_by_its_own_files_and_communities_by_theirs():
+    """Neither voids the other's results."""
+    classic, community = provenance.program_facts(), provenance.program_facts(["nk"])
+    assert "community/classics/zollman.py" in classic
+    assert "community/classics/zollman.py" not in community
+    assert "agents/agent.py" not in classic
+    assert "community/modelled/nk_model.py" in community
+
+
 def test_runs_of_another_scenario_are_refused_and_the_key_is_named(folder: StudyFolder):
     """Another budget under the arms' names; another study seed; and a level less is no harm."""
     go(folder, short())
