@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -26,6 +27,8 @@ BEST = "refs/heads/best"
 MESSAGE_CHARACTERS = 8192
 """Cap on a commit message; it comes from a mind and is shown to people."""
 
+_KEPT_TREES = 256
+"""Of 40 KiB each at most, by a task's default cap."""
 _BRANCHES = "refs/heads/"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _AUTHOR = re.compile(
@@ -40,6 +43,8 @@ class Repository:
 
     def __init__(self, git: pygit2.Repository) -> None:
         self._git = git
+        self._read: OrderedDict[str, dict[str, bytes]] = OrderedDict()
+        """Trees that were read lately: a commit's never changes."""
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -131,7 +136,12 @@ class Repository:
         Raises:
             UnknownCommitError: no such commit.
         """
-        return dict(sorted(_files(self._find(commit).tree, "")))
+        files = self._read.get(commit)
+        if files is None:
+            files = self._read[commit] = dict(sorted(_files(self._find(commit).tree, "")))
+            if len(self._read) > _KEPT_TREES:
+                self._read.popitem(last=False)
+        return dict(files)
 
     def common_ancestor(self, first: str, second: str) -> str:
         """Return the id of the latest commit that both descend from; a commit descends from itself.

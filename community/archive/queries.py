@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from community.archive.standing import Placed, placed
@@ -35,10 +36,9 @@ def isolation_note(state: RunState) -> str:
     return isolation_words(found, state.opened.measured_by if state.opened else "scorer")
 
 
-def results_heard(state: RunState, agent: str) -> frozenset[str]:
+def results_heard(state: RunState, agent: str) -> AbstractSet[str]:
     """Return the hypotheses (post ids) of which a finding or failure has reached `agent`."""
-    bodies = (state.posts[post_id].posted.body for post_id in state.delivered.get(agent, {}))
-    return frozenset(b["hypothesis"] for b in bodies if b["kind"] in ("finding", "failure"))
+    return state.reach.heard.get(agent, frozenset())
 
 
 def trees_told(state: RunState, agent: str) -> frozenset[str]:

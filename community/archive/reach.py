@@ -17,6 +17,8 @@ from community.events import Posted
 if TYPE_CHECKING:
     from community.archive.state_records import PostRecord
 
+_RESULTS = frozenset({"finding", "failure"})
+"""Kinds of posts that tell what came of a hypothesis."""
 _WITH_COMMIT = frozenset({"diff", "everything"})
 """What an edge has to carry for the reader to be given the commit."""
 
@@ -38,6 +40,8 @@ class Reach:
 
     delivered: dict[str, dict[str, str]] = field(default_factory=dict)
     """Reader -> post id -> what the edge carried, in the order of arrival."""
+    heard: dict[str, set[str]] = field(default_factory=dict)
+    """Reader -> hypotheses of which a result has reached him."""
     readable: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Reader -> commits that a post carried, or that are the reader's own."""
     reviews: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -112,8 +116,10 @@ class Reach:
         return self.arrivals.get((reader, posted.post_id), usual)
 
     def _deliver(self, event: Posted, readers: dict[str, str]) -> None:
-        commit = event.body.get("commit")
+        commit, is_result = event.body.get("commit"), event.body.get("kind") in _RESULTS
         for reader, carries in readers.items():
             self.delivered.setdefault(reader, {})[event.post_id] = carries
+            if is_result:
+                self.heard.setdefault(reader, set()).add(event.body["hypothesis"])
             if commit and carries in _WITH_COMMIT:
                 self.readable[reader].add(commit)
