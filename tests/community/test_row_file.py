@@ -52,6 +52,7 @@ def test_rows_come_back_as_they_were(ledger: Path, tmp_path: Path) -> None:
         (gzip.compress(b" " * (2 << 20)), LedgerDamagedError),
         (gzip.compress(b'[1,5,"noticed",{"notice":"a","text":"b"}]\n')[:-9], LedgerDamagedError),
     ],
+    ids=["no gzip", "short", "unknown", "text for seq", "object", "deep", "wide", "cut off"],
 )
 def test_anything_else_is_refused(content: bytes, error: type[Exception], tmp_path: Path) -> None:
     """With the file's name, and without end or memory spent."""
