@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from community.study.design import Design
-    from community.study.findings import Analysis
     from community.study.records import RunRecord
     from community.study.report import Written
     from community.study.runner import Progress, StudyFolder
@@ -58,7 +57,10 @@ def study(
         Path | None, typer.Option(help="Report on kept runs (records.jsonl.gz); run nothing.")
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help=f"Also keep data and figures in {KEPT}/NAME.")
+        bool,
+        typer.Option(
+            "--write", help=f"Also keep runs, table, figures and sentences in {KEPT}/NAME."
+        ),
     ] = False,
     is_list: Annotated[bool, typer.Option("--list", help="List the arms; run nothing.")] = False,
 ) -> None:
@@ -85,7 +87,9 @@ def study(
         made = _run(design, folder, jobs or cores(), command)
     written = _report(design, made, folder.path, command)
     if write:
-        _report(design, made, _kept_folder(read.name), command, written.analysis)
+        from community.study.report import keep
+
+        keep(design, made, written, _kept_folder(read.name))
     _tell(design, written)
 
 
@@ -189,16 +193,10 @@ def _kept_folder(name: str) -> Path:
     return KEPT / name
 
 
-def _report(
-    design: Design,
-    made: list[RunRecord],
-    folder: Path,
-    command: str,
-    analysis: Analysis | None = None,
-) -> Written:
+def _report(design: Design, made: list[RunRecord], folder: Path, command: str) -> Written:
     from community.study.report import write_report
 
-    return write_report(design, made, folder, command, analysis)
+    return write_report(design, made, folder, command)
 
 
 def _tell(design: Design, written: Written) -> None:

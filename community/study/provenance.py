@@ -19,7 +19,7 @@ from trainer.task import find_task
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _PACKAGES: Final = ("agents", "community", "forum", "scoring", "trainer")
-_KINDS: Final = (".py", ".md")
+_KINDS: Final = (".py", ".md", ".json")
 """Endings of files that decide: programs, and prompts."""
 _VIEWS: Final = frozenset({"attack", "classics", "cli", "report", "show", "tui"})
 """Packages of `community` that look at runs, or are about something else."""
@@ -91,7 +91,7 @@ def must_be_the_same(
     raise StudyDiffersError(
         f"the results in {folder} were made by another program: {named}{more}. Results of two "
         f"programs do not mix: bring those files back (git stash, git checkout) to go on, or begin "
-        f"anew elsewhere with `{command} --out DIR`, or delete {folder}"
+        f"anew: `{command}` with another --out, or after you have deleted {folder}"
     )
 
 

@@ -92,7 +92,6 @@ def write_report(
     records: Sequence[RunRecord],
     folder: Path,
     command: str,
-    analysis: Analysis | None = None,
 ) -> Written:
     """Write the report of a study, or of the part of it that was run.
 
@@ -101,12 +100,11 @@ def write_report(
         records: Its runs, in the design's order.
         folder: Where to; made when missing.
         command: What was typed.
-        analysis: Of these runs, where it is known already.
 
     Raises:
         StudyError: the folder cannot be written.
     """
-    analysis = analysis or analyse(design, records)
+    analysis = analyse(design, records)
     margin = design.study.file.study.margin
     drawn = [
         _Drawn(name, svg(figure), png(figure), caption)
@@ -128,6 +126,52 @@ def write_report(
         raise StudyError(f"{folder} cannot be written: {error}; give another --out") from error
     page_path, table, kept = (folder / name for name in FILES)
     return Written(page_path, table, kept, tuple(figures), analysis)
+
+
+def keep(design: Design, records: Sequence[RunRecord], written: Written, folder: Path) -> None:
+    """Write what belongs into a repository: runs, table, figures as PNG, and the sentences.
+
+    The page and the SVGs, some megabytes of a large study, can be made from the runs at any time.
+
+    Raises:
+        StudyError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / "results.csv", table_csv(design, records))
+        pack_records(folder / "records.jsonl.gz", records)
+        for path in written.figures:
+            if path.suffix == ".png":
+                (folder / path.name).write_bytes(path.read_bytes())
+        write_durably(folder / "README.md", _summary(design, records, written.analysis, folder))
+    except OSError as error:
+        raise StudyError(f"{folder} cannot be written: {error}") from error
+
+
+def _summary(design: Design, records: Sequence[RunRecord], analysis: Analysis, folder: Path) -> str:
+    """Return the study in Markdown: how it was made, and every sentence on levels."""
+    study, margin = design.study, design.study.file.study.margin
+    budget = f"{study.budget[1]:g} {study.budget[0]}" if study.budget else "the model's horizon"
+    lines = [
+        f"# {study.file.study.title or study.name}", "",
+        f"{len(design.arms)} arms, {design.replicates} landscapes, {len(records)} runs, {budget} "
+        f"each; outcome: {analysis.outcome}. Study seed {study.file.study.seed}, program "
+        f"`{records[0].code}`, study file `{_hash(study.text)}`.", "",
+        f"    community study {study.name} --replicates {design.replicates}",
+        f"    community study {study.name} --replicates {design.replicates} "
+        f"--records {folder / 'records.jsonl.gz'}",
+        "", "![Curves](curves.png)", "",
+    ]  # fmt: skip
+    lines += [f"- {line}" for line in summary_lines(analysis, margin)]
+    lines += ["", "Where nothing is shown:", ""]
+    lines += [f"- {line}" for line in null_lines(analysis, margin)] or ["- nowhere"]
+    for stratum in analysis.strata:
+        lines += ["", f"## {stratum.label or 'Levels'}", ""]
+        lines += [f"- {told}" for told, _, _ in _sentences(analysis, stratum, "levels", margin)]
+    if analysis.effects:
+        lines += ["", "## Main effects", ""]
+        lines += [f"- {effect_sentence(effect)}" for effect in analysis.effects]
+    return "\n".join(lines) + "\n"
 
 
 def _figures(

@@ -203,8 +203,8 @@ def _must_fit(
     """Refuse runs of an arm that is another one now, or on other landscapes."""
     labels = {arm.label: arm for arm in design.arms.values()}
     advice = (
-        f"bring the study file back to go on, or begin anew elsewhere with `{command} --out DIR`, "
-        f"or delete {folder.path}"
+        f"bring the study file back to go on, or begin anew: `{command}` with another --out, or "
+        f"after you have deleted {folder.path}"
     )
     for record in have:
         arm = labels.get(record.label)

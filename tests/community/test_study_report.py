@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from community.cli.application import application
 from community.report import study_figures
-from community.study.report import Written, write_report
+from community.study.report import Written, keep, write_report
 from community.study.table import unpack_records
 
 RUNNER = CliRunner()
@@ -62,6 +62,22 @@ def test_the_table_has_a_row_per_run_and_the_levels_of_its_cell(written: Written
     assert lone["factor topology"] == ""
     assert float(ring["found"]) <= float(ring["best"])
     assert len(unpack_records(written.records)) == len(rows)
+
+
+def test_what_is_kept_in_a_repository_is_small_and_makes_the_report_again(
+    written: Written, tmp_path: Path
+):
+    """Runs, table, PNGs and the sentences; no page."""
+    design = made_up(TEXT)
+    keep(design, unpack_records(written.records), written, tmp_path / "kept")
+    names = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert {"README.md", "results.csv", "records.jsonl.gz", "curves.png"} <= names
+    assert "index.html" not in names
+    text = (tmp_path / "kept" / "README.md").read_text()
+    assert "ring is better than isolated" in text
+    assert "Where nothing is shown" in text
+    again = unpack_records(tmp_path / "kept" / "records.jsonl.gz")
+    assert again == unpack_records(written.records)
 
 
 def test_the_same_runs_give_the_same_report(written: Written, tmp_path: Path):

@@ -139,7 +139,7 @@ def test_results_of_another_program_are_refused_and_named(
     assert "community/queueing.py" in text
     assert "agents/new.py (new)" in text
     assert f"python ({facts['python']}, now 3.0)" in text
-    assert "community study x --out DIR" in text
+    assert "`community study x` with another --out" in text
 
 
 def test_views_are_no_part_of_the_program_and_what_decides_is():
