@@ -45,9 +45,7 @@ class Record:
     def is_plain(self, tree: Mapping[str, str], parent: Mapping[str, str]) -> bool:
         """Whether two trees differ in knobs alone, all of them within their ranges."""
         path, knobs = self._view.observation.briefing.knobs_path, self._view.knobs
-        if skeletons(tree, path, knobs) != skeletons(parent, path, knobs):
-            return False
-        return _fits(tree.get(path, ""), knobs)
+        return _is_plain(tuple(tree.items()), tuple(parent.items()), path, knobs)
 
     def has_seen(self, *, is_plain: bool) -> bool:
         """Whether any claim of this kind has a visible result."""
@@ -110,9 +108,16 @@ class Record:
 
 
 @lru_cache(maxsize=2048)
-def _fits(text: str, knobs: tuple[Knob, ...]) -> bool:
-    """Whether every knob in a text is within its range."""
-    places, _ = find_constants(text)
+def _is_plain(
+    tree: tuple[tuple[str, str], ...],
+    parent: tuple[tuple[str, str], ...],
+    path: str,
+    knobs: tuple[Knob, ...],
+) -> bool:
+    """Whether two trees differ in knobs alone, and every knob is within its range."""
+    if skeletons(dict(tree), path, knobs) != skeletons(dict(parent), path, knobs):
+        return False
+    places, _ = find_constants(dict(tree).get(path, ""))
     return not any(knob.name in places and unfit(knob, places[knob.name].value) for knob in knobs)
 
 

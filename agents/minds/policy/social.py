@@ -20,7 +20,7 @@ from agents.minds.policy.proposing import proposal
 from agents.minds.policy.reserve import must_hold, waiting
 from agents.minds.policy.steps import turned
 from agents.minds.policy.surrogate import Surrogate
-from agents.minds.policy.turning import Lesson, advised, lessons_of, scale_of, survey
+from agents.minds.policy.turning import Lessons, advised, lessons_of, scale_of, survey
 from agents.minds.policy.view import Key, Point, View, view_of
 from agents.observation import Observation
 
@@ -88,7 +88,7 @@ def exploit(view: View, rng: Random, policy: str = "social") -> Run | None:
 
 
 def _look(
-    view: View, surrogate: Surrogate, rng: Random, lessons: list[Lesson], policy: str
+    view: View, surrogate: Surrogate, rng: Random, lessons: Lessons, policy: str
 ) -> Run | None:
     """Return a turn of one little-known knob, on the best commit with what surely helps it."""
     base = view.best()
@@ -119,7 +119,7 @@ def _bases(view: View, rng: Random) -> list[Point]:
     ] or [ranked[0][1]]
 
 
-def _around(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list[Candidate]:
+def _around(view: View, base: Point, rng: Random, lessons: Lessons) -> list[Candidate]:
     return [
         *copies_of(view, base, rng),
         *_further(view, base, rng, lessons),
@@ -127,7 +127,7 @@ def _around(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list
     ]
 
 
-def _further(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list[Candidate]:
+def _further(view: View, base: Point, rng: Random, lessons: Lessons) -> list[Candidate]:
     """Return single knobs turned as the lessons about them advise."""
     taught = {lesson.knob for lesson in lessons}
     scale = scale_of(view)
@@ -143,7 +143,7 @@ def _further(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> lis
     return found + _pairs(base, found, rng)
 
 
-def _fresh(view: View, base: Point, rng: Random, lessons: list[Lesson]) -> list[Candidate]:
+def _fresh(view: View, base: Point, rng: Random, lessons: Lessons) -> list[Candidate]:
     """Return bold turns of single knobs and pairs, most of them never tried."""
     scale = scale_of(view)
     found: list[Candidate] = []

