@@ -34,6 +34,7 @@ STANDARD_ERRORS: Final = 3.0
 RESAMPLES: Final = 10_000
 FIGURE: Final = 0.02
 """Tolerance of a number that was read off a figure."""
+_BLOCKS: Final = 2000
 _CHUNK: Final = 2_000_000
 """Indices drawn at once while resampling: 16 MB."""
 
@@ -154,13 +155,14 @@ def place(
         model: ``M1`` to ``M9``.
         name: What is claimed.
         at: Where the means are taken, the values of a factor.
-        runs: The runs (n,) behind each mean, resampled each by itself.
+        runs: The runs (n,) behind each mean; those of equally many are resampled together, since
+            runs of one index begin alike.
         within: Both ends belong to it.
         of: Which of the means is looked for.
         source: Who claims it.
         seed: Of the resampling.
     """
-    means = np.stack([resampled_means(each, seed + i) for i, each in enumerate(runs)])
+    means = np.stack([resampled_means(each, seed) for each in runs])
     places, best = np.asarray(at, dtype=float), np.argmax if of == "highest" else np.argmin
     found = places[best(means, axis=0)]
     outside = (found < within[0]) | (found > within[1]) | np.isnan(means).any(axis=0)
@@ -190,7 +192,13 @@ def share_and_error(hits: int, runs: int) -> tuple[float, float]:
 
 
 def resampled_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """Return the means (resamples,) of bootstrap resamples of `values` (n,)."""
+    """Return the means (resamples,) of bootstrap resamples of `values` (n,).
+
+    Equally many values are resampled alike, so that differences of what this returns are paired. Of
+    twice `_BLOCKS` and more, means of so many blocks are resampled: as independent, and sooner.
+    """
+    size = max(1, len(values) // _BLOCKS)
+    values = values[: len(values) // size * size].reshape(-1, size).mean(axis=1)
     rng, n = np.random.default_rng([seed, len(values)]), len(values)
     rows = max(1, _CHUNK // max(n, 1))
     means = [

@@ -52,8 +52,8 @@ CLASSICS: Final[tuple[Classic, ...]] = (
     Classic(
         "barkoczi_galesic", ("M5",), "Barkoczi & Galesic 2016", "strategy flips the network", 26
     ),
-    Classic("march", ("M6",), "March 1991", "slow learners make a wiser organisation", 57),
-    Classic("hong_page", ("M7",), "Hong & Page 2004", "random teams against the best", 28),
+    Classic("march", ("M6",), "March 1991", "slow learners make a wiser organisation", 105),
+    Classic("hong_page", ("M7",), "Hong & Page 2004", "random teams against the best", 93),
     Classic("fang", ("M8",), "Fang, Lee & Schilling 2010", "semi-isolated subgroups", 10),
     Classic("potions", ("M9",), "Derex & Boyd 2016", "recombination in cliques", 1),
 )

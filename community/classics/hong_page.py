@@ -33,7 +33,7 @@ from community.classics.case import Case, mean_and_error, number, ordering
 from community.classics.orders import CODES, EXPONENTIAL, SYNCHRONOUS, Order, turns
 from community.classics.replicates import concatenated, stream
 
-RUNS: Final = 300
+RUNS: Final = 1000
 """Rings at the stated size."""
 _IN_TURN: Final = 3
 """The relay in the team's own order, beside the codes of `community.classics.orders`."""

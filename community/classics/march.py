@@ -43,8 +43,8 @@ from community.classics.orders import CODES, SYNCHRONOUS, Order, turns
 from community.classics.replicates import concatenated, stream
 
 RUNS: Final = 4_000
-RUNS_AT_THE_MINIMUM: Final = 20_000
-"""Cells near the minimum of the flat curve differ by 0.003."""
+RUNS_AT_THE_MINIMUM: Final = 60_000
+"""Cells near the minimum of the flat curve differ by 0.002."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,11 @@ MISTAKES = {
         ("heard += found[graph.who[at]]", "heard += 0.5 * found[graph.who[at]]"),
     ),
     "march: beliefs jump to the code's": (
-        (march, 0.04),
+        (march, 0.03),
         ("beliefs[d] + code[d] if rules.is_gradual else code[d]", "code[d]"),
     ),
     "march: synchronous to sequential": (
-        (march, 0.1),
+        (march, 0.07),
         ("before = code.copy()", "before = code"),
     ),
     "march: who knows as much is superior": (
@@ -47,11 +47,11 @@ MISTAKES = {
         ("** abs(said[d])", "** 1"),
     ),
     "hong_page: whoever moves begins anew": (
-        (hong_page, 0.2),
+        (hong_page, 0.06),
         ("(step + 1) % steps if goes_on else 0", "0"),
     ),
     "hong_page: both teams are drawn": (
-        (hong_page, 0.1),
+        (hong_page, 0.03),
         ("best_first[: variant.team], drawn", "drawn[: variant.team], drawn"),
     ),
     "fang: contacts as good are learnt from": (

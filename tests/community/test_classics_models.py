@@ -16,7 +16,7 @@ from community.landscapes.potions import DEREX_BOYD, Book
 ORDERS = ("synchronous", "sequential", "exponential")
 
 
-SIZES = {zollman: 0.02, rosenstock: 0.02, march: 0.02, hong_page: 0.05, fang: 0.1, potions: 0.5}
+SIZES = {zollman: 0.02, rosenstock: 0.02, march: 0.01, hong_page: 0.02, fang: 0.1, potions: 0.5}
 
 
 @pytest.mark.parametrize("model", SIZES, ids=lambda model: model.__name__.rpartition(".")[2])
