@@ -6,14 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCENARIO ?= quickstart
-WORKERS ?= 1
+WORKERS ?= 2
 
 .PHONY: help run test check lint types contracts format doctor classics clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run      run the quick start (SCENARIO=lone for another scenario)'
-	@echo 'make test     run the tests (WORKERS=2: two files at a time, then those that measure)'
+	@echo 'make test     run the tests (two files at a time, then those that measure; WORKERS=1: one by one)'
 	@echo 'make check    lint, types, import contracts and tests: what CI runs'
 	@echo 'make doctor   what this machine can do'
 	@echo 'make classics the published models again, each number beside print (minutes)'

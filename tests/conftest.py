@@ -25,12 +25,13 @@ ALONE = (
     "e2e/test_e2e_interrupt.py",  # how soon a run ends
     "e2e/test_e2e_hostile.py",  # limits on time and memory
     "e2e/test_e2e_asked_tokens.py",
+    "forum/test_hostile_client.py",  # likewise: who is slow beside it is blamed
     "forum/test_hostile_floods.py",  # paces
     "scoring/test_scoring_answering.py",  # deadlines, a worker that may not grow
     "scoring/test_scoring_fuzz.py",
     "scoring/test_scoring_worker.py",
 )
-"""Files and folders that would not hold beside others; `make test WORKERS=2` runs them after."""
+"""Files and folders that would not hold beside others; `make test` runs them after the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
