@@ -23,6 +23,7 @@ ALONE = (
     "community/test_score_channels.py",  # deadlines of real sandboxes
     "community/test_score_lockdown.py",
     "e2e/test_e2e_interrupt.py",  # how soon a run ends
+    "e2e/test_e2e_kill.py",  # a machine that changes its speed between two lives measures anew
     "e2e/test_e2e_hostile.py",  # limits on time and memory
     "e2e/test_e2e_asked_tokens.py",
     "forum/test_hostile_client.py",  # likewise: who is slow beside it is blamed

@@ -236,7 +236,6 @@ def test_the_samplers_learn_from_their_own_results():
         changes = [{"LR": from_unit(BY_NAME["LR"], rng.random())} for _ in range(16)]
         middles = []
         for lowest in (0.0, 1.0):
-            TREES.clear()
             own = [
                 measured(f"o{n}", each, 3 + abs(to_unit(BY_NAME["LR"], each["LR"]) - lowest),
                          author="ada")
