@@ -120,7 +120,7 @@ class TrainPhase:
         """Load the training data and seed every source of chance; costs the candidate nothing."""
         seed = self._order.seed
         if self._data is not None:
-            body = _rolled((Path(self._data) / "train.bin").read_bytes(), seed)
+            body = text_of((Path(self._data) / "train.bin").read_bytes(), seed)
             if body:
                 self._tokens = torch.frombuffer(body, dtype=torch.uint8)
         random.seed(seed)
@@ -159,7 +159,7 @@ class TrainPhase:
         return model
 
 
-def _rolled(text: bytes, seed: int) -> bytearray:
+def text_of(text: bytes, seed: int) -> bytearray:
     """The training text from a file's beginning on that the seed draws, and then what precedes it.
 
     A candidate that fixes the order in which it reads, as many a script does without thinking,

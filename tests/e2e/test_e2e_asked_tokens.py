@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -107,8 +108,12 @@ class Texts:
 
     @classmethod
     def of(cls, division: Division, tree: bytes) -> Texts:
-        """Read the real corpus of the task; what stands in the start tree is nobody's secret."""
-        public = np.unique(_fingerprints(division.train + tree))
+        """Read the real corpus of the task; what stands in the start tree is nobody's secret.
+
+        Nor is what public text looks like in a row's JSON: an indent with a backslash behind it.
+        """
+        escaped = json.dumps(division.train.decode("latin-1")).encode()
+        public = np.unique(_fingerprints(division.train + tree + escaped))
         texts = (t for files in division.heldout.values() for t in files.values())
         held = np.unique(np.concatenate([_fingerprints(text) for text in texts]))
         return cls(public, held[~_is_in(held, public)])
