@@ -261,6 +261,15 @@ Mosquitto replaces a client id by the user's name, and drops a session that nobo
 is nothing to tell of."""
 
 
+async def _is_quiet(fortress: Fortress) -> None:
+    """Wait until nothing more is told of the attack before: a Mosquitto's log is read in turns."""
+    if fortress.kind == "mosquitto":
+        known = -1
+        while known != len(fortress.told):
+            known = len(fortress.told)
+            await asyncio.sleep(0.8)
+
+
 @pytest.mark.parametrize(
     ("attack", "who", "kinds", "is_logged"), ATTACKS, ids=[case[0].__name__ for case in ATTACKS]
 )
@@ -272,6 +281,7 @@ async def test_an_attack_has_no_effect_on_anybody_and_is_told(
     is_logged: bool,
 ) -> None:
     """Before, beside and after it everybody gets what is his, once, on the same connection."""
+    await _is_quiet(fortress)
     fortress.told.clear()
     async with bystanders(fortress) as others:
         await others.unharmed()
