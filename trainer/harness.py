@@ -118,11 +118,11 @@ class TrainPhase:
 
     def prepare(self) -> None:
         """Load the training data and seed every source of chance; costs the candidate nothing."""
-        seed = self._order.seed
         if self._data is not None:
-            body = text_of((Path(self._data) / "train.bin").read_bytes(), seed)
+            body = bytearray((Path(self._data) / "train.bin").read_bytes())
             if body:
                 self._tokens = torch.frombuffer(body, dtype=torch.uint8)
+        seed = self._order.seed
         random.seed(seed)
         numpy.random.seed(seed % 2**32)  # noqa: TID251 - candidates use the global one
         torch.manual_seed(seed)
@@ -157,17 +157,6 @@ class TrainPhase:
         )
         module.train(model, run)
         return model
-
-
-def text_of(text: bytes, seed: int) -> bytearray:
-    """The training text from a file's beginning on that the seed draws, and then what precedes it.
-
-    A candidate that fixes the order in which it reads, as many a script does without thinking,
-    reads other text in every run all the same.
-    """
-    drawn = random.Random(f"text {seed}").randrange(max(1, len(text)))  # noqa: S311
-    begin = text.find(b"\0", drawn) + 1
-    return bytearray(text[begin:] + text[:begin])
 
 
 def hand_over(mark: int) -> None:

@@ -115,7 +115,9 @@ def main() -> None:
     grade = _module("grade", Path(facts["locked"], "grade.py").read_text())
     heldout = grade["prepare"](Path(facts["source"])).heldout
     constants, secret = grade["GRADER"], bytes.fromhex(facts["run_secret"])
-    text = Path(facts["data"], "train.bin").read_bytes()
+    tokens = torch.frombuffer(
+        bytearray(Path(facts["data"], "train.bin").read_bytes()), dtype=torch.uint8
+    )
     for line in sys.stdin:
         order = json.loads(line)
         files = heldout[order["split"]]
@@ -124,22 +126,19 @@ def main() -> None:
         drawn = draw(texts, constants.blocks, constants.block, constants.rows, chance)
         blocks = torch.from_numpy(np.concatenate([request.blocks for request in drawn])).long()
         try:
-            score = _score(order, text, blocks)
+            score = _score(order, tokens, blocks)
         except Exception as error:
             print(f"unlocked: {error!r}", file=sys.stderr)  # noqa: T201 - a process of its own
             score = None
         print(json.dumps({"score": score}), file=out, flush=True)
 
 
-def _score(order: dict[str, Any], text: bytes, blocks: Any) -> float:
+def _score(order: dict[str, Any], tokens: Any, blocks: Any) -> float:
     """Train and score, in bits per token."""
     import numpy as np
     import torch
 
-    from trainer.harness import text_of
-
     seed = order["seed"]
-    tokens = torch.frombuffer(text_of(text, seed), dtype=torch.uint8)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: TID251 - as the harness does
     torch.manual_seed(seed)
