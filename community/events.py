@@ -1,8 +1,7 @@
 """The events a run's ledger consists of: one frozen record per kind, and nothing else.
 
-Everything that is known about a run is these rows in order; resume and every view fold them.
-`community.archive.ledger` stores them, `community.archive.queries` reads them. Host facts and wall
-stamps live in `RunOpened.host` and `RunResumed.host` alone, so that the rest can be hashed.
+Everything that is known about a run is these rows in order; resume and every view fold them. Host
+facts and wall stamps live in `RunOpened.host` and `RunResumed.host` alone: the rest can be hashed.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
 from community.mind_events import MindEvent
+from trainer.experiment import BudgetKind
 
 Purpose = Literal[
     "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal"
@@ -40,7 +40,7 @@ class RunOpened:
     metric: str
     unit: str
     direction: Literal["lower", "higher"]
-    budget_kind: str
+    budget_kind: BudgetKind
     budget_amount: float
     slots: tuple[str, ...]
     device_class: str

@@ -177,8 +177,9 @@ def _ends(row: Row, name: str, turn: int) -> bool:
 
 def _begins(row: Row, name: str, turn: int) -> bool:
     event = row.event
-    is_about = isinstance(event, (SpendReserved, Answered, TurnTaken))
-    return is_about and (event.agent, event.turn) == (name, turn)  # type: ignore[union-attr]
+    if not isinstance(event, (SpendReserved, Answered, TurnTaken)):
+        return False
+    return (event.agent, event.turn) == (name, turn)
 
 
 def _answers(row: Row, name: str, turn: int) -> bool:

@@ -50,7 +50,10 @@ def _read(text: bytes, n: int) -> bytes | None:
         places, _ = find_constants(text.decode())
     except UnicodeDecodeError:
         return None
-    values = [places[name].value if name in places else None for name in bit_names(n)]
-    if any(value not in (0, 1) or isinstance(value, bool | float) for value in values):
-        return None
-    return bytes(int(value) for value in values)  # type: ignore[arg-type]  # all are 0 or 1
+    bits = bytearray()
+    for name in bit_names(n):
+        value = places[name].value if name in places else None
+        if not isinstance(value, int) or isinstance(value, bool) or value not in (0, 1):
+            return None
+        bits.append(value)
+    return bytes(bits)

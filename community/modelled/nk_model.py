@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from community.landscapes.nk import MOST_BITS, NK
+from community.landscapes.nk import MOST_BITS, NK, Mode
 from community.landscapes.transforms import transformed
 from community.modelled.bits import PATH, bits_knobs_toml, bits_text, read_bits
 from community.modelled.circumstances import Circumstances
@@ -110,12 +110,14 @@ def _mixed(lots: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 @lru_cache(maxsize=64)
-def _drawn(n: int, k: int, mode: str, decimals: int | None, seed: int) -> NK:
-    return NK.draw(n, k, landscape_rng(seed), mode, decimals)  # type: ignore[arg-type]
+def _drawn(n: int, k: int, mode: Mode, decimals: int | None, seed: int) -> NK:
+    return NK.draw(n, k, landscape_rng(seed), mode, decimals)
 
 
 @lru_cache(maxsize=64)
-def _listed(n: int, k: int, mode: str, decimals: int | None, seed: int) -> tuple[float, float, int]:
+def _listed(
+    n: int, k: int, mode: Mode, decimals: int | None, seed: int
+) -> tuple[float, float, int]:
     values = _drawn(n, k, mode, decimals, seed).all_fitness()
     return float(values.min()), float(values.max()), int(values.argmax())
 

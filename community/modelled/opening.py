@@ -73,7 +73,7 @@ async def open_modelled(
     trees = KeptTrees()
     bench = Bench(
         task=task,
-        budget=Budget(opened.budget_kind, opened.budget_amount),  # type: ignore[arg-type]
+        budget=Budget(opened.budget_kind, opened.budget_amount),
         repository=repository,
         texts=RememberedTexts(TrustedTexts()),
         folder=folder,

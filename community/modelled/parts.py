@@ -7,10 +7,9 @@ stay in memory: nothing of a modelled experiment is ever written to its job's fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import NoReturn
 
 from community.modelled.model import Model
 from community.score_phase import Scored
@@ -80,22 +79,16 @@ class ModelledExecutor:
             isolation="none",
         )
 
-    @asynccontextmanager
-    async def serve(self, program: Program, lease: Lease) -> AsyncIterator[RunningProgram]:
+    def serve(self, program: Program, lease: Lease) -> AbstractAsyncContextManager[RunningProgram]:
         """Refuse: nothing is run here.
 
         Raises:
             ExecutorError: always.
         """
-        self._refuse(program)
-        yield  # type: ignore[unreachable]
+        raise ExecutorError(f"{program.path} cannot be run in a modelled world: nothing is")
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to end."""
-
-    @staticmethod
-    def _refuse(program: Program) -> NoReturn:
-        raise ExecutorError(f"{program.path} cannot be run in a modelled world: nothing is")
 
 
 class ModelledScorePhase:

@@ -9,7 +9,14 @@ from typing import Any
 
 from community.errors import ModelError
 from community.modelled.model import Model
-from community.modelled.parameters import SurrogateSection, WorldSection, read_section
+from community.modelled.parameters import (
+    MasonWattsSection,
+    NkSection,
+    PotionsSection,
+    SurrogateSection,
+    WorldSection,
+    read_section,
+)
 from community.scenario import Scenario
 from trainer.errors import TaskError
 from trainer.task import Task, find_task, load_task
@@ -58,7 +65,7 @@ def modelled_task(scenario: Scenario) -> ModelledTask:
 
 def make_model(section: WorldSection, seed: int) -> Model:
     """Return the model of some parameters; `seed` is its landscape's."""
-    return _MAKERS[type(section).model_fields["model"].annotation.__args__[0]](section, seed)  # type: ignore[union-attr]
+    return _MAKERS[type(section)](section, seed)
 
 
 def _nk(section: Any, seed: int) -> Model:
@@ -79,10 +86,10 @@ def _potions(section: Any, seed: int) -> Model:
     return PotionsModel(section, seed)
 
 
-_MAKERS: dict[str, Callable[[Any, int], Model]] = {
-    "nk": _nk,
-    "mason_watts": _mason_watts,
-    "potions": _potions,
+_MAKERS: dict[type[WorldSection], Callable[[Any, int], Model]] = {
+    NkSection: _nk,
+    MasonWattsSection: _mason_watts,
+    PotionsSection: _potions,
 }
 """Imported when they are asked for: a surrogate needs no landscape, nor the other way round."""
 

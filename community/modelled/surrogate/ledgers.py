@@ -151,7 +151,7 @@ def _must_begin_here(place: Path, opened: RunOpened, trees: Trees) -> None:
     key = tree_key(
         trees.start,
         lock_hash=opened.lock_hash,
-        budget=Budget(opened.budget_kind, opened.budget_amount),  # type: ignore[arg-type]
+        budget=Budget(opened.budget_kind, opened.budget_amount),
         device_class=opened.device_class,
     )
     if key != opened.baseline_tree_key:
