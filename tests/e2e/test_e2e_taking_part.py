@@ -49,6 +49,7 @@ async def test_a_person_comments_and_steers_a_live_run(small: Path, tmp_path: Pa
         mine = credential_path(life.folder / "credentials", name)
         async with take_part(load_credential(mine).url, mine) as person:
             await person.lead("more depth", "nobody has tried")
+        assert life.await_row(lambda row: row.seq >= 30, 120)  # so that there is a whole page
         watcher = load_credential(credential_path(life.folder / "credentials", "observer"))
         async with MqttBoard.joining(None, watcher).observe() as watch:
             page = await watch.request("rows", {"limit": 30}, "first")
