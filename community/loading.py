@@ -27,6 +27,7 @@ from community.toml_lines import KeyPath, key_lines, line_of
 from community.topology.edge_file import read_edges
 from trainer.devices import find_slots
 from trainer.task import find_task, list_tasks, load_task
+from trainer.task_kinds import KINDS
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 """The shipped scenarios, tasks and roles: beside the packages, in a checkout as in a wheel."""
@@ -164,7 +165,7 @@ def check_task(scenario: Scenario) -> tuple[Knob, ...]:
         task = modelled.task
     else:
         task = load_task(find_task(scenario.run.task, Path.cwd()))
-        if task.kind == "landscape":
+        if KINDS[task.kind].is_modelled:
             raise ModelError(
                 [f'task {task.name} is modelled, in virtual time only; set run.time = "virtual"']
             )

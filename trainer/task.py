@@ -20,10 +20,11 @@ from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
 from trainer.patch_policy import SOURCE_SUFFIXES, PatchPolicy, check_path, check_tree
 from trainer.task_file import TaskFile, nearest, parse_task_file
+from trainer.task_kinds import KINDS
 
 BUNDLED = Path(__file__).resolve().parent.parent / "scenarios" / "tasks"
 """The tasks that come with the distribution: beside the packages, in a checkout as in a wheel."""
-ENTRY = "train.py"
+ENTRY = KINDS["model"].entry
 """The file of a ``model`` task's tree that defines `build_model` and `train`."""
 TEXT_BYTES = 256 * 1024
 """Cap on task.toml, brief.md and knobs.toml each; a brief is quoted in every prompt."""
@@ -42,7 +43,8 @@ class Task:
     """The folder's name."""
     folder: Path
     """Absolute."""
-    kind: Literal["model", "landscape"]
+    kind: str
+    """One of `trainer.task_kinds.KINDS`."""
     metric: str
     unit: str
     direction: Literal["lower", "higher"]
@@ -161,11 +163,12 @@ def load_task(folder: Path) -> Task:
         faults.append("brief.md is empty: tell researchers what counts")
     start: dict[str, bytes] = {}
     knobs = None
-    if file is None or file.kind == "model":
-        if not _is_regular(folder / "locked" / "grade.py"):
-            faults.append("locked/grade.py is missing: it exports prepare(source, out) and GRADER")
+    kind = KINDS[file.kind] if file is not None else KINDS["model"]
+    if kind.grader and not _is_regular(folder / "locked" / "grade.py"):
+        faults.append(f"locked/grade.py is missing: it defines {kind.grader}")
+    if not kind.is_modelled:
         start = _read_start(folder / "start", faults)
-    if file is not None and file.kind == "model":
+    if file is not None and not kind.is_modelled:
         _check_against_start(file, start, faults)
         knobs = _read_knobs(folder, file, faults)
     if faults or file is None or brief is None:
@@ -218,8 +221,9 @@ def _check_against_start(file: TaskFile, start: Mapping[str, bytes], faults: lis
             kinds = ", ".join(SOURCE_SUFFIXES)
             faults.append(f"editable path {path!r} is no source file; open only: {kinds}")
         seen.add(path)
-    if ENTRY not in start:
-        faults.append(f"start/{ENTRY} is missing: it defines build_model() and train(model, run)")
+    kind = KINDS[file.kind]
+    if kind.entry and kind.entry not in start:
+        faults.append(f"start/{kind.entry} is missing: it defines {kind.defines}")
     if file.budget.kind == "steps" and not float(file.budget.amount).is_integer():
         faults.append(f"budget.amount = {file.budget.amount} steps: give a whole number")
     try:

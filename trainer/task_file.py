@@ -11,7 +11,14 @@ import tomllib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from trainer.patch_policy import (
     LITERAL_BYTES,
@@ -20,6 +27,7 @@ from trainer.patch_policy import (
     PATCH_FILES,
     TREE_BYTES,
 )
+from trainer.task_kinds import KINDS
 
 _Positive = Annotated[int, Field(gt=0)]
 _Word = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -79,9 +87,8 @@ class KnobsTable(_Table):
 class TaskFile(_Table):
     """The whole of ``task.toml``."""
 
-    kind: Literal["model", "landscape"]
-    """model: a model is trained and scored; landscape: what a tree scores is computed, in virtual
-    time only."""
+    kind: str
+    """One of `trainer.task_kinds.KINDS`."""
     metric: _Word
     """Name of the number, ``val_bpb``."""
     unit: _Word
@@ -96,10 +103,21 @@ class TaskFile(_Table):
     landscape: dict[str, Any] | None = None
     """Of a task of that kind: which model it is and its parameters; whoever models reads them."""
 
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            known = ", ".join(f"{each.name} ({each.about})" for each in KINDS.values())
+            raise ValueError(f"no kind of task{nearest(kind, list(KINDS))}; there are {known}")
+        return kind
+
     @model_validator(mode="after")
     def _has_its_table(self) -> Self:
-        if (self.kind == "landscape") != (self.landscape is not None):
-            raise ValueError("a task of kind landscape has a table [landscape], and no other has")
+        for kind in KINDS.values():
+            if kind.table and (self.kind == kind.name) != (getattr(self, kind.table) is not None):
+                raise ValueError(
+                    f"a task of kind {kind.name} has a table [{kind.table}], and no other has"
+                )
         return self
 
 
@@ -134,8 +152,8 @@ def _in_words(text: str, item: Any) -> str:
         return f"{place} is missing; add it"
     if not keys:
         return f"task.toml: {item['msg'].removeprefix('Value error, ')}"
-    shown = ascii(item["input"])
-    return f"{place} = {shown[:60]} cannot be: {item['msg'][:1].lower()}{item['msg'][1:]}"
+    shown, said = ascii(item["input"]), item["msg"].removeprefix("Value error, ")
+    return f"{place} = {shown[:60]} cannot be: {said[:1].lower()}{said[1:]}"
 
 
 def _known_keys(tables: Sequence[str]) -> list[str]:

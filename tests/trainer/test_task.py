@@ -137,7 +137,7 @@ def test_all_faults_are_listed_at_once(folder: Path):
         "task.toml line 2: metrc is not a key of this file; did you mean 'metric'?",
         "task.toml: metric is missing; add it",
         "task.toml line 9: budget.amount = -1 cannot be: input should be greater than 0",
-        "task.toml line 1: kind = 'modle' cannot be: input should be 'model'",
+        "task.toml line 1: kind = 'modle' cannot be: no kind of task; did you mean 'model'?",
         "task.toml line 12: limits.tree_byte is not a key of this file; did you mean 'tree_bytes'?",
         "task.toml line 13: limits.memory_bytes = 'lots' cannot be",
         "brief.md is missing",
