@@ -267,6 +267,7 @@ class Agent:
             faults=tuple(self._faults),
             turns_left=self.spend.turns_left,
             experiments_left=self.spend.experiments_left,
+            challenges=memory.challenges() if "reproduce" in self.role.rights else (),
         )
 
     def _paid_usd(self) -> float:

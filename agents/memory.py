@@ -187,6 +187,26 @@ class Memory:
             )
         return tuple(claims)
 
+    def challenges(self) -> tuple[OpenClaim, ...]:
+        """Return others' reproduced results that this agent has not measured, oldest first."""
+        return tuple(
+            OpenClaim(
+                hypothesis=thread.hypothesis,
+                commit=thread.commit,
+                author=thread.author,
+                status=thread.status,
+                score=first.score,
+                gain=first.gain,
+                is_claimed=False,
+            )
+            for thread in self._ordered()
+            if thread.status == "reproduced" and thread.commit and thread.screen is not None
+            for first in (thread.screen.evidence,)
+            if first.score is not None and first.gain is not None
+            if self._me not in {thread.author} | thread.reported_by | thread.withdrawn_by
+            if thread.hypothesis not in self._given_up
+        )
+
     def failures(self) -> tuple[Post, ...]:
         """Return the newest failure post of each hypothesis that has one, oldest first."""
         return tuple(sorted(self._failures.values(), key=lambda post: post.seq))

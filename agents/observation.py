@@ -133,3 +133,7 @@ class Observation:
     """By its role's quota, this one included; None without one."""
     experiments_left: int | None = None
     """Likewise, runs and reproductions that it may still ask for."""
+    posts_left: int | None = None
+    """Likewise, posts that it may still write."""
+    challenges: tuple[OpenClaim, ...] = ()
+    """Reproduced results of others in which it had no part, oldest first: it may challenge them."""

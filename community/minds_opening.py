@@ -17,7 +17,7 @@ from agents.minds.exchange import ToolCall
 from agents.minds.language_mind import LanguageMind
 from agents.minds.means import Answer, Means
 from agents.minds.mind import Mind
-from agents.minds.prompting import prompt_hashes
+from agents.minds.prompt_files import prompt_hashes
 from agents.minds.providers import Pace, Providers
 from agents.prices import Price, PriceTable, Usage, price_of, price_table, shipped_prices
 from community.archive.state import RunState

@@ -177,11 +177,9 @@ async def _action(call: ToolCall, observation: Observation, lab: LabReader) -> A
         case _Review():
             return _review(asked, observation)
         case _Reproduce():
-            _must_be_known(
-                asked.hypothesis,
-                [each.hypothesis for each in observation.open_claims],
-                "unconfirmed result of others",
-            )
+            offered = (*observation.open_claims, *observation.challenges)
+            names = [each.hypothesis for each in offered]
+            _must_be_known(asked.hypothesis, names, "result of others that you may reproduce")
             return Reproduce(asked.hypothesis)
         case _Lead():
             return PostLead(asked.title, asked.text)

@@ -2,9 +2,9 @@
 
 The parts that change least come first, so that providers can cache them, for all agents of a role
 together: the rules, the task, the code to build on; then who one is, and last what is new. The
-words are the files in ``prompts/``, whose hashes the ledger holds; what others wrote goes through
-`agents.minds.quoting`. Nothing is asked of a model here: `agents.minds.language_mind` does. What is
-new is told in `agents.minds.sections`.
+words are those of `agents.minds.prompt_files`, whose hashes the ledger holds; what others wrote
+goes through `agents.minds.quoting`. Nothing is asked of a model here: `agents.minds.language_mind`
+does. What is new is told in `agents.minds.sections`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from string import Template
 from typing import Any
 
 from agents.lab import Briefing
+from agents.minds.prompt_files import filled, phrase, prompt_file
 from agents.minds.quoting import quoted, shortened, tokens_of
 from agents.minds.sections import live_sections
 from agents.observation import Known, Observation
@@ -108,8 +106,8 @@ def make_prompt(
             whole at any size, the rest is cut to fit.
         money: what it has spent and may spend, in words.
     """
-    system = _filled("system")
-    role = _filled(
+    system = filled("system")
+    role = filled(
         "role", agent=observation.agent, role=observation.role, charter=observation.charter
     )
     task = _task_text(observation)
@@ -121,7 +119,7 @@ def make_prompt(
     left -= tokens_of(code)
     left -= tokens_of(money) + LEFT_TOKENS
     live = "\n\n".join(live_sections(observation, max(left, 0)))
-    ending = _filled("turn", turn=str(observation.turn), left=_left_words(observation, money))
+    ending = filled("turn", turn=str(observation.turn), left=_left_words(observation, money))
     parent = "" if chosen is None else chosen.commit
     return Prompt(system, task, code, role, live, ending, tools, parent)
 
@@ -149,7 +147,7 @@ def reference(observation: Observation) -> Known | None:
 @cache
 def all_tools() -> tuple[Tool, ...]:
     """Return every tool there is, in the order of ``prompts/tools.json``."""
-    return tuple(Tool(**each) for each in json.loads(_prompt_file("tools.json")))
+    return tuple(Tool(**each) for each in json.loads(prompt_file("tools.json")))
 
 
 def tools_for(rights: frozenset[str]) -> tuple[Tool, ...]:
@@ -157,22 +155,15 @@ def tools_for(rights: frozenset[str]) -> tuple[Tool, ...]:
     return tuple(tool for tool in all_tools() if not tool.right or tool.right in rights)
 
 
-@cache
-def prompt_hashes() -> Mapping[str, str]:
-    """Return the SHA-256 of each file in ``prompts/`` by name."""
-    names = sorted(each.name for each in _folder().iterdir() if each.name.endswith((".md", "json")))
-    return {name: _hash(_prompt_file(name), whole=True) for name in names}
-
-
 def again_text(faults: str) -> str:
     """Return what a model is told of an answer that cannot be used; `faults` say why."""
-    return _filled("again", faults=faults)
+    return filled("again", faults=faults)
 
 
 def _task_text(observation: Observation) -> str:
     told = observation.briefing
     lowest, highest = told.confirmation_runs, told.confirmation_runs_most
-    return _filled(
+    return filled(
         "task",
         task=told.task,
         metric=told.metric,
@@ -190,7 +181,7 @@ def _task_text(observation: Observation) -> str:
 def _knob_text(observation: Observation) -> str:
     if not observation.knobs:
         return ""
-    lines = [f"Named constants in {observation.briefing.knobs_path} that are often turned:"]
+    lines = [phrase("knobs", path=observation.briefing.knobs_path)]
     for knob in observation.knobs:
         if knob.is_number:
             span = f"{knob.kind} from {knob.low:g} to {knob.high:g}, {knob.scale} scale"
@@ -202,44 +193,31 @@ def _knob_text(observation: Observation) -> str:
 
 def _code_text(observation: Observation, chosen: Known | None, tokens: int) -> str:
     if chosen is None:
-        return "No code has reached you that you could build on."
+        return phrase("no_code")
     tree = observation.trees[chosen.commit]
     share = tokens // max(1, len(tree))
     shown = [
         quoted("file", shortened(text, share), path=path) for path, text in sorted(tree.items())
     ]
     why = f"{chosen.status}, by {chosen.author}" if chosen.hypothesis else "the unmodified start"
-    return _filled("code", commit=chosen.commit, why=why, files="\n".join(shown))
+    return filled("code", commit=chosen.commit, why=why, files="\n".join(shown))
 
 
 def _left_words(observation: Observation, money: str) -> str:
     """Say what is left of everything that can run out."""
-    words: list[str] = []
-    if observation.remaining_experiments is not None:
-        words.append(f"The run may start {observation.remaining_experiments} more experiments.")
-    if observation.experiments_left is not None:
-        words.append(f"You may ask for {observation.experiments_left} more.")
-    if observation.turns_left is not None:
-        words.append(f"You have {observation.turns_left} turns left, this one included.")
+    left = {
+        "experiments_of_run": observation.remaining_experiments,
+        "experiments_left": observation.experiments_left,
+        "posts_left": observation.posts_left,
+        "turns_left": observation.turns_left,
+    }
+    words = [phrase(name, number=n) for name, n in left.items() if n is not None]
     return " ".join([*words, money]).strip()
 
 
 def _number(briefing: Briefing, value: float) -> str:
     """Return a score for people; not measured before the run begins."""
-    return "(measured when the run begins)" if math.isnan(value) else f"{value:.5g}"
-
-
-def _filled(name: str, **values: str) -> str:
-    return Template(_prompt_file(f"{name}.md")).substitute(values).strip() + "\n"
-
-
-@cache
-def _prompt_file(name: str) -> str:
-    return (_folder() / name).read_text(encoding="utf-8")
-
-
-def _folder() -> Traversable:
-    return files("agents.minds") / "prompts"
+    return phrase("not_measured_yet") if math.isnan(value) else f"{value:.5g}"
 
 
 @cache
@@ -252,6 +230,5 @@ def _spelt(tool: Tool) -> str:
     return _spelt_by_name(tool.name)
 
 
-def _hash(text: str, *, whole: bool = False) -> str:
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-    return digest if whole else digest[:16]
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -10,8 +10,9 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from agents.minds.prompt_files import phrase
 from agents.minds.quoting import quoted, seen, shortened, tokens_of
-from agents.observation import Known, KnownFailure, Observation
+from agents.observation import Known, KnownFailure, Observation, OpenClaim
 from forum.messages import Comment, Failure, Finding, Hypothesis, Lead, Post, Review
 
 PATCH_TOKENS = 1_500
@@ -49,14 +50,14 @@ def _faults(observation: Observation, tokens: int) -> str:
     if not observation.faults:
         return ""
     words = shortened("\n".join(observation.faults), tokens)
-    return "What you asked for last turn and did not get:\n" + quoted("refusals", words)
+    return f"{phrase('faults')}\n" + quoted("refusals", words)
 
 
 def _notebook(observation: Observation, tokens: int) -> str:
     if not observation.notebook.strip():
-        return "Your notebook is empty."
+        return phrase("no_notebook")
     text = shortened(observation.notebook, max(tokens, 200))
-    return "Your notebook, as you left it:\n" + quoted("notebook", text, author=observation.agent)
+    return f"{phrase('notebook')}\n" + quoted("notebook", text, author=observation.agent)
 
 
 def _to_review(observation: Observation, tokens: int) -> str:
@@ -66,7 +67,7 @@ def _to_review(observation: Observation, tokens: int) -> str:
         if each.is_mine_to_review and not each.is_reviewed_by_me
     ]
     shown = _fitting((_post(post) for post in asked), tokens)
-    return _headed("You are asked to review these hypotheses before they run:", shown)
+    return _headed(phrase("to_review"), shown)
 
 
 def _results(observation: Observation, tokens: int) -> str:
@@ -84,15 +85,17 @@ def _results(observation: Observation, tokens: int) -> str:
     rows = _fitting((_result(each, observation) for each in ordered[:MOST_ROWS]), tokens)
     if not rows:
         return ""
-    head = f"Measured commits that have reached you, {len(observation.known)} in all"
-    head += ":" if len(rows) == len(observation.known) else f"; the {len(rows)} of most interest:"
+    number, name = len(observation.known), "results"
+    if len(rows) == number:
+        name = "all_results"
+    head = phrase(name, number=number, shown=len(rows))
     return f"{head}\n" + quoted("results", "\n".join(rows))
 
 
 def _result(each: Known, observation: Observation) -> str:
     score = "did not run" if each.score is None else f"score {each.score:.5g}"
     if each.score is not None and math.isnan(each.score):
-        score = "measured when the run begins"
+        score = phrase("not_measured_yet").strip("()")
     gain = "" if each.gain is None else f", gain {each.gain:+.5g}"
     parent = f" over {each.parents[0][:10]}" if each.gain is not None and each.parents else ""
     mine = "you" if each.author == observation.agent else each.author
@@ -108,12 +111,18 @@ def _claims(observation: Observation, tokens: int) -> str:
     if "reproduce" not in observation.rights:
         return ""
     claims = sorted(observation.open_claims, key=lambda each: (each.is_claimed, -each.gain))
-    rows = [
+    told = _headed(phrase("claims"), _fitting(map(_claim, claims[:MOST_ROWS]), tokens))
+    standing = sorted(observation.challenges, key=lambda each: -each.gain)[:MOST_ROWS]
+    rows = _fitting(map(_claim, standing), tokens - tokens_of(told))
+    return "\n\n".join(text for text in (told, _headed(phrase("challenges"), rows)) if text)
+
+
+def _claim(each: OpenClaim) -> str:
+    taken = ", somebody has claimed it" if each.is_claimed else ""
+    return (
         f"{each.hypothesis} by {each.author}: commit {each.commit[:10]}, {each.status}, "
-        f"gain {each.gain:+.5g}" + (", somebody has claimed it" if each.is_claimed else "")
-        for each in claims[:MOST_ROWS]
-    ]
-    return _headed("Results of others that nobody has confirmed yet:", _fitting(rows, tokens))
+        f"gain {each.gain:+.5g}{taken}"
+    )
 
 
 def _failures(observation: Observation, tokens: int) -> str:
@@ -123,13 +132,17 @@ def _failures(observation: Observation, tokens: int) -> str:
     rows = _fitting((_failure(each) for each in ordered[:MOST_ROWS]), tokens)
     if not rows:
         return ""
-    return "What did not help, and under which conditions:\n" + quoted("failures", "\n".join(rows))
+    return f"{phrase('failures')}\n" + quoted("failures", "\n".join(rows))
 
 
 def _failure(each: KnownFailure) -> str:
     came = "did not run" if each.gain is None else f"gain {each.gain:+.5g}"
     where = each.conditions
-    under = "" if where is None else f"; on tree {where.parent_tree[:10]}, {where.budget}"
+    under = (
+        ""
+        if where is None
+        else f"; on tree {where.parent_tree[:10]}, {where.budget}, {where.device_class}"
+    )
     if where is not None and where.around:
         under += f", around {_spelt(where.around)}"
     again = "; conditions have changed, it may be tried again" if each.is_expired else ""
@@ -147,7 +160,7 @@ def _leads(observation: Observation, tokens: int) -> str:
         ),
         tokens,
     )
-    return _headed("Leads that you hold or may claim:", shown)
+    return _headed(phrase("leads"), shown)
 
 
 def _posts(observation: Observation, tokens: int) -> str:
@@ -161,8 +174,7 @@ def _posts(observation: Observation, tokens: int) -> str:
     ordered = sorted(newest, key=lambda post: (_thread(post) not in own, _weight(post)))
     heard = {post.post_id for post in observation.posts}
     shown = _fitting((_post(post, _thread(post) not in heard) for post in ordered), tokens)
-    head = "Posts that reached you, those in your own threads first, the newest first:"
-    return _headed(head, shown)
+    return _headed(phrase("posts"), shown)
 
 
 def _thread(post: Post) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from unicodedata import category
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_observations import WORLD, claim, measured, observation, open_hypothesis
 
-from agents.minds.prompting import chosen_parent, make_prompt, prompt_hashes, tools_for
+from agents.minds.prompt_files import prompt_file, prompt_hashes
+from agents.minds.prompting import chosen_parent, make_prompt, tools_for
 from agents.minds.quoting import quoted, seen, shortened, tokens_of
 from agents.observation import KnownFailure, OpenLead
 from forum.messages import Comment, Conditions, Finding, Lead, Post
@@ -178,5 +181,40 @@ def test_a_finding_s_diff_is_shown_where_its_hypothesis_is_not():
 def test_prompts_are_known_by_their_hashes():
     """Every file that is shown has one."""
     assert set(prompt_hashes()) == {
-        "again.md", "code.md", "role.md", "system.md", "task.md", "tools.json", "turn.md",
+        "again.md", "code.md", "role.md", "sections.json", "system.md", "task.md", "tools.json",
+        "turn.md",
     }  # fmt: skip
+
+
+def test_a_reproduced_result_is_offered_to_who_may_challenge_it():
+    """Others may not, and are not told."""
+    stands = replace(claim("c", 2.0), status="reproduced")
+    told = make_prompt(observation(challenges=(stands,), rights=frozenset({"reproduce"})))
+    assert "may challenge" in told.live
+    assert "p-c by eve: commit c, reproduced, gain" in told.live
+    other = make_prompt(observation(challenges=(stands,), rights=frozenset({"propose"})))
+    assert "may challenge" not in other.live
+
+
+def test_no_word_of_ours_is_outside_the_files_that_are_hashed():
+    """What stands before each quotation of a full prompt is a phrase of ``sections.json``."""
+    where = Conditions(parent_tree="t1", budget="10 steps", device_class="cpu")
+    full = make_prompt(
+        observation(
+            faults=("no",), notebook="n", posts=(said("x"),), challenges=(claim("c", 2.0),),
+            open_claims=(claim("d", 2.0),), open_hypotheses=(open_hypothesis({"DIM": 64}),),
+            failures=(KnownFailure("p1", "c1", "eve", "ok", -0.1, {}, where, False),),
+            open_leads=(OpenLead(said("l", 12), 0.0, False),), turns_left=2, posts_left=3,
+            experiments_left=4,
+        )
+    )  # fmt: skip
+    phrases = json.loads(prompt_file("sections.json"))
+    told = full.live + full.left + full.code
+    used = [name for name, text in phrases.items() if text.split("$")[0] in told]
+    assert set(phrases) - set(used) <= {"knobs", "no_code", "not_measured_yet", "no_notebook"}
+    outside = re.sub(
+        r'<(\w+)[^>\n]* mark="(.{12})">\n.*?\n</\1 \2>', "", full.live, flags=re.DOTALL
+    )
+    heads = [line for line in outside.split("\n") if line.endswith(":")]
+    assert len(heads) > 7
+    assert all(any(head.startswith(t.split("$")[0]) for t in phrases.values()) for head in heads)
