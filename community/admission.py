@@ -7,6 +7,8 @@ is kept for the best open claim.
 
 from __future__ import annotations
 
+import math
+
 from agents.prices import MICRO_USD
 from community.archive.queries import leader
 from community.archive.state import RunState
@@ -143,6 +145,8 @@ class Admission:
         stop = self._stop
         if stop.wall_s is not None and now_s >= stop.wall_s:
             return "wall_s"
+        if stop.research_s is not None and now_s >= _research_from_s(state) + stop.research_s:
+            return "research_s"
         if stop.device_seconds is not None and state.device_seconds >= stop.device_seconds:
             return "device_seconds"
         if stop.usd is not None and spent_usd(state) >= stop.usd:
@@ -160,6 +164,11 @@ class Admission:
             return False
         score = leading.score
         return score == target or better(score, target, state.opened.direction)
+
+
+def _research_from_s(state: RunState) -> float:
+    """Return when the baseline was measured; never, where it is not yet."""
+    return math.inf if state.calibrated_us is None else state.calibrated_us / 1e6
 
 
 def spent_usd(state: RunState) -> float:

@@ -103,6 +103,9 @@ class StopSection(_Section):
     """Training time of all attempts, lost ones by wall time; the baseline left out."""
     wall_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds of run time; time between a stop and its resumption does not count."""
+    research_s: Annotated[float, Field(gt=0)] | None = None
+    """The same from when the baseline was measured: what every arm of a study has, on few slots or
+    many, whoever measured the baseline that they share."""
     usd: Annotated[float, Field(gt=0)] | None = None
     """Dollars that thinking has cost; a call under way may add to it. Caps are `spend`'s."""
     target: float | None = None

@@ -46,7 +46,7 @@ from community.events import (
 )
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
-from community.mind_events import MindEvent
+from community.mind_events import MindEvent, SpendSettled
 
 __all__ = [
     "BASELINE", "AgentState", "AttemptState", "ExperimentState", "HypothesisState", "PostRecord",
@@ -74,6 +74,10 @@ class RunState:
         self.stopped: RunStopped | None = None
         """The run's end; None while it runs, after a kill, and again after a restart."""
         self.noise: NoiseEstimated | None = None
+        self.calibrated_us: int | None = None
+        """Run time at which the baseline had been measured."""
+        self.paid: list[tuple[int, int]] = []
+        """(run time, micro-dollars) of whatever thinking cost."""
         self.agents: dict[str, AgentState] = {}
         self.posts: dict[str, PostRecord] = {}
         """By post id, in the ledger's order."""
@@ -235,6 +239,7 @@ class RunState:
             raise self._wrong(row, f"{event.agent} took turn {event.turn} twice")
         agent.next_turn = event.turn + 1
         agent.cost_usd += event.cost_usd
+        self._pay(row, round(event.cost_usd * 1e6))
         if event.notebook is not None:
             agent.notebook = event.notebook
 
@@ -272,6 +277,8 @@ class RunState:
 
     def _noise_estimated(self, row: Row, event: NoiseEstimated) -> None:
         self.noise = event
+        if self.calibrated_us is None:
+            self.calibrated_us = row.at_us
 
     def _status_changed(self, row: Row, event: StatusChanged) -> None:
         hypothesis = self._known_hypothesis(row, event.hypothesis)
@@ -317,6 +324,12 @@ class RunState:
     def _minds(self, row: Row, event: MindEvent) -> None:
         if wrong := self.minds.fold(event):
             raise self._wrong(row, wrong)
+        if isinstance(event, SpendSettled):
+            self._pay(row, event.micro_usd + event.doubt_micro_usd)
+
+    def _pay(self, row: Row, micro_usd: int) -> None:
+        if micro_usd:
+            self.paid.append((row.at_us, micro_usd))
 
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))

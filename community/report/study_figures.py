@@ -31,6 +31,7 @@ AXIS_LABELS: Final = {
     "experiments": "experiments (reproductions counted)",
     "device_seconds": "device-seconds",
     "run_s": "run time (s)",
+    "usd": "dollars of thinking",
 }
 FOREST_ROWS: Final = 40
 """Contrasts with controls beyond which a forest becomes a table."""

@@ -31,12 +31,6 @@ from community.study.statistics import holm, interquartile_mean, mean, paired
 POINTS: Final = 201
 """Of a curve."""
 MEASURES: Final = (*("density", "clustering", "path_length", "spectral_gap", "degree_inequality"),)
-AXES: Final[Mapping[str, Axis]] = {
-    "experiments": "experiments",
-    "device_seconds": "device_seconds",
-    "wall_s": "run_s",
-    "usd": "experiments",
-}
 
 
 def analyse(design: Design, records: Iterable[RunRecord]) -> Analysis:
@@ -47,7 +41,7 @@ def analyse(design: Design, records: Iterable[RunRecord]) -> Analysis:
         records: At least one run of each of its arms.
     """
     results = Results(design, records)
-    axis = AXES[design.study.budget[0]] if design.study.budget else "experiments"
+    axis = results.axis
     strata: list[Stratum] = []
     contrasts: list[Contrast] = []
     graphs: list[tuple[str, Association]] = []
@@ -128,11 +122,10 @@ def _grids(
     results: Results, keys: Iterable[str], common: Sequence[int], axis: Axis
 ) -> tuple[tuple[Floats, Floats], float]:
     """Return the grids of spending and of run time, and when the fastest arm was through."""
-    budget, arms = results.design.study.budget, list(keys)
-    if budget is None:
+    arms = list(keys)
+    limit = max(results.limit(key) for key in arms)
+    if not np.isfinite(limit):
         limit = float(max(results.ends(key, common, axis).max() for key in arms))
-    else:
-        limit = budget[1]
     grid = np.unique(np.linspace(0, limit, POINTS).round(0 if axis == "experiments" else 6))
     spent = [float(np.median(results.ends(key, common, "run_s"))) for key in arms]
     return (grid, np.linspace(0, max(spent), POINTS)), min(spent)
@@ -153,9 +146,8 @@ def _summary(
     runs = results.runs(key, common)
     optimum = None
     if results.has_optimum:
-        optimum = float(
-            np.mean([abs(run.trace.found[-1] - (run.best or 0)) < 1e-9 for run in runs])
-        )
+        optimum = float(results.is_optimum(key, common).mean())
+    until = max(min(float(grid[-1]), results.limit(key)), 1e-9)
     waits = first_reaching(results.curves(key, common, axis, grid), grid, goal)
     return ArmSummary(
         key=key,
@@ -164,7 +156,7 @@ def _summary(
         final=mean(finals),
         middle=interquartile_mean(finals),
         optimum=optimum,
-        reach=time_to(waits, max(float(grid[-1]), 1e-9)),
+        reach=time_to(waits, until),
         curve=bands[0],
         clock=bands[1],
         numbers=_means(runs),

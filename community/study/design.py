@@ -19,12 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from community.errors import ModelError
 from community.loading import settle_data
 from community.modelled.parameters import read_section
-from community.scenario import Scenario, StopSection, scenario_toml
+from community.scenario import Scenario, scenario_toml
 from community.study.controls import control_of
 from community.study.fractions import is_kept
 from community.study.levels import ORDER, Data, LevelError, apply_level, set_keys
@@ -35,6 +35,8 @@ from trainer.errors import TrainerError
 from trainer.task import find_task, load_task
 
 MOST_CELLS = 20_000
+STOPS: Final = {"wall_s": "research_s"}
+"""What a budget is in a scenario's `stop`, where it is called otherwise: calibration is apart."""
 _HASH_CHARACTERS = 16
 
 
@@ -243,9 +245,7 @@ def _data(
     found: Found = []
     if study.budget is not None:
         kind, amount = study.budget
-        if kind not in StopSection.model_fields:
-            return data, touched, [(("budget", kind), f"scenarios know no limit in {kind} yet")]
-        data["stop"] = {kind: amount}
+        data["stop"] = {STOPS.get(kind, kind): amount}
         touched["stop",] = ("budget", kind)
     steps = sorted(chosen, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
     try:

@@ -6,13 +6,26 @@ model's own score, else the gain over the baseline in the task's unit; always hi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from community.study.design import Design
+from community.study.design import STOPS, Design
 from community.study.records import Axis, Floats, RunRecord
+from community.study.statistics import TIE
+
+Bools = NDArray[np.bool_]
+AXES: Final[Mapping[str, Axis]] = {
+    "experiments": "experiments",
+    "device_seconds": "device_seconds",
+    "wall_s": "run_s",
+    "usd": "usd",
+}
+"""Budget -> the axis that it is spent on."""
 
 
 class Results:
@@ -71,12 +84,38 @@ class Results:
         )
 
     def finals(self, arm: str, landscapes: Sequence[int]) -> Floats:
-        """Return outcomes at the end, of shape (landscapes,)."""
-        return self.curves(arm, landscapes, "experiments", np.array([np.inf]))[:, 0]
+        """Return outcomes when the budget was spent, of shape (landscapes,).
+
+        What was under way then may still have ended: as many runs as an arm has slots.
+        """
+        return self.curves(arm, landscapes, self.axis, self._end(arm))[:, 0]
+
+    def is_optimum(self, arm: str, landscapes: Sequence[int]) -> Bools:
+        """Return on which landscapes, shape (landscapes,), the optimum was run by then."""
+        found = [
+            run.trace.on(self.axis, "found", self._end(arm))[0] - (run.best or 0.0)
+            for run in self.runs(arm, landscapes)
+        ]
+        return np.asarray(np.abs(found) < TIE, dtype=np.bool_)
+
+    @property
+    def axis(self) -> Axis:
+        """What the budget is counted in; experiments (rounds) of a classic model."""
+        return AXES[self.design.study.budget[0]] if self.design.study.budget else "experiments"
+
+    def limit(self, arm: str) -> float:
+        """Return the budget of an arm, which may be a factor; infinite of a classic model."""
+        scenario, budget = self.design.arms[arm].scenario, self.design.study.budget
+        if scenario is None or budget is None:
+            return math.inf
+        return float(getattr(scenario.stop, STOPS.get(budget[0], budget[0])))
+
+    def _end(self, arm: str) -> Floats:
+        return np.array([self.limit(arm) * (1 + TIE)])
 
     def ends(self, arm: str, landscapes: Sequence[int], axis: Axis) -> Floats:
         """Return how much each run had spent at its end."""
-        return np.array([getattr(run.trace, axis)[-1] for run in self.runs(arm, landscapes)], float)
+        return np.array([run.trace.along(axis)[-1] for run in self.runs(arm, landscapes)], float)
 
     def _scaled(self, run: RunRecord, values: Floats) -> Floats:
         if self._is_share:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from community.errors import StudyError
 
 Number = float | int | None
 Floats = NDArray[np.float64]
-Axis = Literal["experiments", "device_seconds", "run_s"]
+Axis = Literal["experiments", "device_seconds", "run_s", "usd"]
 Value = Literal["confirmed", "found", "told"]
 
 
@@ -37,10 +37,17 @@ class Trace:
     confirmed: tuple[float, ...]
     found: tuple[float, ...]
     told: tuple[float, ...]
+    usd: tuple[float, ...] = ()
+    """Dollars that thinking had cost; empty where nothing does."""
+
+    def along(self, axis: Axis) -> Sequence[float]:
+        """Return the spending at each point."""
+        spent: Sequence[float] = getattr(self, axis)
+        return spent or (0.0,) * len(self.experiments)
 
     def on(self, axis: Axis, value: Value, grid: ArrayLike) -> Floats:
         """Return a value at the given amounts of spending; what was reached last holds."""
-        at = np.asarray(getattr(self, axis), dtype=np.float64)
+        at = np.asarray(self.along(axis), dtype=np.float64)
         values = np.asarray(getattr(self, value), dtype=np.float64)
         place = np.searchsorted(at, np.asarray(grid, dtype=np.float64), side="right") - 1
         return values[np.maximum(place, 0)]

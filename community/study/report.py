@@ -48,6 +48,7 @@ COLUMNS: Final = (
     ("valid", "valid runs"),
     ("run_s", "run time (s)"),
     ("device_seconds", "device-seconds"),
+    ("usd", "dollars"),
     ("utilisation", "devices used"),
     ("submitted_share", "submitted, of what fits"),
     ("valid_share", "valid, of what fits"),

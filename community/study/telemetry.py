@@ -22,6 +22,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from agents.prices import MICRO_USD
 from community.archive.credit import credit_table
 from community.archive.queries import leader
 from community.archive.state import ExperimentState, HypothesisState, RunState
@@ -41,6 +42,8 @@ class Telemetry:
     valid: int
     """Those of them with a score."""
     device_seconds: float
+    usd: float
+    """What thinking has cost, to the run's end."""
     run_s: float
     """Seconds of run time from the end of calibration to the last verdict."""
     hypotheses: int
@@ -110,6 +113,7 @@ def telemetry_of(state: RunState, truths: Truths) -> Telemetry:
         experiments=len(counted),
         valid=valid,
         device_seconds=state.device_seconds,
+        usd=sum(micro_usd for _, micro_usd in state.paid) / MICRO_USD,
         run_s=max(0, span_us) / 1e6,
         hypotheses=len(state.hypotheses),
         trees=len({h.tree_key for h in run}),

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from agents.prices import MICRO_USD
 from community.archive.progress import verdict_ends
 from community.archive.queries import baseline_mean
 from community.archive.state import RunState
@@ -53,7 +54,7 @@ def trace_of(state: RunState, truths: Truths) -> Trace:
     start = state.noise.mean if known is None else known
     sign = 1.0 if state.opened.direction == "higher" else -1.0
     spending = _Spending(state)
-    points = [(0, 0.0, 0.0, start, start, start)]
+    points = [((0, 0.0, 0.0, 0.0), (start, start, start))]
     confirmed = found = told = start
     for moment in _moments(state):
         truth = truths.get(moment.tree)
@@ -65,9 +66,11 @@ def trace_of(state: RunState, truths: Truths) -> Trace:
         if not truths:
             found = confirmed
         last = points[-1]
-        if (confirmed, found, told) != last[3:] or not moment.tree:
-            points.append((*spending.until(moment.at_us), confirmed, found, told))
-    return Trace(*(tuple(column) for column in zip(*points, strict=True)))
+        if (confirmed, found, told) != last[1] or not moment.tree:
+            points.append((spending.until(moment.at_us), (confirmed, found, told)))
+    experiments, charged, run_s, usd = zip(*(spent for spent, _ in points), strict=True)
+    held, best, said = zip(*(reached for _, reached in points), strict=True)
+    return Trace(experiments, charged, run_s, held, best, said, usd if any(usd) else ())
 
 
 def research_began_us(state: RunState) -> int:
@@ -91,13 +94,16 @@ class _Spending:
         )
         self._charged_us = [at_us for at_us, _ in charges]
         self._charged_s = [0.0, *accumulate(seconds for _, seconds in charges)]
+        self._paid_us = [at_us for at_us, _ in state.paid]
+        self._paid = [0, *accumulate(micro_usd for _, micro_usd in state.paid)]
 
-    def until(self, at_us: int) -> tuple[int, float, float]:
-        """Return experiments, device-seconds and seconds of run time."""
+    def until(self, at_us: int) -> tuple[int, float, float, float]:
+        """Return experiments, device-seconds, seconds of run time, and dollars."""
         return (
             bisect_right(self._verdicts, at_us),
             self._charged_s[bisect_right(self._charged_us, at_us)],
             max(0, at_us - self._began_us) / 1e6,
+            self._paid[bisect_right(self._paid_us, at_us)] / MICRO_USD,
         )
 
 

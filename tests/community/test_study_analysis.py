@@ -197,3 +197,42 @@ def test_numbers_have_the_digits_that_their_interval_is_worth():
     assert probability(0.0123) == "p = .012"
     assert probability(0.00001) == "p < .0001"
     assert probability(1.0) == "p = 1.00"
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "half"),
+    [("device_seconds = 6000", "device_seconds", 20), ("wall_s = 1000", "run_s", 20),
+     ("usd = 0.2", "usd", 20), ("experiments = 20", "experiments", 20)],
+)  # fmt: skip
+def test_what_was_measured_beyond_the_budget_counts_in_no_number(
+    budget: str, spent: str, half: int
+):
+    """Runs under way when it is spent still end: ends, curves and tallies stop at the budget."""
+    design = made_up(TEXT.replace("experiments = 40", budget))
+    records = [
+        dataclasses.replace(
+            run, trace=dataclasses.replace(run.trace, usd=tuple(e / 100 for e in range(0, 41, 4)))
+        )
+        for run in runs_of(design)
+    ]
+    found, results = analyse(design, records), Results(design, records)
+    assert found.axis == spent
+    assert found.strata[0].grid[-1] == pytest.approx(getattr(records[0].trace, spent)[5])
+    arm = next(iter(design.arms))
+    own = [run for run in records if run.arm == arm]
+    expected = [run.trace.found[run.trace.experiments.index(half)] / 1.4 for run in own]
+    assert results.finals(arm, range(12)).tolist() == pytest.approx(expected)
+    assert found.strata[0].arms[0].curve.mean[-1] == pytest.approx(np.mean(expected))
+
+
+def test_a_budget_that_is_a_factor_ends_each_arm_where_it_ends():
+    """Twenty experiments against forty: the curve goes on to the larger, the smaller stops."""
+    text = TEXT.replace("reviews = [true, false]", "budget = [20, 40]")
+    design = made_up(text.replace('["isolated", "ring", "complete"]', '["ring"]'))
+    records = runs_of(design)
+    results = Results(design, records)
+    small, large = (cell.arm for cell in design.cells)
+    assert (results.limit(small), results.limit(large)) == (20, 40)
+    run = next(r for r in records if (r.arm, r.replicate) == (small, 0))
+    assert results.finals(small, [0])[0] == run.trace.found[5] / 1.4
+    assert {s.grid[-1] for s in analyse(design, records).strata} == {20, 40}

@@ -132,3 +132,17 @@ def test_what_a_classic_model_does_not_know_is_told_with_what_it_knows():
     with pytest.raises(StudyRunError, match="does not take"):
         made(design(CLASSIC.replace("k = 4", "k = 3")), 1)
     assert "no parameter" in parameter_fault("march", {"p9": 1})
+
+
+def test_wall_time_and_dollars_are_counted_from_when_the_baseline_is_there():
+    """One agent on one slot measures its baseline for 2,440 s, four on four for 610: apart."""
+    text = VIRTUAL.replace("{ experiments = 20 }", "{ wall_s = 3100 }")
+    lone, both = (made(design(f"{text}size = [{size}]\n"), 0) for size in (1, 4))
+    assert lone.why == both.why == "research_s"
+    assert 2700 < lone.trace.run_s[-1] <= 3100
+    assert lone.numbers["experiments"] >= 9
+    paid = text.replace("wall_s = 3100", "usd = 6.0") + '"model.cost_usd" = [0.1]\n'
+    record = made(design(paid), 0)
+    assert 6.0 <= record.numbers["usd"] < 6.6
+    assert list(record.trace.usd) == sorted(record.trace.usd)
+    assert 0 < record.trace.usd[-1] <= record.numbers["usd"]
