@@ -24,6 +24,7 @@ _ALIKE = {
     "device_class": "the machines",
     "baseline_tree_key": "the start trees or budgets",
     "isolation": "the degrees of isolation",
+    "measured_by": "those whose word scores are",
 }
 """What two runs must have in common for one baseline, and how people call it."""
 

@@ -57,8 +57,8 @@ class RunOpened:
     """SHA-256 of the run's secret, which draws held-out text; older ledgers' was the seed's."""
     manifest: dict[str, str] = field(default_factory=dict)
     """What scores rest on; `lock_hash` is over all of it but ``secret``. Empty in older ledgers."""
-    measured_by: Literal["scorer", "model"] = "scorer"
-    """model: no experiment of this run is carried out, their outcomes are computed."""
+    measured_by: Literal["scorer", "model", "candidate"] = "scorer"
+    """model: outcomes are computed, nothing is carried out; candidate: it says its score itself."""
 
     @property
     def budget_s(self) -> float | None:

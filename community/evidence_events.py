@@ -101,6 +101,32 @@ class FinalsOpened:
     """The limit of experiments that held; None without one."""
 
 
+@dataclass(frozen=True, slots=True)
+class NumbersTold:
+    """What a script printed of itself beside its score, with its verdict: its word, no more."""
+
+    kind: ClassVar[str] = "numbers_told"
+    experiment_id: str
+    numbers: dict[str, float]
+    """By key, as its final block has them: ``peak_vram_mb``, ``num_steps``."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureChanged:
+    """From here on scores are somebody else's word; what stood on the earlier ones is open again.
+
+    All verdicts before it stay as they are, and count nowhere: two words are never compared.
+    """
+
+    kind: ClassVar[str] = "measure_changed"
+    then: Literal["candidate"]
+    now: Literal["scorer"]
+    lock_hash: str
+    """What scores rest on from here on."""
+    manifest: dict[str, str]
+    """As in `community.events.RunOpened`."""
+
+
 EvidenceEvent = (
     ReviewerAssigned
     | ConfirmationDrawn
@@ -109,4 +135,6 @@ EvidenceEvent = (
     | VerdictRetracted
     | ClaimRetracted
     | FinalsOpened
+    | NumbersTold
+    | MeasureChanged
 )

@@ -37,7 +37,6 @@ from community.task_lock import (
 )
 from community.world import Opening, must_match, open_repository
 from scoring import private_text
-from scoring.grader import Corpus
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
 from trainer.devices import Slot, check_memory, device_class, find_gpus, find_slots
@@ -99,7 +98,7 @@ async def open_bench(
             isolation = await executor.warm_up()
             repository, baseline = open_repository(folder, task)
             opened = replace(
-                _conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus),
+                conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus.hash),
                 run_id=folder.run_id,
                 scenario=scenario_text,
                 baseline_commit=baseline,
@@ -110,7 +109,7 @@ async def open_bench(
             if known is not None:
                 _must_match(known, opened)
                 opened = known
-            life_class, opened = await _timed(opened, slots, shared)
+            life_class, opened = await timed_class(opened, slots, shared)
             phase = SandboxedScorePhase(executor, scorer, task, budget)
             bench = Bench(
                 task=task,
@@ -142,7 +141,7 @@ async def _start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
     return await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
 
 
-async def _timed(
+async def timed_class(
     opened: RunOpened, slots: Sequence[Slot], shared: Path | None
 ) -> tuple[str, RunOpened]:
     """Return the device class of this life, and the first row with how fast the machine was.
@@ -167,13 +166,13 @@ def _opening_of(ledger: Path) -> dict[str, str]:
     return first.event.host if first is not None and isinstance(first.event, RunOpened) else {}
 
 
-def _conditions(
+def conditions(
     scenario: Scenario,
     task: Task,
     budget: Budget,
     slots: Sequence[Slot],
     lock: str,
-    corpus: Corpus,
+    corpus_hash: str,
 ) -> RunOpened:
     """Return what the run is made under; the names of run and baseline are the caller's."""
     place = device_class(slots)
@@ -192,7 +191,7 @@ def _conditions(
         slots=tuple(slot.name for slot in slots),
         device_class=place,
         lock_hash=lock,
-        corpus_hash=corpus.hash,
+        corpus_hash=corpus_hash,
         baseline_commit="",
         baseline_tree_key=key,
         host=host_facts(),

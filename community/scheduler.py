@@ -31,6 +31,7 @@ from community.events import (
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import Scored, ScorePhase
+from community.script_phase import told_rows
 from community.seed_rule import needs_seed_gate
 from community.workspaces import FolderWorkspaces, Workspaces
 from trainer.errors import ExecutorError
@@ -105,7 +106,7 @@ class Bench:
     epoch_s: int
     """Wall seconds since 1970 at which run time began, for commit dates; 0 in virtual time."""
     workspaces: Workspaces = field(default_factory=FolderWorkspaces)
-    measured_by: Literal["scorer", "model"] = "scorer"
+    measured_by: Literal["scorer", "model", "candidate"] = "scorer"
     """Where scores come from, which every verdict says."""
 
 
@@ -249,7 +250,7 @@ class Scheduler:
         ended = _attempt_ended(waiting, slot, attempt)
         if ended.outcome in ("ok", "invalid"):
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
-            self._chronicle.record(ended, verdict)
+            self._chronicle.record(ended, verdict, *told_rows(queued, attempt.scored))
             self._artefacts.clear(self._chronicle.state)
             return
         self._lose(waiting, ended)
@@ -337,7 +338,7 @@ class Scheduler:
             split=queued.split,
             seed=queued.seed,
             outcome=ended.outcome,
-            score=_told(attempt.scored.score.value) if attempt.scored else None,
+            score=_told(attempt.scored.score.value, bench.measured_by) if attempt.scored else None,
             reason=ended.reason,
             lock_hash=bench.lock_hash,
             corpus_hash=bench.corpus_hash,
@@ -355,9 +356,10 @@ class Scheduler:
         )
 
 
-def _told(value: float | None) -> float | None:
+def _told(value: float | None, by: str) -> float | None:
     """A score as anybody gets to know it; in further digits a model could hide a message."""
-    return None if value is None else float(f"{value:.{SCORE_DIGITS}g}")
+    digits = 12 if by == "candidate" else SCORE_DIGITS  # who printed it has printed all of it
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def earlier_use(state: RunState) -> list[tuple[int, str, float]]:

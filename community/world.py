@@ -22,7 +22,7 @@ from community.run_folder import RunFolder
 from community.scenario import BoardSection, Member, Scenario
 from community.scheduler import Bench
 from trainer.repository import Repository
-from trainer.task import Task
+from trainer.task import Task, find_task, load_task
 
 
 def _usual_mind(member: Member) -> Mind:
@@ -71,6 +71,10 @@ def open_world(
         from community.modelled.opening import open_modelled
 
         return open_modelled(scenario, scenario_text, folder, known)
+    if load_task(find_task(scenario.run.task, Path.cwd())).script is not None:
+        from community.script_opening import open_script
+
+        return open_script(scenario, scenario_text, folder, known, shared=shared)
     from community.opening import open_bench
 
     return open_bench(scenario, scenario_text, folder, known, shared=shared)

@@ -134,9 +134,7 @@ class LogStream(FileStream):
 
     def last_line(self) -> str:
         """The last line that says something, printable characters only, at most 200 of them."""
-        lines = self._tail.decode(errors="replace").splitlines()
-        text = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return "".join(character for character in text if character.isprintable())[:200]
+        return last_line(self._tail)
 
     def _read(self) -> None:
         if self._room_bytes > 0:
@@ -208,6 +206,13 @@ class ArtefactStream(FileStream):
             self.close()
         else:
             self._write(data)
+
+
+def last_line(tail: bytes) -> str:
+    """Return the last line of `tail` that says something, as `LogStream.last_line` does."""
+    lines = tail.decode(errors="replace").splitlines()
+    text = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return "".join(character for character in text if character.isprintable())[:200]
 
 
 def _enlarge(descriptor: int) -> None:

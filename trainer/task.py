@@ -19,6 +19,7 @@ from typing import Any, Literal
 from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
 from trainer.patch_policy import SOURCE_SUFFIXES, PatchPolicy, check_path, check_tree
+from trainer.script_table import ScriptTable
 from trainer.task_file import TaskFile, nearest, parse_task_file
 from trainer.task_kinds import KINDS
 
@@ -83,6 +84,8 @@ class Task:
     landscape: Mapping[str, Any] | None = None
     """Parameters of a task whose scores are computed; its start tree and its knobs follow from
     them, and are empty here."""
+    script: ScriptTable | None = None
+    """The command of a task that reports its own score, with absolute paths."""
 
     @property
     def locked(self) -> Path:
@@ -171,6 +174,10 @@ def load_task(folder: Path) -> Task:
     if file is not None and not kind.is_modelled:
         _check_against_start(file, start, faults)
         knobs = _read_knobs(folder, file, faults)
+    if file is not None and file.script is not None:
+        faults += file.script.faults(folder)
+        if file.budget.kind != "device_seconds":
+            faults.append('budget.kind of a script is "device_seconds": its own clock is the wall')
     if faults or file is None or brief is None:
         raise TaskError(folder, faults)
     return _task(folder, file, brief, start, knobs)
@@ -205,6 +212,7 @@ def _task(
         knobs_toml=knobs,
         knobs_path=file.knobs.path if file.knobs else None,
         landscape=file.landscape,
+        script=file.script.placed(folder) if file.script else None,
     )
 
 

@@ -27,6 +27,7 @@ from trainer.patch_policy import (
     PATCH_FILES,
     TREE_BYTES,
 )
+from trainer.script_table import ScriptTable
 from trainer.task_kinds import KINDS
 
 _Positive = Annotated[int, Field(gt=0)]
@@ -102,6 +103,8 @@ class TaskFile(_Table):
     knobs: KnobsTable | None = None
     landscape: dict[str, Any] | None = None
     """Of a task of that kind: which model it is and its parameters; whoever models reads them."""
+    script: ScriptTable | None = None
+    """Of a task of that kind: the command, and what its sandbox shows."""
 
     @field_validator("kind")
     @classmethod
@@ -163,6 +166,7 @@ def _known_keys(tables: Sequence[str]) -> list[str]:
         "limits": LimitsTable,
         "model": ModelTable,
         "knobs": KnobsTable,
+        "script": ScriptTable,
     }
     return list((shapes.get(tables[0], TaskFile) if tables else TaskFile).model_fields)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class TaskKind:
     """The table of task.toml that a task of this kind has, and no other."""
     is_modelled: bool = False
     """Whether what a tree scores is computed, in virtual time: there is no start/ then."""
+    measured_by: Literal["scorer", "model", "candidate"] = "scorer"
+    """Whose word a score is: the scorer's, a model's, or what the candidate said of itself."""
 
 
 _ALL = (
@@ -38,10 +41,17 @@ _ALL = (
         grader="prepare(source, out) and GRADER",
     ),
     TaskKind(
+        "script",
+        "a command runs and reports its own score",
+        table="script",
+        measured_by="candidate",
+    ),
+    TaskKind(
         "landscape",
         "what a tree scores is computed, in virtual time only",
         table="landscape",
         is_modelled=True,
+        measured_by="model",
     ),
 )
 

@@ -18,6 +18,8 @@ from community.evidence_events import (
     ConfirmationDrawn,
     EvidenceEvent,
     FinalsOpened,
+    MeasureChanged,
+    NumbersTold,
     ReviewerAssigned,
     VerdictRetracted,
 )
@@ -48,6 +50,10 @@ class EvidenceState:
     is_open_again: bool = False
     """Whether something was taken back since the run last ended: it may go on where it was over."""
     finals: FinalsOpened | None = None
+    told: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Experiment id -> what a script printed of itself beside its score."""
+    measure: MeasureChanged | None = None
+    """By which scores became somebody else's word, if they did."""
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -79,6 +85,10 @@ class EvidenceState:
                 return "the final runs were opened before, and seal is asked once"
             self.finals = event
             self.is_open_again = False
+        elif isinstance(event, NumbersTold):
+            self.told[event.experiment_id] = dict(event.numbers)
+        elif isinstance(event, MeasureChanged):
+            self.measure, self.is_open_again = event, True
         return ""
 
     def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:
@@ -93,7 +103,13 @@ def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:
             return f"no hypothesis was posted as {event.hypothesis}"
     elif isinstance(event, VerdictRetracted) and event.verdict_id not in state.verdicts:
         return f"verdict {event.verdict_id} was never given"
+    elif isinstance(event, NumbersTold) and event.experiment_id not in state.experiments:
+        return f"experiment {event.experiment_id} was never admitted"
+    elif isinstance(event, MeasureChanged) and event.then != state.measured_by:
+        return f"scores were the {state.measured_by}'s word, not the {event.then}'s"
     wrong = state.evidence.fold(at_us, event)
+    if isinstance(event, MeasureChanged):
+        _set_aside(state)
     if not wrong and isinstance(event, VerdictRetracted):
         _strike(state, event.verdict_id)
     return wrong
@@ -108,3 +124,21 @@ def _strike(state: RunState, verdict_id: str) -> None:
         if any(verdict_id in change.verdicts for _, change in claim.changes):
             claim.taken_back |= {verdict_id}
             claim.confirmations = [c for c in claim.confirmations if verdict_id not in c.verdicts]
+
+
+def _set_aside(state: RunState) -> None:
+    """Let all verdicts so far count nowhere: what follows is another's word, and compares to none.
+
+    What had been found of claims is open again, the noise band as well.
+    """
+    for verdict in state.verdicts.values():
+        state.experiments[verdict.experiment_id].is_retracted = True
+    state.verdicts_by_tree.clear()
+    state.index.repeats.clear()
+    state.index.calibration.clear()
+    state.index.confirming.clear()
+    state.noise = None
+    for claim in state.hypotheses.values():
+        claim.taken_back = frozenset(v for _, change in claim.changes for v in change.verdicts)
+        claim.confirmations, claim.status = [], "measured"
+        claim.gain = claim.threshold = claim.reproduced_by = claim.reproduction_by = None

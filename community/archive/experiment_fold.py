@@ -93,6 +93,8 @@ def _judged(state: RunState, experiment: ExperimentState, at_us: int, event: Ver
         return f"verdict {event.verdict_id} exists already"
     if (event.tree_key, event.split) != (experiment.queued.tree_key, experiment.queued.split):
         return f"it is about another tree or split than {event.experiment_id}"
+    if event.measured_by != state.measured_by:
+        return f"a {event.measured_by}'s word among those of a {state.measured_by}: no such compare"
     experiment.verdict, experiment.verdict_us = event, at_us
     del state.index.unjudged[event.experiment_id]
     state.by_verdict.append(experiment)

@@ -27,6 +27,8 @@ from trainer.errors import TrainerError
 from trainer.repository import Repository
 from trainer.text_process import TextProcess
 
+PEAK_MB = "peak_vram_mb"
+"""Key of a script's final block with its peak memory in MiB."""
 PATCH_BYTES = 16 << 20
 """Cap on the exported patch; a tree is some 40 KiB, so this is never reached in earnest."""
 
@@ -48,14 +50,19 @@ def results_tsv(state: RunState) -> str:
     """Return autoresearch's five columns: the baseline, then every screened experiment in order.
 
     All scores are of dev, so that rows compare. keep is a reproduced hypothesis (and the baseline),
-    crash an invalid run, discard anything else; a run that was taken back says so. Memory is not
-    measured: 0.0.
+    crash an invalid run, discard anything else; a run that was taken back says so. Memory is what
+    a script printed of itself, else 0.0.
     """
     metric = state.opened.metric if state.opened else "val_bpb"
     lines = [f"commit\t{metric}\tmemory_gb\tstatus\tdescription"]
     if state.opened is not None and state.noise is not None:
         commit = state.opened.baseline_commit[:7]
-        lines.append(f"{commit}\t{state.noise.mean:.6f}\t0.0\tkeep\tbaseline")
+        runs = state.index.calibration
+        memory_gb = max((_memory_gb(state, run) for run in runs), default=0.0)
+        walls = isolation_words("full", state.measured_by)
+        name = f"[{walls}] baseline" if state.measured_by == "candidate" else "baseline"
+        row = f"{commit}\t{state.noise.mean:.6f}\t{memory_gb:.1f}\tkeep\t{name}"
+        lines.append(row)
     screens = [e for e in state.experiments.values() if e.is_done and e.queued.purpose == "screen"]
     screens.sort(key=lambda experiment: experiment.verdict_us or 0)
     lines.extend(_result_row(state, experiment) for experiment in screens)
@@ -72,11 +79,19 @@ def _result_row(state: RunState, experiment: ExperimentState) -> str:
     elif hypothesis is not None and hypothesis.status == "reproduced":
         status = "discard" if experiment.is_retracted else "keep"
     title = one_line(hypothesis.title) if hypothesis else ""
-    if experiment.is_retracted:
+    is_aside = verdict is not None and verdict.measured_by != state.measured_by
+    if experiment.is_retracted and not is_aside:
         title = f"[retracted] {title}"
     if verdict is not None and (walls := isolation_words(verdict.isolation, verdict.measured_by)):
         title = f"[{walls}] {title}"
-    return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t0.0\t{status}\t{title}"
+    memory_gb = _memory_gb(state, experiment) if score is not None else 0.0
+    return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t{memory_gb:.1f}\t{status}\t{title}"
+
+
+def _memory_gb(state: RunState, experiment: ExperimentState) -> float:
+    """Return the peak memory that a script printed of itself; 0 where nobody says."""
+    told = state.evidence.told.get(experiment.queued.experiment_id, {})
+    return max(0.0, told.get(PEAK_MB, 0.0)) / 1024
 
 
 def name_best(state: RunState, repository: Repository) -> None:

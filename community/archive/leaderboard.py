@@ -49,7 +49,7 @@ class Contribution:
     reproduced_by: str | None
     isolation: Isolation
     measured_by: str
-    """``scorer``, or ``model`` where nothing was run."""
+    """``scorer``, ``model`` where nothing was run, ``candidate`` where it says so itself."""
     """The weakest among its runs; anything less than full is ranked apart."""
     estimate: float | None
     """Gain over the baseline, shrunk, summed along declared parents; None where it is unknown. See
@@ -201,7 +201,7 @@ def _contribution(state: RunState, rank: int, place: Placed, q_value: float | No
         predicted_gain=hypothesis.prediction[0],
         reproduced_by=hypothesis.reproduced_by,
         isolation=place.isolation,
-        measured_by=state.opened.measured_by if state.opened else "scorer",
+        measured_by=state.measured_by,
         estimate=standing.estimate if standing else None,
         low=standing.low if standing else None,
         high=standing.high if standing else None,

@@ -33,7 +33,7 @@ def isolation_note(state: RunState) -> str:
     found = (state.opened.isolation if state.opened else "") or isolation_of(
         state.verdicts.values()
     )
-    return isolation_words(found, state.opened.measured_by if state.opened else "scorer")
+    return isolation_words(found, state.measured_by)
 
 
 def results_heard(state: RunState, agent: str) -> AbstractSet[str]:

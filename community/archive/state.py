@@ -180,6 +180,13 @@ class RunState:
         """Why the run ended in order, or None."""
         return self.stopped.why if self.stopped else None
 
+    @property
+    def measured_by(self) -> Literal["scorer", "model", "candidate"]:
+        """Whose word its scores are now; verdicts of another's count nowhere."""
+        if self.evidence.measure is not None:
+            return self.evidence.measure.now
+        return self.opened.measured_by if self.opened else "scorer"
+
     def scores(self, tree_key: str, split: Split) -> tuple[float, ...]:
         """Return the scores of all valid runs of a tree on a split that stand, in order."""
         verdicts = self.verdicts_by_tree.get((tree_key, split), ())

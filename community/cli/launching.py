@@ -32,6 +32,7 @@ from community.run_folder import LATEST, RUNS, RunFolder
 from community.scenario import Scenario, StopSection
 from community.task_lock import must_be_as_expected
 from trainer.task import find_task, load_task
+from trainer.task_kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ def launch_new(
     loaded = override(read_scenario(scenario), experiments=experiments, seed=seed)
     _check(loaded.scenario)
     if loaded.scenario.run.time == "real":
-        must_be_as_expected(load_task(find_task(loaded.scenario.run.task, Path.cwd())))
+        task = load_task(find_task(loaded.scenario.run.task, Path.cwd()))
+        if KINDS[task.kind].grader:
+            must_be_as_expected(task)
     if run_dir is None:
         folder = RunFolder.create(RUNS, _next_id(RUNS, loaded.name))
     else:

@@ -16,7 +16,7 @@ from community.archive.ledger import LedgerReader
 from community.archive.queries import best_commit, isolation_note, pool_use
 from community.archive.state import RunState
 from community.events import Purpose
-from community.plain_text import isolation_words
+from community.plain_text import isolation_words, note_words
 from community.report.drift_figure import drift_svg
 from community.report.figures import lineage_svg, pool_svg
 from community.report.progress_figure import progress_svg
@@ -47,6 +47,7 @@ PURPOSES: dict[Purpose, str] = {
 }
 _WORDS = {
     "isolation_words": isolation_words,
+    "note_words": note_words,
     "against_baseline": against_baseline,
     "against_parent": against_parent,
     "alarm_line": alarm_line,

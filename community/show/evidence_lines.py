@@ -9,7 +9,7 @@ from community.archive.leaderboard import Contribution, Researcher
 from community.archive.yardstick import Alarm
 from community.cli.lines import run_time
 from community.events import Purpose
-from community.plain_text import isolation_words, one_line
+from community.plain_text import SELF_REPORTED, isolation_words, one_line
 from community.show.records import HeadlineShown, Shown
 
 LEGEND = (
@@ -44,10 +44,16 @@ def headline_lines(record: Shown) -> list[str]:
     ]
     before = f"; before it had {' and '.join(promised)}" if promised else ""
     return [
-        f"headline: {percent}{found.gain:+.4f} {record.unit} over the baseline on seal, 95 % "
-        f"{found.low:+.4f} to {found.high:+.4f} ({found.runs} and {found.baseline_runs} runs)"
+        f"headline{whose(record)}: {percent}{found.gain:+.4f} {record.unit} over the baseline on "
+        f"seal, 95 % {found.low:+.4f} to {found.high:+.4f} "
+        f"({found.runs} and {found.baseline_runs} runs)"
         f"{before}; {(found.commit or '')[:7]} by {found.author}"
     ]
+
+
+def whose(record: Shown) -> str:
+    """Return `` (self-reported)`` where scores are the candidates' own word, else nothing."""
+    return f" ({SELF_REPORTED})" if record.isolation.startswith(SELF_REPORTED) else ""
 
 
 def has_nothing(record: Shown) -> bool:

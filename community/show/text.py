@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from community.archive.queries import comparison
-from community.plain_text import one_line
+from community.plain_text import note_words, one_line
 from community.show.evidence_lines import (
     LEGEND,
     against_baseline,
@@ -17,6 +17,7 @@ from community.show.evidence_lines import (
     sure,
     thinking_lines,
     who,
+    whose,
     yardstick_lines,
 )
 from community.show.records import Shown
@@ -51,13 +52,10 @@ def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
     lines = [f"run {record.run_id}: task {record.task}, seed {record.seed}, {record.budget} each"]
-    if record.isolation == "modelled":
-        lines.append("modelled: nothing was trained; a model said what each experiment came to")
-    elif record.isolation:
-        lines.append(
-            f"{record.isolation}: candidate code could reach more than it should, so these numbers "
-            "do not stand beside fully isolated ones (`community doctor` says why)"
-        )
+    is_leaky = record.isolation in ("partial isolation", "no isolation")
+    if record.isolation:
+        why = " (`community doctor` says why)" if is_leaky else ""
+        lines.append(f"{note_words(record.isolation)}{why}")
     if base.mean is None:
         lines.append("baseline: not measured yet")
     else:
@@ -68,7 +66,8 @@ def summary_lines(record: Shown) -> list[str]:
     else:
         against = comparison(best.gain_percent, best.reference, best.reference_split)
         lines.append(
-            f"best: {best.score:.4f} on {best.split}{against and f', {against}'}, {best.status}, "
+            f"best{whose(record)}: {best.score:.4f} on {best.split}{against and f', {against}'}, "
+            f"{best.status}, "
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
     lines += headline_lines(record) or _seal_lines(record)

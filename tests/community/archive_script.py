@@ -214,6 +214,8 @@ EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent | mind_events.M
     evidence.VerdictRetracted("v-e0001", "a fault of the machine", "eve", ("hypothesis:p1",)),
     evidence.ClaimRetracted("p1", "two more pairs", "lab", ("hypothesis:p1",)),
     evidence.FinalsOpened((CHILD,)),
+    evidence.NumbersTold("e0001", {"peak_vram_mb": 45060.2, "num_steps": 953.0}),
+    evidence.MeasureChanged("candidate", "scorer", "ab", {"constants": "cd"}),
     forum_events.TopologySet(
         0, {"ada": {"ben": "diff"}, "ben": {}}, "drawn", {"density": 0.5}, {"ada": {"ben": 2 * S}}
     ),

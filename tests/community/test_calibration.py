@@ -13,7 +13,7 @@ from community.archive.state import RunState
 from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
 from community.clock import RunClock
-from community.opening import KERNEL_S, _timed
+from community.opening import KERNEL_S, timed_class
 from trainer.devices import Slot
 from trainer.reference_kernel import kernel_bin
 from trainer.repository import Repository
@@ -90,8 +90,8 @@ async def test_the_opening_says_how_fast_the_machine_was(
         return next(readings)
 
     monkeypatch.setattr(opening_module, "machine_s", read)
-    first, known = await _timed(known, slots, None)
+    first, known = await timed_class(known, slots, None)
     assert (known.device_class, known.host[KERNEL_S]) == ("cpu", "0.010000")
     assert first == f"cpu, {kernel_bin(0.0100)}"
-    assert await _timed(known, slots, None) == (first, known)
-    assert await _timed(known, slots, None) == (f"cpu, {kernel_bin(0.0120)}", known)
+    assert await timed_class(known, slots, None) == (first, known)
+    assert await timed_class(known, slots, None) == (f"cpu, {kernel_bin(0.0120)}", known)
