@@ -210,7 +210,7 @@ class Agent:
             return
         self._news.clear()
         turn = self.spend.turns
-        self.spend.experiments = memory.experiments
+        self.spend.experiments, self.spend.posts = memory.experiments, memory.said
         observation = await self.observe(briefing, memory, turn)
         self._faults.clear()
         self.spend.turns += 1
@@ -267,6 +267,8 @@ class Agent:
             faults=tuple(self._faults),
             turns_left=self.spend.turns_left,
             experiments_left=self.spend.experiments_left,
+            posts_left=self.spend.posts_left,
+            grants=self.role.quotas.in_words(),
             challenges=memory.challenges() if "reproduce" in self.role.rights else (),
         )
 

@@ -53,6 +53,8 @@ class Memory:
         """The highest ledger number heard of."""
         self._proposed = 0
         """Own hypotheses so far."""
+        self.said = 0
+        """Own posts so far, but findings and failures."""
         self.recent = RecentPosts()
 
     @property
@@ -72,6 +74,7 @@ class Memory:
         self.recent.add(post)
         self.last_seq = max(self.last_seq, post.seq)
         body = post.body
+        self.said += post.author == self._me and not isinstance(body, (Finding, Failure))
         if isinstance(body, Hypothesis):
             self._fold_hypothesis(post, body)
         elif isinstance(body, (Finding, Failure)):

@@ -135,5 +135,7 @@ class Observation:
     """Likewise, runs and reproductions that it may still ask for."""
     posts_left: int | None = None
     """Likewise, posts that it may still write."""
+    grants: str = ""
+    """The role's quotas in words; empty without any."""
     challenges: tuple[OpenClaim, ...] = ()
     """Reproduced results of others in which it had no part, oldest first: it may challenge them."""

@@ -1,7 +1,9 @@
 """Roles: rights, quotas and charter of a participant, as records in ``scenarios/roles/*.toml``.
 
 A role is no class of behaviour: what an agent does is its mind's business, what it may do is here.
-`agents.agent` checks the rights before it carries an action out.
+The lab and the clerk hold everybody to it where actions are taken, whatever mind he has and
+wherever it thinks (`community.lab`, `community.clerk`, `community.quotas`). A scenario may define
+roles of its own (``[roles.NAME]``), in the same words.
 """
 
 from __future__ import annotations
@@ -29,6 +31,22 @@ class Quotas:
     turns: int | None = None
     experiments: int | None = None
     """Own proposals and reproductions it starts, each counted once."""
+    posts: int | None = None
+    """Everything it says but what came of its experiments."""
+    experiments_per_hour: int | None = None
+    """Of these, most within any hour of run time."""
+    posts_per_hour: int | None = None
+
+    def in_words(self) -> str:
+        """Return them as ``10 experiments, 30 posts an hour``; empty without any."""
+        told = {
+            "turns": self.turns,
+            "experiments": self.experiments,
+            "posts": self.posts,
+            "experiments an hour": self.experiments_per_hour,
+            "posts an hour": self.posts_per_hour,
+        }
+        return ", ".join(f"{n} {what}" for what, n in told.items() if n is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +58,40 @@ class Role:
     """What it is there for, in words; goes into the prompts of minds that read."""
     rights: frozenset[Right]
     quotas: Quotas = Quotas()
+    mind: str = ""
+    """The built-in mind that plays it where nothing else is said; empty for none."""
+    is_hostile: bool = False
+    """Whether it is there to do harm, for studies of what that does."""
 
 
-class _QuotaTable(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class QuotaTable(BaseModel):
+    """Quotas as they stand in a file; see `Quotas`."""
 
-    turns: Annotated[int, Field(ge=1)] | None = None
-    experiments: Annotated[int, Field(ge=0)] | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    turns: Annotated[int, Field(ge=1, strict=True)] | None = None
+    experiments: Annotated[int, Field(ge=0, strict=True)] | None = None
+    posts: Annotated[int, Field(ge=0, strict=True)] | None = None
+    experiments_per_hour: Annotated[int, Field(ge=1, strict=True)] | None = None
+    posts_per_hour: Annotated[int, Field(ge=1, strict=True)] | None = None
 
 
-class _RoleFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class RoleTable(BaseModel):
+    """A role as it stands in a file of ``scenarios/roles/``, or in a scenario; see `Role`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     charter: Annotated[str, Field(min_length=1, max_length=4_000)]
     rights: tuple[Right, ...]
-    quotas: _QuotaTable = _QuotaTable()
+    quotas: QuotaTable = QuotaTable()
+    mind: str = ""
+    hostile: Annotated[bool, Field(strict=True)] = False
+
+    def as_role(self, name: str) -> Role:
+        """Return the role that it describes, called `name`."""
+        quotas = Quotas(**self.quotas.model_dump())
+        rights = frozenset(self.rights)
+        return Role(name, self.charter.strip(), rights, quotas, self.mind, self.hostile)
 
 
 def known_roles(folder: Path | None = None) -> tuple[str, ...]:
@@ -92,22 +129,20 @@ def parse_role(name: str, text: str) -> Role:
         RoleError: the text is no TOML, or has unknown keys, rights or quotas.
     """
     try:
-        table = _RoleFile.model_validate(tomllib.loads(text))
+        return RoleTable.model_validate(tomllib.loads(text)).as_role(name)
     except tomllib.TOMLDecodeError as error:
         raise RoleError(f"role {name!r}: not TOML: {error}") from error
     except ValidationError as error:
         faults = [_fault(fault["loc"], fault["msg"], fault["input"]) for fault in error.errors()]
         raise RoleError(f"role {name!r}: " + "; ".join(faults)) from error
-    quotas = Quotas(turns=table.quotas.turns, experiments=table.quotas.experiments)
-    return Role(name, table.charter.strip(), frozenset(table.rights), quotas)
 
 
 def _fault(where: tuple[int | str, ...], message: str, value: object) -> str:
     path = ".".join(str(part) for part in where)
     words = {
-        "": [*_RoleFile.model_fields],
+        "": [*RoleTable.model_fields],
         "rights": [*get_args(Right)],
-        "quotas": [*_QuotaTable.model_fields],
+        "quotas": [*QuotaTable.model_fields],
     }
     group = str(where[0]) if len(where) > 1 else ""
     wrong = str(value) if group == "rights" else str(where[-1])

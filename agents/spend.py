@@ -19,6 +19,8 @@ class Spend:
     turns: int = 0
     experiments: int = 0
     """Runs and reproductions it asked for."""
+    posts: int = 0
+    """Own posts but those that tell what came of experiments."""
     faults: int = 0
     """Turns that its mind failed to answer, and actions that were turned down."""
 
@@ -43,3 +45,9 @@ class Spend:
         """How many experiments it may still ask for; None without a quota."""
         quota = self.quotas.experiments
         return None if quota is None else max(0, quota - self.experiments)
+
+    @property
+    def posts_left(self) -> int | None:
+        """How many posts it may still write; None without a quota."""
+        quota = self.quotas.posts
+        return None if quota is None else max(0, quota - self.posts)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agents.roles import Role
-from community.archive.queries import experiments_asked
 from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.leads import give_back
+from community.quotas import has_used_up
 from community.scenario import REMOTE
 
 
@@ -68,16 +68,9 @@ class Attendance:
         left_us = self._chronicle.state.forum.left_us.get(agent, 0)
         return max(self._began_us, left_us)
 
-    def is_used_up(self, agent: str, more: int = 0) -> bool:
-        """Whether `agent` has asked for as many experiments as its role grants it, and `more`."""
-        quota = self._roles[agent].quotas.experiments
-        if quota is None:
-            return False
-        return experiments_asked(self._chronicle.state, agent) >= quota + more
-
     def _has_left(self, agent: str) -> bool:
         state = self._chronicle.state
-        if agent in self._gone or self.is_used_up(agent):
+        if agent in self._gone or has_used_up(state, agent, self._roles[agent].quotas):
             return True
         if is_there(state, agent):
             return False

@@ -19,6 +19,7 @@ from community.chronicle import Chronicle
 from community.events import Noticed, Posted, Refused, VerdictGiven
 from community.leads import is_lead, leased, refuses_claim, refuses_following
 from community.pace import Pace
+from community.quotas import refuses_post
 from community.scenario import POSTS_PER_MINUTE
 from community.screening import told_on_dev, tree_of
 from community.topology import Route, route
@@ -253,6 +254,9 @@ class Clerk:
         if right is not None and right not in self._assigning.roles[author].rights:
             raise MessageRefusedError(f"the role of {author} has no right to {right}")
         now_us = self._chronicle.clock.now_us()
+        quotas = self._assigning.roles[author].quotas
+        if why := refuses_post(state, author, quotas, body.model_dump(), now_us):
+            raise MessageRefusedError(why)
         if isinstance(body, Hypothesis):
             if why := refuses_following(state, author, draft.thread, now_us):
                 raise MessageRefusedError(why)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from agents.minds.quoting import tokens_of
 from agents.prices import Price, Usage, in_usd, price_of
-from agents.roles import load_role
 from community.archive.state import RunState
 from community.mind_faults import is_language_mind
 from community.minds_opening import pinned_prices
@@ -110,8 +109,8 @@ def _member(member: Member, scenario: Scenario, experiments: int) -> MemberEstim
     options = (member.model or ModelSection()).as_options()
     prompt = first_sight(scenario, member.name).prompt
     stable = tokens_of(prompt.system + prompt.task + prompt.code) * 3 // 4  # four bytes a token
-    role = load_role(member.role)
-    rights = [load_role(each.role).rights for each in scenario.members()]
+    role = scenario.role(member.role)
+    rights = [scenario.role(each.role).rights for each in scenario.members()]
     proposers = max(1, sum("propose" in held for held in rights))
     share = experiments / proposers if "propose" in role.rights else float(experiments)
     turns = [max(1, round(share * each)) for each in (FEWEST_TURNS, MOST_TURNS)]

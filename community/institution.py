@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 
-from agents.roles import Right, Role
+from agents.roles import Quotas, Right, Role
 from community.admission import Admission
 from community.alarms import decisions_paused
 from community.archive.state import HypothesisState
@@ -97,6 +97,10 @@ class Institution:
     def may(self, agent: str, right: Right) -> bool:
         """Whether the role of `agent` holds `right`."""
         return agent in self._roles and right in self._roles[agent].rights
+
+    def quotas(self, agent: str) -> Quotas:
+        """Return what the role of `agent` grants it."""
+        return self._roles[agent].quotas
 
     def may_screen(self, claim: HypothesisState) -> bool:
         """Whether asking `screen` now gives an answer that waiting would not better."""

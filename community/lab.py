@@ -23,6 +23,7 @@ from community.duplicates import NEAREST, may_compare
 from community.events import Proposed, Refused, VerdictGiven
 from community.institution import Institution
 from community.leads import open_leads
+from community.quotas import refuses_experiment, refuses_reproduction
 from community.screening import screen_of, told_on_dev, told_verdict, tree_of
 from forum.messages import Carries, Post
 from forum.visibility import thin
@@ -104,6 +105,7 @@ class AgentLab:
             return made
         await self.wait_for_turn()
         self._must_hold("propose")
+        self._must_have_experiments()
         if self._joins(proposal):
             self._must_hold("merge")
         self._must_see(*proposal.parents)
@@ -203,7 +205,9 @@ class AgentLab:
             return self._outcome(claim, told_verdict(institution.chronicle.state, claim, mine[-1]))
         if claim.reproduction_by != self._agent:
             await self.wait_for_turn()
-            refusal = institution.reproduce(hypothesis, self._agent)
+            state, quotas = institution.chronicle.state, institution.quotas(self._agent)
+            refusal = refuses_reproduction(state, self._agent, quotas, hypothesis)
+            refusal = refusal or institution.reproduce(hypothesis, self._agent)
             if refusal:
                 return self._declined(claim.commit, refusal)
         done = len(claim.confirmations)
@@ -259,6 +263,13 @@ class AgentLab:
     def _must_hold(self, right: Right) -> None:
         if not self._institution.may(self._agent, right):
             raise NoRightError(f"{self._agent}'s role has no right to {right}")
+
+    def _must_have_experiments(self) -> None:
+        institution = self._institution
+        now_us, quotas = institution.chronicle.clock.now_us(), institution.quotas(self._agent)
+        state = institution.chronicle.state
+        if refusal := refuses_experiment(state, self._agent, quotas, now_us):
+            raise NoRightError(refusal)
 
     def _joins(self, proposal: Proposal) -> bool:
         """Whether it joins branches: a confirmed first parent is what its gain is against."""

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 
 from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
-from agents.roles import known_roles
 from community.board_faults import resolve_board_paths
 from community.errors import Fault, ModelError, ScenarioError, TopologyError
+from community.role_faults import all_roles, read_role_files
 from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
@@ -140,9 +140,12 @@ def settle_data(data: dict[str, Any], path: Path) -> tuple[list[str], list[tuple
     is_moved = _resolve_task(data, path)
     is_placed = resolve_board_paths(data, path)
     found, places = _read_graph(data, path)
-    found += shape_faults(data)
-    found += cross_checks(data, shipped_tasks(), known_roles(), (*known_minds(), REMOTE))
+    unread, is_read = read_role_files(data, path)
+    unread_roles = {key[:2] for key, _ in unread}
+    found += unread + [each for each in shape_faults(data) if each[0][:2] not in unread_roles]
+    found += cross_checks(data, shipped_tasks(), all_roles(data), (*known_minds(), REMOTE))
     told = [*["the task's path made absolute"] * is_moved, *["its graph read"] * bool(places)]
+    told += ["the files of its roles read"] * is_read
     told += ["the board's files made absolute"] * is_placed
     return told, [_placed_in_graph(fault, places) for fault in found]
 

@@ -239,7 +239,6 @@ class RemoteSeats:
                 return ops.MERGE.pack(await lab.merge(pair.first, pair.second))
             case ops.PREPARE.name:
                 proposed = asked.read(ops.Proposed)
-                self._must_have_experiments(asked.who)
                 await chair.proposals.wait()
                 proposal = Proposal(
                     proposed.parents,
@@ -251,11 +250,9 @@ class RemoteSeats:
                 return ops.PREPARE.pack(await lab.prepare(proposal, request=asked.request_id))
             case ops.RUN.name:
                 measured = asked.read(ops.Measured)
-                self._must_have_experiments(asked.who, more=1)  # its own post counts
                 return ops.RUN.pack(await lab.run(measured.commit, measured.hypothesis))
             case ops.REPRODUCE.name:
                 hypothesis = asked.read(ops.Hypothesis).hypothesis
-                self._must_have_experiments(asked.who, more=1)
                 return ops.REPRODUCE.pack(await lab.reproduce(hypothesis))
         raise RequestRefusedError("unknown_op", f"a researcher cannot ask for {asked.op!r}")
 
@@ -281,11 +278,6 @@ class RemoteSeats:
             self._institution.attendance.take_leave(who)
             self._chronicle.record(Noticed("pause", f"{who} left: {farewell.why}"[:300]))
         return ops.LEAVE.pack(None)
-
-    def _must_have_experiments(self, who: str, more: int = 0) -> None:
-        if self._institution.attendance.is_used_up(who, more):
-            quota = self._roles[who].quotas.experiments
-            raise RequestRefusedError("no_right", f"the {quota} experiments of {who} are used up")
 
 
 _REPLACED = (

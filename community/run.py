@@ -16,7 +16,7 @@ from pathlib import Path
 from agents.agent import Agent
 from agents.errors import AgentError
 from agents.knobs import Knob, load_knobs
-from agents.roles import Role, load_role
+from agents.roles import Role
 from community.admission import Admission
 from community.archive.export import name_best, write_results_tsv
 from community.archive.ledger import LedgerReader
@@ -183,7 +183,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
     bench, members = opening.bench, scenario.members()
     names = [member.name for member in members]
     local = [member for member in members if member.mind != REMOTE]
-    roles = {member.name: load_role(member.role) for member in members}
+    roles = {member.name: scenario.role(member.role) for member in members}
     guests = guests_of(scenario, chronicle.state)
     async with (
         open_board(

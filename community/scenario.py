@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from agents.roles import Role, RoleTable, load_role
 from community.spend_sections import ModelSection, SpendSection
 from forum.certificates import is_loopback
 from forum.messages import Carries
@@ -29,6 +30,7 @@ Isolation = Literal["full", "partial", "none"]
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 """An agent's name is also its MQTT user, a topic level and a git author."""
+ROLE_PATTERN = r"^[a-z][a-z0-9_-]{0,31}$"
 POSTS_PER_MINUTE = 120
 """A policy posts two or three for an experiment; a hundred and twenty is a flood."""
 REMOTE = "remote"
@@ -270,7 +272,7 @@ class AgentSection(_Section):
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Letters a-z, digits, ``-`` and ``_``; unique."""
     role: Annotated[str, Field(min_length=1)]
-    """A record in ``scenarios/roles/``: which actions it has the right to."""
+    """A record in ``scenarios/roles/`` or in ``roles``: which actions it has the right to."""
     mind: Annotated[str, Field(min_length=1)]
     """What decides for it, for example ``policy:social``; or ``remote``: whoever joins."""
     count: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -308,6 +310,8 @@ class Scenario(_Section):
     """Of a modelled task: parameters in place of the task's own; see
     `community.modelled.parameters`."""
     spend: SpendSection = SpendSection()
+    roles: dict[Annotated[str, Field(pattern=ROLE_PATTERN)], RoleTable] | None = None
+    """Roles of the scenario's own, by name."""
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 
     def members(self) -> tuple[Member, ...]:
@@ -317,6 +321,15 @@ class Scenario(_Section):
             for agent in self.agents
             for name in member_names(agent.name, agent.count)
         )
+
+    def role(self, name: str) -> Role:
+        """Return a role by name: one of the scenario's own, else one that ships.
+
+        Raises:
+            RoleError: there is no such role.
+        """
+        own = (self.roles or {}).get(name)
+        return load_role(name) if own is None else own.as_role(name)
 
 
 def member_names(name: str, count: int) -> tuple[str, ...]:

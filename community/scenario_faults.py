@@ -16,9 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from agents.errors import RoleError
-from agents.minds.catalogue import NEEDS
-from agents.roles import Right, known_roles, load_role
+from agents.roles import QuotaTable, RoleTable
 from community.board_faults import board_faults
 from community.mind_faults import (
     is_language_mind,
@@ -26,6 +24,7 @@ from community.mind_faults import (
     price_faults,
     spend_warnings,
 )
+from community.role_faults import own_role_faults, right_faults
 from community.scenario import (
     REMOTE,
     RESERVED_NAMES,
@@ -111,6 +110,8 @@ def _keys_at(loc: Sequence[str | int]) -> list[str]:
         return list((ModelSection if "model" in loc else AgentSection).model_fields)
     if loc[0] == "spend" and len(loc) > 1:
         return list(CapSection.model_fields)
+    if loc[0] == "roles" and len(loc) > 1:
+        return [*(QuotaTable if "quotas" in loc[2:] else RoleTable).model_fields, "file"]
     if loc[:2] == ("topology", "edges"):
         return list(EdgeSection.model_fields)
     annotation = Scenario.model_fields[str(loc[0])].annotation
@@ -151,7 +152,7 @@ def cross_checks(
             fault = model_name_fault(word) if key == "mind" else ""
             if fault or not (is_model or word in known):
                 found.append((("agents", index, key), fault or _unknown(key, word, known)))
-    found += _right_faults(entries)
+    found += right_faults(entries, data) + own_role_faults(data)
     names: list[str] = []
     if len(agents) == len(entries) > 0:
         names = [name for _, agent in agents for name in member_names(agent.name, agent.count)]
@@ -212,39 +213,6 @@ def _name_faults(entries: Sequence[tuple[int, object]]) -> Found:
     return found
 
 
-def _right_faults(entries: Sequence[tuple[int, object]]) -> Found:
-    """Return minds whose role lacks a right they cannot do without, and a lack of proposers."""
-    found: Found = []
-    rights = [_rights(_text(item, "role")) for _, item in entries]
-    for (index, item), held in zip(entries, rights, strict=True):
-        mind = _text(item, "mind") or ""
-        needs = NEEDS.get(mind, frozenset())
-        if held is None or needs <= held:
-            continue
-        fitting = [role for role in known_roles() if needs <= (_rights(role) or frozenset())]
-        text = (
-            f"role {_text(item, 'role')!r} lacks the right to {' and '.join(sorted(needs - held))},"
-            f" without which {mind} can do nothing; roles that fit: {', '.join(fitting) or 'none'}"
-        )
-        found.append((("agents", index, "role"), text))
-    if rights and all(held is not None and "propose" not in held for held in rights):
-        proposers = [role for role in known_roles() if "propose" in (_rights(role) or ())]
-        text = (
-            "nobody here may propose, so no experiment would ever run; add an agent whose role is "
-            f"one of: {', '.join(proposers)}"
-        )
-        found.append((("agents",), text))
-    return found
-
-
-def _rights(role: str | None) -> frozenset[Right] | None:
-    """Return a role's rights; None where there is no such role or its file is broken."""
-    try:
-        return None if role is None else load_role(role).rights
-    except RoleError:
-        return None
-
-
 def _pair_faults(data: dict[str, Any]) -> Found:
     found: Found = list(board_faults(data.get("board")))
     board, budget = data.get("board"), data.get("budget")
@@ -275,7 +243,7 @@ def warnings_of(scenario: Scenario) -> Found:
         names = member_names(agent.name, agent.count)
         if any(topology.hears(name) for name in names):
             continue
-        if not load_role(agent.role).rights & {"propose"}:
+        if not scenario.role(agent.role).rights & {"propose"}:
             text = f"{agent.name} hears nobody, so a {agent.role} has nothing to work on"
             found.append((("agents", index, "role"), text))
     return found

@@ -23,7 +23,7 @@ from agents.memory import Memory
 from agents.minds.mind import Mind
 from agents.minds.prompting import Prompt, make_prompt
 from agents.observation import Observation
-from agents.roles import Right, load_role
+from agents.roles import Right
 from community.admission import Admission
 from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
@@ -63,7 +63,7 @@ def first_sight(scenario: Scenario, name: str) -> Sight:
         TaskError, KnobError, RoleError: what the scenario names cannot be read.
     """
     member = _member(scenario, name)
-    role = load_role(member.role)
+    role = scenario.role(member.role)
     task = _task(scenario)
     knobs = _knobs(task)
     with tempfile.TemporaryDirectory() as place:
@@ -105,6 +105,8 @@ def first_sight(scenario: Scenario, name: str) -> Sight:
         charter=role.charter,
         turns_left=role.quotas.turns,
         experiments_left=role.quotas.experiments,
+        posts_left=role.quotas.posts,
+        grants=role.quotas.in_words(),
     )
     return Sight(observation, _prompt(observation, member, scenario, RunState()))
 
@@ -131,7 +133,7 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     before = state.agents[name]
     agent = Agent(
         name=name,
-        role=load_role(member.role),
+        role=scenario.role(member.role),
         mind=cast(Mind, None),
         seat=cast(Seat, None),
         lab=lab,
@@ -145,7 +147,7 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     memory = Memory(name, briefing)
     for post in await lab.catch_up(0):
         memory.fold(post)
-    agent.spend.experiments = memory.experiments
+    agent.spend.experiments, agent.spend.posts = memory.experiments, memory.said
     observation = await agent.observe(briefing, memory, turn)
     prompt = _prompt(observation, member, scenario, state)
     told = next((row.event for row in rows[begin:] if _answers(row, name, turn)), None)
@@ -252,7 +254,7 @@ def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolde
     opened = state.opened
     assert opened is not None
     life_class = verdicts[-1].device_class if verdicts else opened.device_class
-    roles = {member.name: load_role(member.role) for member in scenario.members()}
+    roles = {member.name: scenario.role(member.role) for member in scenario.members()}
 
     def may(agent: str, right: Right) -> bool:
         return right in roles[agent].rights

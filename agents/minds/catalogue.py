@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from agents.errors import MindError, UnknownMindError
@@ -129,52 +130,14 @@ def open_model(name: str, family: Family) -> Model:
         ) from error
 
 
-def _random() -> Mind:
-    from agents.minds.policy.random_search import RandomSearch
+def _named(module: str, name: str) -> Callable[[], Mind]:
+    """Return what makes a built-in mind, imported when it is first made."""
 
-    return RandomSearch()
+    def make() -> Mind:
+        mind: Mind = getattr(import_module(f"agents.minds.policy.{module}"), name)()
+        return mind
 
-
-def _greedy() -> Mind:
-    from agents.minds.policy.greedy import Greedy
-
-    return Greedy()
-
-
-def _social() -> Mind:
-    from agents.minds.policy.social import Social
-
-    return Social()
-
-
-def _merge() -> Mind:
-    from agents.minds.policy.merge import Merge
-
-    return Merge()
-
-
-def _judge() -> Mind:
-    from agents.minds.policy.judge import Judge
-
-    return Judge()
-
-
-def _verify() -> Mind:
-    from agents.minds.policy.verify import Verify
-
-    return Verify()
-
-
-def _careless() -> Mind:
-    from agents.minds.policy.careless import Careless
-
-    return Careless()
-
-
-def _climber() -> Mind:
-    from agents.minds.policy.climber import Climber
-
-    return Climber()
+    return make
 
 
 def _tpe() -> Mind:
@@ -190,14 +153,24 @@ def _cmaes() -> Mind:
 
 
 _MAKERS: dict[str, Callable[[], Mind]] = {
-    "policy:random": _random,
-    "policy:greedy": _greedy,
-    "policy:social": _social,
-    "policy:merge": _merge,
-    "policy:judge": _judge,
-    "policy:verify": _verify,
-    "policy:careless": _careless,
-    "policy:climber": _climber,
+    "policy:random": _named("random_search", "RandomSearch"),
+    "policy:greedy": _named("greedy", "Greedy"),
+    "policy:social": _named("social", "Social"),
+    "policy:merge": _named("merge", "Merge"),
+    "policy:judge": _named("judge", "Judge"),
+    "policy:verify": _named("verify", "Verify"),
+    "policy:careless": _named("careless", "Careless"),
+    "policy:climber": _named("climber", "Climber"),
+    "policy:synthesise": _named("synthesise", "Synthesise"),
+    "policy:sceptic": _named("sceptic", "Sceptic"),
+    "policy:librarian": _named("librarian", "Librarian"),
+    "policy:director": _named("director", "Director"),
+    "policy:cheater": _named("hostile.cheater", "Cheater"),
+    "policy:plagiarist": _named("hostile.plagiarist", "Plagiarist"),
+    "policy:noise_miner": _named("hostile.noise_miner", "NoiseMiner"),
+    "policy:poisoner": _named("hostile.poisoner", "Poisoner"),
+    "policy:free_rider": _named("hostile.free_rider", "FreeRider"),
+    "policy:injector": _named("hostile.injector", "Injector"),
     "policy:tpe": _tpe,
     "policy:cmaes": _cmaes,
 }
@@ -211,6 +184,16 @@ NEEDS: dict[str, frozenset[Right]] = {
     "policy:verify": frozenset({"reproduce"}),
     "policy:careless": frozenset({"propose"}),
     "policy:climber": frozenset({"propose"}),
+    "policy:synthesise": frozenset({"propose", "merge"}),
+    "policy:sceptic": frozenset({"review", "reproduce"}),
+    "policy:librarian": frozenset({"lead", "comment"}),
+    "policy:director": frozenset({"lead"}),
+    "policy:cheater": frozenset({"propose", "comment"}),
+    "policy:plagiarist": frozenset({"propose"}),
+    "policy:noise_miner": frozenset({"propose"}),
+    "policy:poisoner": frozenset({"propose", "lead", "comment"}),
+    "policy:free_rider": frozenset({"propose"}),
+    "policy:injector": frozenset({"propose", "lead", "comment"}),
     "policy:tpe": frozenset({"propose"}),
     "policy:cmaes": frozenset({"propose"}),
 }

@@ -212,6 +212,8 @@ def _left_words(observation: Observation, money: str) -> str:
         "turns_left": observation.turns_left,
     }
     words = [phrase(name, number=n) for name, n in left.items() if n is not None]
+    if observation.grants:
+        words.append(phrase("grants", grants=observation.grants))
     return " ".join([*words, money]).strip()
 
 

@@ -270,17 +270,6 @@ def _best(state: RunState, place: Placed, score: float, split: Split) -> Best:
     return Best(place.hypothesis, score, split, reference, reference_split, gain, place.standing)
 
 
-def experiments_asked(state: RunState, agent: str) -> int:
-    """Return how many experiments an agent has asked for: hypotheses and claims to reproduce."""
-    return sum(
-        body["kind"] == "hypothesis"
-        or (body["kind"] == "claim" and body["target"] in state.hypotheses)
-        for post in state.posts.values()
-        if post.posted.author == agent
-        for body in (post.posted.body,)
-    )
-
-
 def experiment_limit(state: RunState) -> int | None:
     """Return how many experiments the run may make: as last resumed, else as its scenario says."""
     for _, resumed in reversed(state.resumed):

@@ -15,6 +15,7 @@ from community.cli import (
     model_commands,
     result_commands,
     retract_command,
+    role_commands,
     run_command,
     study_command,
 )
@@ -70,6 +71,7 @@ def application() -> typer.Typer:
     app.command("study", epilog=study_command.EXAMPLES)(study_command.study)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
+    app.command("roles", epilog=role_commands.EXAMPLES)(role_commands.roles)
     broker = typer.Typer(help=broker_command.ABOUT, no_args_is_help=True, rich_markup_mode=None)
     broker.callback()(lambda: None)
     broker.command("config")(broker_command.config)

@@ -41,7 +41,7 @@ def _alone(data: Data, agent: dict[str, Any]) -> None:
 def _lone(data: Data) -> None:
     """Leave the first who may propose, with the whole budget."""
     agents = data.get("agents", [])
-    first = next((a for a in agents if may_propose(str(a.get("role")))), agents[0])
+    first = next((a for a in agents if may_propose(str(a.get("role")), data)), agents[0])
     _alone(data, {key: value for key, value in first.items() if key != "count"})
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from agents.errors import RoleError
-from agents.roles import load_role
+from agents.roles import known_roles, load_role
+from community.role_faults import rights_of
 from community.scenario import Scenario
 from community.toml_lines import KeyPath
 from community.topology.families import EXAMPLES
@@ -18,14 +18,6 @@ from community.topology.families import EXAMPLES
 Data = dict[str, Any]
 """A scenario as tomllib gives it."""
 
-USUAL_MINDS: Final = {
-    "explorer": "policy:social",
-    "exploiter": "policy:greedy",
-    "synthesiser": "policy:merge",
-    "reviewer": "policy:judge",
-    "reproducer": "policy:verify",
-}
-"""Who decides for a role of which the base scenario has nobody."""
 _SHAPE = (*EXAMPLES, "family", "edges", "file")
 """Keys of a topology that make its graph; the others say what edges do, and stay."""
 
@@ -114,7 +106,7 @@ def _mix(data: Data, value: Any) -> list[KeyPath]:
     if not sum(value.values()):
         raise LevelError("at least one role needs a share above 0")
     before = _groups(data)
-    minds = USUAL_MINDS | dict(reversed(before))
+    minds = _usual_minds(data) | dict(reversed(before))
     lacking = [role for role in value if role not in minds]
     if lacking:
         raise LevelError(f"nobody of the base scenario is a {lacking[0]}, so its mind is unknown")
@@ -130,7 +122,7 @@ def _minds(data: Data, value: Any) -> list[KeyPath]:
         role = str(agent.get("role"))
         if isinstance(value, Mapping):
             agent["mind"] = value.get(role, agent.get("mind"))
-        elif may_propose(role):
+        elif may_propose(role, data):
             agent["mind"] = value
     return [("agents",)]
 
@@ -211,12 +203,17 @@ def seats(groups: Mapping[tuple[str, str], float], size: int) -> list[dict[str, 
     return found
 
 
-def may_propose(role: str) -> bool:
+def may_propose(role: str, data: Data) -> bool:
     """Whether somebody of this role may have trees measured; False of a role nobody knows."""
-    try:
-        return "propose" in load_role(role).rights
-    except RoleError:
-        return False
+    return "propose" in (rights_of(role, data) or ())
+
+
+def _usual_minds(data: Data) -> dict[str, str]:
+    """Return who decides for a role of which the base scenario has nobody: the role's own mind."""
+    own = data.get("roles", {})
+    minds = {role: load_role(role).mind for role in known_roles()}
+    minds |= {role: str(table.get("mind", "")) for role, table in own.items()}
+    return {role: mind for role, mind in minds.items() if mind}
 
 
 def _groups(data: Data) -> dict[tuple[str, str], float]:

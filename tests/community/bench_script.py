@@ -18,7 +18,6 @@ from typing import Any
 from archive_script import asking, queued, run_whole
 
 from agents.lab import Prepared, Proposal
-from agents.roles import load_role
 from community.admission import Admission
 from community.chronicle import Chronicle
 from community.clerk import Clerk
@@ -276,7 +275,7 @@ async def house(
     async with board.desk() as desk, asyncio.TaskGroup() as group:
         if chronicle.state.forum.topology is None:  # it knows of an earlier life
             chronicle.record(build_topology(names, scenario.topology, 1).as_event())
-        roles = {member.name: load_role(member.role) for member in members}
+        roles = {member.name: scenario.role(member.role) for member in members}
         twins = Twins(repository, bench.task)
         clerk = Clerk(chronicle, desk, repository, texts, asking(roles), twins=twins)
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)

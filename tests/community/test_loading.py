@@ -202,8 +202,8 @@ def test_a_wrong_p_or_broker_port_hides_no_impossible_pair() -> None:
     ("role", "mind", "lacks", "fitting"),
     [
         ("reviewer", "policy:greedy", "propose", "exploiter, explorer, synthesiser"),
-        ("reproducer", "policy:judge", "review", "reviewer"),
-        ("explorer", "policy:verify", "reproduce", "reproducer"),
+        ("reproducer", "policy:judge", "review", "reviewer, sceptic"),
+        ("explorer", "policy:verify", "reproduce", "reproducer, sceptic"),
         ("explorer", "policy:merge", "merge", "synthesiser"),
         ("reviewer", "policy:merge", "merge and propose", "synthesiser"),
     ],

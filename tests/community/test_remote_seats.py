@@ -272,7 +272,7 @@ async def test_turns_are_recorded_once_and_within_the_quota(
 
         async def turn_down(*_: Any) -> None: ...
 
-        home.institution.attendance._roles = {"ada": role}
+        home.institution._roles["ada"] = role  # type: ignore[index]
         seats = RemoteSeats(home.institution, {"ada": role}, (), b"s", turn_down)
 
         async def ask(op: str, **args: Any) -> Any:
@@ -292,8 +292,9 @@ async def test_turns_are_recorded_once_and_within_the_quota(
         commit = (await ask("prepare", **args))["value"]["commit"]
         post_id = await home.post("ada", commit)
         assert (await ask("run", commit=commit, hypothesis=post_id))["value"]["status"]
+        assert (await ask("prepare", **args))["value"]["commit"] == commit  # asked once more
         with pytest.raises(RequestRefusedError, match="experiments of ada are used up"):
-            await ask("prepare", **args)
+            await seats.serve(remote_seats.Asked("ada", "s.2", "prepare", args))
         with pytest.raises(RequestRefusedError, match="cannot ask"):
             await ask("rows", after_seq=0)
         for bad in ({**args, "parents": [base] * 17}, {**args, "files": ""}, {"title": "x"}):

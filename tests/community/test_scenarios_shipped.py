@@ -7,6 +7,7 @@ import re
 import pytest
 
 from agents.minds.catalogue import NEEDS
+from agents.roles import RoleTable
 from community.loading import SCENARIOS, has_no_end, load_scenario, read_scenario, shipped_scenarios
 from community.scenario import (
     AgentSection,
@@ -49,6 +50,7 @@ def test_the_readme_lists_exactly_the_shipped_scenarios() -> None:
         ("`noise`", NoiseSection),
         ("`lab`", LabSection),
         ("`[[agents]]`", AgentSection),
+        ("`roles`", RoleTable),
         ("`agents.model`", ModelSection),
         ("`spend`", SpendSection),
     ],
