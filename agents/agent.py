@@ -25,7 +25,7 @@ from agents.actions import (
 )
 from agents.conduct import Conduct
 from agents.errors import MindError, OutOfFundsError
-from agents.failures import known_failures
+from agents.failures import Failures
 from agents.knobs import Knob, Knobs
 from agents.lab import Briefing, Lab
 from agents.memory import Memory
@@ -111,6 +111,7 @@ class Agent:
         self._left: str | None = None
         """Why it took its last turn, once that is known; empty when the run stopped."""
         self._trees = Trees(lab)
+        self._failures = Failures()
         self._reading = reading_view(lab, role)
         self._interruptions = -1
         """The feed's interruptions that were made up for; fewer than none before the first time."""
@@ -260,7 +261,7 @@ class Agent:
             run_s=memory.usual_run_s(),
             confirmations=memory.confirmations(),
             rights=self.role.rights,
-            failures=known_failures(memory.failures(), known, trees, briefing, self._knobs),
+            failures=self._failures.known(memory.failures(), known, trees, briefing, self._knobs),
             open_leads=memory.open_leads(await self._lab.open_leads()),
             posts=memory.recent.newest_last(),
             charter=self.role.charter,

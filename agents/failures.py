@@ -22,47 +22,64 @@ built-in minds, half of what another option counts."""
 FALLEN = ("contested", "retracted")
 
 
-def known_failures(
-    posts: Sequence[Post],
-    known: Sequence[Known],
-    trees: Mapping[str, Mapping[str, str]],
-    briefing: Briefing,
-    knobs: Sequence[Knob],
-) -> tuple[KnownFailure, ...]:
-    """Return what failures were heard of, the oldest first, and which have expired.
+class Failures:
+    """What failures an agent has heard of; whether one has expired is asked once for each place."""
 
-    Args:
-        posts: Failures, as they arrived.
-        known: Measured commits; a claim that has another status now is no failure any more.
-        trees: Of readable commits.
-        briefing: The budget and the machine now.
-        knobs: The task's.
-    """
-    now = {each.hypothesis: each for each in known if each.hypothesis}
-    by_commit = {each.commit: each for each in known}
-    here = _reference(known, trees, briefing, knobs)
-    found: list[KnownFailure] = []
-    for post in posts:
-        body = post.body
-        claim = now.get(body.hypothesis) if isinstance(body, Failure) else None
-        if not isinstance(body, Failure) or claim is None or claim.status != "not_improved":
-            continue
-        parent = by_commit.get(claim.parents[0]) if claim.parents else None
-        has_fallen = parent is not None and parent.status in FALLEN
-        found.append(
-            KnownFailure(
-                hypothesis=body.hypothesis,
-                commit=claim.commit,
-                author=claim.author,
-                outcome=claim.outcome,
-                gain=claim.gain,
-                changes=dict(body.knobs),
-                conditions=body.conditions,
-                is_expired=has_fallen
-                or has_expired(body.conditions, body.knobs, here, briefing, knobs),
-            )
+    def __init__(self) -> None:
+        self._place: tuple[Mapping[str, KnobValue], Briefing, Sequence[Knob]] | None = None
+        self._told: dict[str, tuple[Failure, Known, bool, KnownFailure]] = {}
+        """By hypothesis: what is told of it, and from what."""
+
+    def known(
+        self,
+        posts: Sequence[Post],
+        known: Sequence[Known],
+        trees: Mapping[str, Mapping[str, str]],
+        briefing: Briefing,
+        knobs: Sequence[Knob],
+    ) -> tuple[KnownFailure, ...]:
+        """Return what failures were heard of, the oldest first, and which have expired.
+
+        Args:
+            posts: Failures, as they arrived.
+            known: Measured commits; a claim that has another status now is no failure any more.
+            trees: Of readable commits.
+            briefing: The budget and the machine now.
+            knobs: The task's.
+        """
+        now = {each.hypothesis: each for each in known if each.hypothesis}
+        by_commit = {each.commit: each for each in known}
+        place = (_reference(known, trees, briefing, knobs), briefing, knobs)
+        if place != self._place:
+            self._place, self._told = place, {}
+        found: list[KnownFailure] = []
+        for post in posts:
+            body = post.body
+            claim = now.get(body.hypothesis) if isinstance(body, Failure) else None
+            if not isinstance(body, Failure) or claim is None or claim.status != "not_improved":
+                continue
+            parent = by_commit.get(claim.parents[0]) if claim.parents else None
+            has_fallen = parent is not None and parent.status in FALLEN
+            found.append(self._of(body, claim, has_fallen=has_fallen))
+        return tuple(found)
+
+    def _of(self, body: Failure, claim: Known, *, has_fallen: bool) -> KnownFailure:
+        told = self._told.get(body.hypothesis)
+        if told and told[0] is body and told[1] == claim and told[2] == has_fallen:
+            return told[3]
+        assert self._place is not None
+        made = KnownFailure(
+            hypothesis=body.hypothesis,
+            commit=claim.commit,
+            author=claim.author,
+            outcome=claim.outcome,
+            gain=claim.gain,
+            changes=dict(body.knobs),
+            conditions=body.conditions,
+            is_expired=has_fallen or has_expired(body.conditions, body.knobs, *self._place),
         )
-    return tuple(found)
+        self._told[body.hypothesis] = (body, claim, has_fallen, made)
+        return made
 
 
 def has_expired(

@@ -43,6 +43,8 @@ class Memory:
         self._me = me
         self._briefing = briefing
         self._threads: dict[str, Thread] = {}
+        self._order: list[Thread] | None = None
+        """All threads, the oldest first; None while that has to be found anew."""
         self._seen: set[str] = set()
         self._remembered: dict[str, Known] = {}
         self._own_claims: dict[str, Post] = {}
@@ -271,8 +273,12 @@ class Memory:
         return median(durations[-RECENT_RUNS:]) if durations else None
 
     def _thread(self, hypothesis: str, seq: int) -> Thread:
-        thread = self._threads.setdefault(hypothesis, Thread(hypothesis, seq))
-        thread.first_seq = min(thread.first_seq, seq)
+        thread = self._threads.get(hypothesis)
+        if thread is None:
+            thread = self._threads[hypothesis] = Thread(hypothesis, seq)
+            self._order = None
+        if seq < thread.first_seq:
+            thread.first_seq, self._order = seq, None
         return thread
 
     def _stamp(self, echo: Post) -> None:
@@ -294,7 +300,9 @@ class Memory:
             ]
 
     def _ordered(self) -> list[Thread]:
-        return sorted(self._threads.values(), key=lambda thread: thread.first_seq)
+        if self._order is None:
+            self._order = sorted(self._threads.values(), key=lambda thread: thread.first_seq)
+        return self._order
 
     def _fold_hypothesis(self, post: Post, body: Hypothesis) -> None:
         thread = self._thread(post.post_id, post.seq)

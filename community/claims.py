@@ -72,6 +72,11 @@ def leading_claims(state: RunState) -> list[HypothesisState]:
     A claim's score is its tree's mean on dev; it must beat the dev mean of the leader's tree, or
     the baseline's before anything leads.
     """
+    known: list[HypothesisState] = state.remember("leading", lambda: _leading(state), state.moves)
+    return known
+
+
+def _leading(state: RunState) -> list[HypothesisState]:
     if state.opened is None:
         return []
     sign = 1.0 if state.opened.direction == "lower" else -1.0

@@ -21,9 +21,9 @@ NEAREST = 3
 
 def may_compare(state: RunState, agent: str, commit: str, post_id: str) -> bool:
     """Whether `agent` may read the tree of `commit`, and a claim reached him with its tree."""
-    readable = state.readable(agent)
     is_told = post_id in state.delivered.get(agent, {})
-    return is_told and {commit, state.hypotheses[post_id].commit} <= readable
+    commits = (commit, state.hypotheses[post_id].commit)
+    return is_told and all(state.may_read(agent, each) for each in commits)
 
 
 async def point_out_duplicates(chronicle: Chronicle, clerk: Clerk, twins: Twins) -> None:

@@ -117,7 +117,7 @@ class Institution:
             twin = other.queued
             is_same = twin.purpose == "screen" and twin.tree_key == claim.tree_key
             # a twin whose diff has not reached the proposer does not exist for it: measured again
-            if is_same and twin.commit in state.readable(claim.proposer):
+            if is_same and state.may_read(claim.proposer, twin.commit):
                 detail = f"{claim.post_id}: measured as {twin.hypothesis} right now"
                 self.chronicle.record(Refused(claim.proposer, "request", detail))
                 return "the same tree is being measured already; wait for its result"
@@ -302,7 +302,7 @@ class Institution:
             self.may(name, "reproduce")
             and is_there(state, name)
             and name not in (claim.proposer, claim.author)
-            and claim.commit in state.readable(name)
+            and state.may_read(name, claim.commit)
             for name in self._roles
         )
 

@@ -198,7 +198,7 @@ class AgentLab:
         """Confirm a claim that reached the agent with its diff; asking again waits for the same."""
         institution = self._institution
         claim = institution.chronicle.state.hypotheses.get(hypothesis)
-        if claim is None or claim.commit not in institution.chronicle.state.readable(self._agent):
+        if claim is None or not institution.chronicle.state.may_read(self._agent, claim.commit):
             return self._declined("", f"hypothesis {hypothesis!r} never reached {self._agent}")
         mine = [change for change in claim.confirmations if change.by == self._agent]
         if mine:  # it ended before a restart, and she has not heard of it yet
@@ -284,7 +284,8 @@ class AgentLab:
         return len(proposal.parents) - is_reference > 1
 
     def _must_see(self, *commits: str) -> None:
-        hidden = set(commits) - self._institution.chronicle.state.readable(self._agent)
+        state = self._institution.chronicle.state
+        hidden = [each for each in commits if not state.may_read(self._agent, each)]
         if hidden:
             raise NotVisibleError(
                 f"commit {min(hidden)[:12]} never reached {self._agent} with its diff; "

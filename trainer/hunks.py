@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.names import Definition, Names, Scope
 from trainer.statements import Statement, parse, statements
@@ -174,7 +174,7 @@ def _replaced(gone: Sequence[Statement], added: Sequence[Statement]) -> dict[Sta
     would seem to have done something else.
     """
     found: dict[Statement, Statement] = {}
-    for alike in (_binds_alike, _reads_alike):
+    for feature, alike in ((_bound, _binds_alike), (_read_words, _reads_alike)):
         old: defaultdict[Scope, list[Statement]] = defaultdict(list)
         new: defaultdict[Scope, list[Statement]] = defaultdict(list)
         taken = set(found.values())
@@ -186,21 +186,23 @@ def _replaced(gone: Sequence[Statement], added: Sequence[Statement]) -> dict[Sta
                 new[one.scope].append(one)
         for scope, candidates in new.items():
             if len(candidates) * len(old[scope]) <= _MOST_PAIRS:
-                found |= _pairs(candidates, old[scope], alike)
+                found |= _pairs(candidates, old[scope], feature, alike)
     return found
 
 
 def _pairs(
     new: Sequence[Statement],
     old: Sequence[Statement],
-    alike: Callable[[Statement, Statement], float],
+    feature: Callable[[Statement], Any],
+    alike: Callable[[Any, Any], float],
 ) -> dict[Statement, Statement]:
     """Pair the likest first, each once; of equals the first."""
+    theirs = [feature(one) for one in old]
     likeness = [
         (-degree, i, j)
-        for i, one in enumerate(new)
-        for j, other in enumerate(old)
-        if (degree := alike(one, other))
+        for i, mine in enumerate(map(feature, new))
+        for j, other in enumerate(theirs)
+        if (degree := alike(mine, other))
     ]
     found: dict[int, int] = {}
     for _, i, j in sorted(likeness):
@@ -209,9 +211,8 @@ def _pairs(
     return {new[i]: old[j] for i, j in found.items()}
 
 
-def _binds_alike(one: Statement, other: Statement) -> float:
-    names = _bound(one)
-    return float(names is not None and names == _bound(other))
+def _binds_alike(names: tuple[str, ...] | None, others: tuple[str, ...] | None) -> float:
+    return float(names is not None and names == others)
 
 
 def _bound(one: Statement) -> tuple[str, ...] | None:
@@ -226,11 +227,17 @@ def _bound(one: Statement) -> tuple[str, ...] | None:
     return ("return",) if isinstance(node, ast.Return) else None
 
 
-def _reads_alike(one: Statement, other: Statement) -> float:
+def _read_words(one: Statement) -> tuple[type[ast.AST], Counter[str]]:
+    return type(one.node), Counter(one.words)
+
+
+def _reads_alike(
+    one: tuple[type[ast.AST], Counter[str]], other: tuple[type[ast.AST], Counter[str]]
+) -> float:
     """Dice's coefficient of their words, where it is large enough; 0 for different kinds."""
-    if type(one.node) is not type(other.node):
+    if one[0] is not other[0]:
         return 0.0
-    mine, theirs = Counter(one.words), Counter(other.words)
+    mine, theirs = one[1], other[1]
     size = mine.total() + theirs.total()
     share = 2 * (mine & theirs).total() / size if size else 0.0
     return share if share >= _ALIKE else 0.0

@@ -1,14 +1,16 @@
 """The ``tpe`` and ``cmaes`` minds: Optuna's samplers as controls, through ask and tell.
 
-Each turn rebuilds the study from the agent's own results, so nothing is kept between turns and the
-chance of a turn comes from its seed. They search absolute settings from the baseline and do not
-listen to neighbours: that is what makes them controls. CMA-ES moves numbers; options are drawn.
+Each turn asks a study of the agent's own results, and its chance comes from its seed. What TPE was
+told is told no second time, which changes no answer: after a restart it is told anew. They search
+absolute settings from the baseline and do not listen to neighbours: that is what makes them
+controls. CMA-ES moves numbers; options are drawn.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
@@ -21,7 +23,7 @@ from optuna.distributions import (
 )
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from agents.actions import Action
 from agents.knobs import Knob
@@ -43,6 +45,9 @@ MOST_RESULTS = 1_000
 """Replaying more would make turns slow; the newest are kept."""
 ASKS = 12
 """How often to ask again when a setting has been measured already."""
+
+_Result = tuple[dict[str, KnobValue], float]
+"""A setting in Optuna's own types, and its cost."""
 
 
 class ReplayingCmaEs(CmaEsSampler):
@@ -74,11 +79,31 @@ class ReplayingCmaEs(CmaEsSampler):
         return super().sample_independent(study, trial, param_name, param_distribution)
 
 
+class TpeOfOneSpace(TPESampler):
+    """TPE where all trials have the same parameters, which it need not find out from each of them.
+
+    Args:
+        space: The parameters.
+        kwargs: As for `TPESampler`.
+    """
+
+    def __init__(self, space: Mapping[str, BaseDistribution], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._space = {name: space[name] for name in sorted(space) if not space[name].single()}
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return what there is to sample."""
+        return dict(self._space)
+
+
 class OptunaSearch:
     """One of Optuna's samplers as a mind."""
 
     def __init__(self, method: Literal["tpe", "cmaes"]) -> None:
         self._method = method
+        self._told: _Told | None = None
 
     async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         """Answer with the setting that the sampler asks for, or wait."""
@@ -114,20 +139,40 @@ class OptunaSearch:
 
     def _next(self, view: View) -> dict[str, KnobValue]:
         space = {knob.name: _distribution(knob) for knob in view.knobs}
-        sampler = self._sampler(view)
-        study = optuna.create_study(sampler=sampler, direction="minimize")
-        _tell_all(study, sampler, view, space)
-        for _ in range(ASKS):
-            asked = study.ask(fixed_distributions=dict(space)).params
-            setting = {knob.name: _tidy(knob, asked[knob.name]) for knob in view.knobs}
-            if not view.is_tried(setting):
-                return differences(view.baseline.setting, setting)
-        return {}
+        study = self._study(view, space)
+        asked: list[optuna.Trial] = []
+        try:
+            for _ in range(ASKS):
+                asked.append(study.ask(fixed_distributions=dict(space)))
+                values = asked[-1].params
+                setting = {knob.name: _tidy(knob, values[knob.name]) for knob in view.knobs}
+                if not view.is_tried(setting):
+                    return differences(view.baseline.setting, setting)
+            return {}
+        finally:
+            for trial in asked:  # what is never told counts as on its way, for this turn alone
+                study.tell(trial, state=TrialState.FAIL)
 
-    def _sampler(self, view: View) -> BaseSampler:
+    def _study(self, view: View, space: dict[str, BaseDistribution]) -> optuna.Study:
+        """Return a study that knows the agent's results, with this turn's sampler."""
+        sampler, results = self._sampler(view, space), _results(view)
+        if isinstance(sampler, ReplayingCmaEs):
+            study = optuna.create_study(sampler=sampler, direction="minimize")
+            _replay(study, sampler, results, space)
+            return study
+        told = self._told
+        if told is None or told.knobs != view.knobs or told.results != results[: len(told.results)]:
+            told = self._told = _Told(view.knobs, optuna.create_study(direction="minimize"))
+        told.study.sampler = sampler
+        for params, value in results[len(told.results) :]:
+            told.study.add_trial(create_trial(params=params, distributions=space, value=value))
+            told.results.append((params, value))
+        return told.study
+
+    def _sampler(self, view: View, space: Mapping[str, BaseDistribution]) -> BaseSampler:
         seed = Random(view.observation.seed).randrange(2**31)  # noqa: S311  # not cryptography
         if self._method == "tpe":
-            return TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS)
+            return TpeOfOneSpace(space, seed=seed, n_startup_trials=STARTUP_TRIALS)
         numbers = {
             knob.name: view.baseline.setting[knob.name] for knob in view.knobs if knob.is_number
         }
@@ -140,22 +185,40 @@ class OptunaSearch:
         )
 
 
-def _tell_all(
-    study: optuna.Study, sampler: BaseSampler, view: View, space: dict[str, BaseDistribution]
-) -> None:
-    """Give the study the baseline and the agent's own results, in the order they came."""
+@dataclass(slots=True)
+class _Told:
+    """A study of complete trials; what was asked in earlier turns failed, which says nothing."""
+
+    knobs: tuple[Knob, ...]
+    study: optuna.Study
+    results: list[_Result] = field(default_factory=list)
+
+
+def _results(view: View) -> list[_Result]:
+    """Return the baseline and the agent's own results, in the order they came, as costs."""
     own = [p for p in view.points[1:] if p.known.author == view.observation.agent][-MOST_RESULTS:]
-    costs = [p.cost for p in [view.baseline, *own] if p.cost is not None]
-    penalty = max(costs) + PENALTY_SIGMAS * view.sigma
-    for number, point in enumerate([view.baseline, *own]):
-        value = penalty if point.cost is None else point.cost
-        params = _inside(view.knobs, point)
-        if isinstance(sampler, ReplayingCmaEs) and number > 0:
-            sampler.replayed = params
-            study.tell(study.ask(fixed_distributions=dict(space)), value)
-            sampler.replayed = None
-        else:
+    points = [view.baseline, *own]
+    penalty = max(p.cost for p in points if p.cost is not None) + PENALTY_SIGMAS * view.sigma
+    return [
+        (_inside(view.knobs, point), penalty if point.cost is None else point.cost)
+        for point in points
+    ]
+
+
+def _replay(
+    study: optuna.Study,
+    sampler: ReplayingCmaEs,
+    results: Sequence[_Result],
+    space: dict[str, BaseDistribution],
+) -> None:
+    """Tell a study of results as if the sampler had asked for all but the first, the baseline."""
+    for number, (params, value) in enumerate(results):
+        if number == 0:
             study.add_trial(create_trial(params=params, distributions=dict(space), value=value))
+            continue
+        sampler.replayed = params
+        study.tell(study.ask(fixed_distributions=dict(space)), value)
+        sampler.replayed = None
 
 
 def _distribution(knob: Knob) -> BaseDistribution:

@@ -72,13 +72,18 @@ def decode_event(kind: str, text: str) -> Event:
             raise LedgerEventError(f"event '{kind}' has unknown field(s) {', '.join(odd)}")
         if absent := sorted(shape.required - names):
             raise LedgerEventError(f"event '{kind}' lacks field(s) {', '.join(absent)}")
-        return shape.adapter.validate_json(text, strict=True)
+    except ValueError as error:
+        raise LedgerEventError(f"event '{kind}' is not JSON: {error}") from error
+    return _validated(kind, text)
+
+
+def _validated(kind: str, text: str) -> Event:
+    try:
+        return _SHAPES[kind].adapter.validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise LedgerEventError(f"event '{kind}', field {where}: {first['msg']}") from error
-    except ValueError as error:
-        raise LedgerEventError(f"event '{kind}' is not JSON: {error}") from error
 
 
 def settle(event: Event) -> tuple[str, Event]:
@@ -90,7 +95,7 @@ def settle(event: Event) -> tuple[str, Event]:
     Raises:
         LedgerEventError: it does not have the shape of its kind.
     """
-    settled = decode_event(event.kind, encode_event(event))
+    settled = _validated(event.kind, encode_event(event))  # with the names of its kind, surely
     return encode_event(settled), settled
 
 

@@ -47,9 +47,8 @@ def trees_told(state: RunState, agent: str) -> frozenset[str]:
     Of others he may have heard what came out, but not of what: to say that a tree of his is the
     same would tell it.
     """
-    readable = state.readable(agent)
     heard = results_heard(state, agent)
-    return frozenset(name for name in heard if state.hypotheses[name].commit in readable)
+    return frozenset(n for n in heard if state.may_read(agent, state.hypotheses[n].commit))
 
 
 def knows_score(state: RunState, agent: str, tree_key: str) -> bool:

@@ -28,6 +28,8 @@ from community.archive.state_records import (
 from community.errors import LedgerInconsistentError
 from community.events import (
     AgentJoined,
+    AttemptStarted,
+    ExperimentQueued,
     FrontierMoved,
     NoiseEstimated,
     Noticed,
@@ -68,6 +70,8 @@ class RunState:
         """Sequence number of the last applied row."""
         self.last_us = 0
         """Run time of the last applied row, in microseconds."""
+        self.moves = 1
+        """Counts rows that may change what is thought of claims: their status, scores and right."""
         self.opened: RunOpened | None = None
         self.opened_us = 0
         self.resumed: list[tuple[int, RunResumed]] = []
@@ -156,17 +160,19 @@ class RunState:
         if self.opened is None and not isinstance(row.event, RunOpened):
             raise self._wrong(row, "a ledger begins with run_opened")
         _FOLDS[type(row.event)](self, row, row.event)
+        self.moves += type(row.event) not in _MOVES_NOTHING
         self.last_seq = row.seq
         self.last_us = row.at_us
 
-    def remember(self, name: object, compute: Callable[[], _T]) -> _T:
+    def remember(self, name: object, compute: Callable[[], _T], version: object = None) -> _T:
         """Return what `compute` returns, computed anew when verdicts, or what they led to, change.
 
         Args:
             name: Of what is computed.
             compute: A function of standing verdicts, the noise band and the frontier alone.
+            version: What else it may follow from, `moves` say; in place of these.
         """
-        version = (
+        version = version or (
             len(self.by_verdict), len(self.evidence.retractions), len(self.frontier), self.noise
         )  # fmt: skip
         known = self.index.remembered.get(name)
@@ -196,6 +202,11 @@ class RunState:
         """Return the mean score of a tree on a split, or None without a valid run."""
         scores = self.scores(tree_key, split)
         return sum(scores) / len(scores) if scores else None
+
+    def may_read(self, agent: str, commit: str) -> bool:
+        """Whether a commit is among those that an agent may read."""
+        is_baseline = self.opened is not None and commit == self.opened.baseline_commit
+        return is_baseline or commit in self.reach.readable.get(agent, ())
 
     def readable(self, agent: str) -> frozenset[str]:
         """Return the commits an agent may read: its own, the baseline, and those carried to it."""
@@ -347,6 +358,9 @@ class RunState:
         return self.hypotheses[post_id]
 
 
+_MOVES_NOTHING = frozenset(
+    {AgentJoined, AttemptStarted, ExperimentQueued, Posted, Proposed, Refused, TurnTaken}
+)
 _FOLDS: dict[type, Callable[[RunState, Row, Any], None]] = {
     RunOpened: RunState._run_opened,
     RunResumed: RunState._run_resumed,

@@ -10,7 +10,7 @@ from made_observations import TREES, briefing, measured, observation
 from modelled_lab import World, complete, make_agent, until_spent
 from modelled_landscape import KNOBS, START
 
-from agents.failures import EXPIRES_AT, has_expired, known_failures
+from agents.failures import EXPIRES_AT, Failures, has_expired
 from agents.knobs import read_values
 from agents.minds.policy.view import view_of
 from agents.observation import Known
@@ -39,7 +39,7 @@ def seen(*known: Known, posts=(), brief=None):
     """Return an observation with the failures that follow from posts."""
     plain = observation(*known)
     brief = brief or plain.briefing
-    found = known_failures(posts, plain.known, plain.trees, brief, KNOBS)
+    found = Failures().known(posts, plain.known, plain.trees, brief, KNOBS)
     return replace(plain, failures=found, briefing=brief)
 
 

@@ -44,7 +44,7 @@ def lead_of(view: View, surrogate: Surrogate, rng: Random) -> PostLead | None:
     ]
     if not candidates:
         return None
-    settings = [{**best.setting, **each.changes} for each in candidates]
+    settings = [(best.setting, each.changes) for each in candidates]
     gains, deviations = surrogate.gains(best.setting, settings)
     sure = gains - deviations
     chosen = max(range(len(candidates)), key=lambda i: sure[i])

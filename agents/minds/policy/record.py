@@ -40,7 +40,13 @@ class Record:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._came = [came for point in view.points if (came := self._of(point)) is not None]
+
+    @property
+    def _came(self) -> list[_Came]:
+        return self._view.once("came", self._what_came)
+
+    def _what_came(self) -> list[_Came]:
+        return [came for point in self._view.points if (came := self._of(point)) is not None]
 
     def is_plain(self, tree: Mapping[str, str], parent: Mapping[str, str]) -> bool:
         """Whether two trees differ in knobs alone, all of them within their ranges."""

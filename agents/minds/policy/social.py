@@ -71,7 +71,7 @@ def exploit(view: View, rng: Random, policy: str = "social") -> Run | None:
     if not candidates:
         return None
     best = view.best()
-    settings = [{**each.base.setting, **each.changes} for each in candidates]
+    settings = [(each.base.setting, each.changes) for each in candidates]
     gains, deviations = Surrogate(view, believes=True).gains(best.setting, settings)
     optimism = rng.uniform(0.0, MOST_OPTIMISM)
     worth = gains + optimism * deviations
@@ -100,7 +100,7 @@ def _look(
         each for each in copies_of(view, base, rng) if not changes.keys() & each.changes.keys()
     ]
     if copies:
-        settings = [{**base.setting, **each.changes} for each in copies]
+        settings = [(base.setting, each.changes) for each in copies]
         gains, deviations = surrogate.gains(base.setting, settings)
         sure = gains - deviations
         best = max(range(len(copies)), key=lambda i: sure[i])

@@ -14,21 +14,18 @@ there are tens of results for tens of knobs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-from agents.closeness import OPTION_STEP, to_unit
+from agents.closeness import to_unit
 from agents.knobs import Knob
+from agents.minds.policy.kernel import Array, Encoded, Squares
 from agents.minds.policy.view import Point, Row, Setting, View, Whole
-
-Array = NDArray[np.float64]
-Encoded = tuple[Array, Array]
-"""Numbers (n, numbers) and options (n, options) of n settings."""
+from forum.messages import KnobValue
 
 MOST_POINTS = 160
 """A turn's arithmetic stays within milliseconds; the best and the newest are kept."""
@@ -51,17 +48,22 @@ class Surrogate:
     """
 
     def __init__(self, view: View, *, believes: bool = False) -> None:
-        fitted = view.once("surrogate", lambda: _Fitted(view))
-        self._knobs, self._length, self._amplitude = view.knobs, fitted.length, fitted.amplitude
-        self._x, self._y, self._noise = fitted.x, fitted.y, fitted.noise
-        self._lower, self._whitened = fitted.lower, fitted.whitened
-        if view.pending and believes:
-            self._believe(view.pending[-MOST_PENDING:], view.sigma)
+        self._view, self._believes = view, believes
+        self._knobs = view.knobs
+        self._is_fitted = False
 
-    def gains(self, base: Setting, settings: Sequence[Setting]) -> tuple[Array, Array]:
-        """Return means and standard deviations, shape (n,), of the true gains over `base`."""
+    def gains(
+        self, base: Setting, candidates: Sequence[tuple[Setting, Setting]]
+    ) -> tuple[Array, Array]:
+        """Return means and standard deviations, shape (n,), of the true gains over `base`.
+
+        Args:
+            base: A setting.
+            candidates: Other settings, each as what is changed (second) of one (first).
+        """
+        self._fit()
         start = _encode(self._knobs, [base])
-        rows = [_row_beside(self._knobs, setting, base) for setting in settings]
+        rows = [_row_of(self._knobs, whole, changes) for whole, changes in candidates]
         x = _encoded(self._knobs, rows)
         # All that is wanted of the covariance is the variance of differences to one setting.
         step = self._kernel(start, self._x) - self._kernel(x, self._x)  # (n, points)
@@ -73,8 +75,20 @@ class Surrogate:
 
     def gain(self, base: Setting, setting: Setting) -> tuple[float, float]:
         """Return mean and standard deviation of the gain of one setting over `base`."""
-        mean, deviation = self.gains(base, [setting])
+        mean, deviation = self.gains(base, [(setting, {})])
         return float(mean[0]), float(deviation[0])
+
+    def _fit(self) -> None:
+        """Fit what is visible, when it is first asked about."""
+        if self._is_fitted:
+            return
+        self._is_fitted, view = True, self._view
+        fitted = view.once("surrogate", lambda: _Fitted(view))
+        self._length, self._amplitude = fitted.length, fitted.amplitude
+        self._x, self._y, self._noise = fitted.x, fitted.y, fitted.noise
+        self._lower, self._whitened = fitted.lower, fitted.whitened
+        if view.pending and self._believes:
+            self._believe(view.pending[-MOST_PENDING:], view.sigma)
 
     def _believe(self, pending: Sequence[Setting], sigma: float) -> None:
         """Take what is on its way for measured, with the result that is expected of it.
@@ -87,15 +101,13 @@ class Surrogate:
         self._x = (np.concatenate([self._x[0], x[0]]), np.concatenate([self._x[1], x[1]]))
         self._y = np.concatenate([self._y, solved.T @ self._whitened])
         self._noise = np.concatenate([self._noise, np.full(len(pending), sigma**2)])
-        gram = self._kernel(self._x, self._x) + np.diag(self._noise)
-        self._lower = np.linalg.cholesky(
-            gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
-        )
+        squares = Squares.between(self._x, self._x, is_kept=True)
+        self._lower = _factor(self._amplitude**2 * squares.shape(self._length), self._noise)
         self._whitened = _forward(self._lower, self._y)
 
     def _kernel(self, one: Encoded, other: Encoded) -> Array:
         """Return covariances, shape (len(one), len(other))."""
-        return self._amplitude**2 * _Squares.between(one, other).shape(self._length)
+        return self._amplitude**2 * Squares.between(one, other).shape(self._length)
 
 
 class _Fitted:
@@ -117,14 +129,11 @@ class _Fitted:
 
     def _fit(self, expected: float) -> None:
         best = -math.inf
-        squares = _Squares.between(self.x, self.x)
+        squares = Squares.between(self.x, self.x, is_kept=True)
         for length in LENGTHS:
             shape = squares.shape(length)
             for factor in AMPLITUDES:
-                gram = (factor * expected) ** 2 * shape + np.diag(self.noise)
-                lower = np.linalg.cholesky(
-                    gram + 1e-9 * np.trace(gram) / len(gram) * np.eye(len(gram))
-                )
+                lower = _factor((factor * expected) ** 2 * shape, self.noise)
                 whitened = _forward(lower, self.y)
                 evidence = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(lower)).sum())
                 evidence -= 0.5 * math.log(factor) ** 2
@@ -134,63 +143,19 @@ class _Fitted:
                     self.lower, self.whitened = lower, whitened
 
 
-@dataclass(frozen=True, slots=True)
-class _Squares:
-    """Squared distances of n settings to m others, knob by knob.
-
-    A knob that takes no more than two values among them all is one bit: of such knobs any sum over
-    what a distance makes is a matrix product.
-    """
-
-    bits: tuple[Array, Array]
-    """(n, k), (m, k): 1 and -1."""
-    gaps: Array
-    """(k,): the squared distance between a bit's two values."""
-    near: Array
-    """(n, m, knobs): of all other knobs."""
-
-    @classmethod
-    def between(cls, one: Encoded, other: Encoded) -> _Squares:
-        """Return the squared distances of `one` to `other`."""
-        first = np.concatenate([one[0], one[1]], axis=1)
-        second = np.concatenate([other[0], other[1]], axis=1)
-        both = np.concatenate([first, second])
-        low, high = both.min(axis=0), both.max(axis=0)
-        is_bit = ((both == low) | (both == high)).all(axis=0)
-        is_option = np.arange(first.shape[1]) >= one[0].shape[1]
-        step = np.where(is_option, OPTION_STEP * (high > low), high - low)
-        rest = ~is_bit
-        apart = first[:, None, rest] - second[None, :, rest]
-        near = np.where(is_option[rest], OPTION_STEP**2 * (apart != 0.0), apart**2)
-        signs = [np.where(part[:, is_bit] == high[is_bit], 1.0, -1.0) for part in (first, second)]
-        return cls((signs[0], signs[1]), step[is_bit] ** 2, near)
-
-    def summed(self, of: Callable[[Array], Array]) -> Array:
-        """Return the sum over knobs of what `of` makes of squared distances, (n, m).
-
-        What it makes of 0 is 0.
-        """
-        weights = of(self.gaps)
-        product = (self.bits[0] * (weights / 2)) @ self.bits[1].T
-        found: Array = weights.sum() / 2 - product
-        if self.near.shape[-1]:
-            found += of(self.near).sum(-1)
-        return found
-
-    def shape(self, length: float) -> Array:
-        """Return covariances of amplitude 1: a sum over knobs, and one term for all."""
-        knobs = len(self.gaps) + self.near.shape[-1]
-        less = self.summed(lambda near: -np.expm1(near / (-2 * length**2)))
-        apart = self.summed(lambda near: near)
-        whole: Array = np.exp(apart / (-2 * (2 * length) ** 2))
-        found: Array = knobs - less + whole
-        return found
-
-
 def chance_positive(gain: float, deviation: float) -> float:
     """Return the probability that a normal gain is above zero, kept away from certainty."""
     chance = 0.5 * math.erfc(-gain / (math.sqrt(2.0) * max(deviation, 1e-12)))
     return min(max(chance, 0.02), 0.98)
+
+
+def _factor(gram: Array, noise: Array) -> Array:
+    """Return the Cholesky factor of `gram` and what makes it one; `gram` is overwritten."""
+    diagonal = np.arange(len(gram))
+    gram[diagonal, diagonal] += noise
+    gram[diagonal, diagonal] += 1e-9 * np.trace(gram) / len(gram)
+    lower: Array = np.asarray(np.linalg.cholesky(gram), dtype=np.float64)
+    return lower
 
 
 def _forward(lower: Array, right: Array) -> Array:
@@ -213,25 +178,29 @@ def _encoded(knobs: tuple[Knob, ...], rows: Sequence[Row]) -> Encoded:
     )
 
 
-def _row_beside(knobs: tuple[Knob, ...], setting: Setting, base: Setting) -> Row:
-    """Return the row of a setting that has most of its values from `base`."""
-    if not isinstance(base, Whole) or isinstance(setting, Whole):
-        return _row(knobs, setting)
-    row = _row(knobs, base)
-    units, picks = [*row[0]], [*row[1]]
-    number = option = 0
-    for knob in knobs:
-        value = setting.get(knob.name, knob.start)
-        is_same = value is base.get(knob.name, knob.start)
+def _row_of(knobs: tuple[Knob, ...], whole: Setting, changes: Setting) -> Row:
+    """Return the row of the setting that `changes` make of `whole`."""
+    row = _row(knobs, whole)
+    if not changes:
+        return row
+    units, picks, places = [*row[0]], [*row[1]], _places(knobs)
+    for name, value in changes.items():
+        if name not in places:
+            continue
+        knob, at = places[name]
         if knob.is_number:
-            if not is_same:
-                units[number] = to_unit(knob, value)
-            number += 1
+            units[at] = to_unit(knob, value)
         else:
-            if not is_same:
-                picks[option] = _pick(knob, setting)
-            option += 1
+            picks[at] = _pick(knob, value)
     return units, picks
+
+
+@lru_cache(maxsize=16)
+def _places(knobs: tuple[Knob, ...]) -> Mapping[str, tuple[Knob, int]]:
+    """Return by name which place of a row's numbers, or of its options, a knob has."""
+    numbers = [knob for knob in knobs if knob.is_number]
+    options = [knob for knob in knobs if not knob.is_number]
+    return {k.name: (k, at) for part in (numbers, options) for at, k in enumerate(part)}
 
 
 def _row(knobs: tuple[Knob, ...], setting: Setting) -> Row:
@@ -239,14 +208,13 @@ def _row(knobs: tuple[Knob, ...], setting: Setting) -> Row:
     if isinstance(setting, Whole) and setting.row_of is knobs:
         return setting.row
     units = [to_unit(k, setting.get(k.name, k.start)) for k in knobs if k.is_number]
-    picks = [_pick(k, setting) for k in knobs if not k.is_number]
+    picks = [_pick(k, setting.get(k.name, k.start)) for k in knobs if not k.is_number]
     if isinstance(setting, Whole):
         setting.row_of, setting.row = knobs, (units, picks)
     return units, picks
 
 
-def _pick(knob: Knob, setting: Setting) -> int:
-    value = setting.get(knob.name, knob.start)
+def _pick(knob: Knob, value: KnobValue) -> int:
     return knob.options.index(value) if value in knob.options else -1
 
 

@@ -67,10 +67,10 @@ class Whole(dict[str, KnobValue]):
         return tuple(key)
 
     def differences_from(self, old: Whole) -> dict[str, KnobValue]:
-        """Return the knobs that `old` has otherwise, with the values here."""
+        """Return the knobs that `old` has otherwise, with the values here; nobody changes it."""
         if id(old) not in self._from:
             self._from[id(old)] = (old, _differences(old, self))  # kept alive, so that ids hold
-        return dict(self._from[id(old)][1])
+        return self._from[id(old)][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +192,12 @@ class View:
 
     def is_closed(self, base: Setting, changes: Setting) -> bool:
         """Whether this very setting was tried, or these changes failed under what still holds."""
-        failed = self.once("failed", self._failed).get(frozenset(changes), ())
         key = base.key_with(changes) if isinstance(base, Whole) else None
         is_tried = key in self.tried if key is not None else self.is_tried({**base, **changes})
-        return is_tried or any(
-            distance(self.knobs, failure.changes, changes) < AGAIN for failure in failed
-        )
+        if is_tried:
+            return True
+        failed = self.once("failed", self._failed).get(frozenset(changes), ())
+        return any(distance(self.knobs, failure.changes, changes) < AGAIN for failure in failed)
 
     def _failed(self) -> dict[frozenset[str], list[KnownFailure]]:
         """Return the failures that still hold, by the knobs that they turned."""
