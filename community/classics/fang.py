@@ -226,7 +226,7 @@ def _organisation(
 ) -> int:
     """Let all learn, in place, until nobody can or the horizon; return the periods."""
     n, m = right.shape
-    said = np.zeros(m, np.int8)
+    said = np.zeros(m, np.int64)
     for period in range(horizon):
         could = False
         if order == SYNCHRONOUS:

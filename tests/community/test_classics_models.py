@@ -213,6 +213,15 @@ def test_isolated_groups_are_organisations_of_their_own():
 
 
 @pytest.mark.parametrize("order", ORDERS)
+def test_fang_counts_any_number_of_better_contacts(order: str):
+    """Two hundred who know tell four hundred who do not: all know at once, no sum is too large."""
+    p = fang.Parameters(groups=1, size=600, m=1, block=1, beta=0.0, p=1.0, order=order, horizon=9)
+    found = fang.simulate(p, 2, hears=hearing.complete(600))
+    assert found.start == pytest.approx(1 / 3, abs=0.1)
+    assert found.payoff.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("order", ORDERS)
 def test_fang_learns_in_every_order_and_stops_when_nobody_can(order: str):
     """Learning gains on the start, blocks of one pay what is right, and a settled state stays."""
     p = fang.Parameters(groups=6, size=5, m=20, block=1, order=order, horizon=400)
