@@ -26,6 +26,7 @@ from community.leads import open_leads
 from community.quotas import refuses_experiment, refuses_reproduction
 from community.screening import screen_of, told_on_dev, told_verdict, tree_of
 from forum.messages import Carries, Post
+from forum.plain_text import plain
 from forum.visibility import thin
 from scoring.evidence.telling import told
 from trainer.errors import PatchRefusedError, TrainerError
@@ -138,7 +139,8 @@ class AgentLab:
         if state.opened is not None and key == state.opened.baseline_tree_key:
             raise self._refused("this is the start tree, which everything is measured against")
         changes = await bench.texts.hunks(bench.task.start, files)
-        message = f"{proposal.title}\n\n{proposal.note}".strip() + "\n"
+        title = plain(proposal.title)
+        message = f"{title}\n\n{plain(proposal.note)}".strip() + "\n"
         commit = bench.repository.commit(
             files,
             parents=proposal.parents,
@@ -150,7 +152,7 @@ class AgentLab:
             bench.repository.set_ref(f"refs/heads/exp/{self._agent}/{commit[:10]}", commit)
             institution.chronicle.record(
                 Proposed(
-                    commit, tuple(proposal.parents), key, self._agent, proposal.title,
+                    commit, tuple(proposal.parents), key, self._agent, title,
                     dict(proposal.knobs), changes, request,
                 )
             )  # fmt: skip

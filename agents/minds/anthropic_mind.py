@@ -14,7 +14,8 @@ import anthropic
 
 from agents.minds.exchange import CallFailedError, Ending, Failed, Question, Reply, ToolCall
 from agents.minds.prompting import Tool
-from agents.minds.wire import broken, failed_status, http_client, key_from, scrubbed
+from agents.minds.scrubbing import scrubbed, scrubbed_call
+from agents.minds.wire import broken, failed_status, http_client, key_from
 from agents.prices import Usage
 
 KEY = "ANTHROPIC_API_KEY"
@@ -52,12 +53,12 @@ class ClaudeModel:
             async with stream:
                 await answer.read(stream)
         except anthropic.APIStatusError as error:
-            raise self._turned_down(error, answer) from error
+            raise self._turned_down(error, answer) from None  # its body may hold the key
         except CallFailedError:
             raise
         except Exception as error:
             # Whatever an SDK raises on bytes from elsewhere is a failed call, not ours to die of.
-            raise broken(error, answer.usage, self._key) from error
+            raise broken(error, answer.usage, self._key) from None
         if not answer.is_ended:
             raise CallFailedError("cut", "the stream ended within an answer", usage=answer.usage)
         return answer.reply(self._key)
@@ -202,7 +203,7 @@ class _Answer:
                 block["thinking"] = block.get("thinking", "") + written
             elif kind == "tool_use":
                 text = written or json.dumps(block.get("input") or {})
-                calls.append(ToolCall(str(block["id"]), str(block["name"]), scrubbed(text, key)))
+                calls.append(scrubbed_call(str(block["id"]), str(block["name"]), text, key))
                 block["input"] = _object(text)
             if kind != "text" or block["text"]:
                 raw.append(block)

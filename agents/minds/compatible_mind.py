@@ -15,7 +15,8 @@ import openai
 
 from agents.minds.exchange import CallFailedError, Ending, Question, Reply, ToolCall
 from agents.minds.openai_mind import count, status_failure
-from agents.minds.wire import broken, http_client, scrubbed
+from agents.minds.scrubbing import scrubbed, scrubbed_call
+from agents.minds.wire import broken, http_client
 from agents.prices import Usage
 
 KEY = "OPENAI_COMPATIBLE_API_KEY"
@@ -47,12 +48,12 @@ class CompatibleModel:
             async with stream:
                 await answer.read(stream)
         except openai.APIStatusError as error:
-            raise status_failure(error, self._secret) from error
+            raise status_failure(error, self._secret) from None  # its body may hold the key
         except CallFailedError:
             raise
         except Exception as error:
             # Whatever an SDK raises on bytes from elsewhere is a failed call, not ours to die of.
-            raise broken(error, answer.usage, self._secret) from error
+            raise broken(error, answer.usage, self._secret) from None
         if not answer.reason:
             raise CallFailedError("cut", "the stream ended within an answer", usage=answer.usage)
         return answer.reply(self._secret)
@@ -167,7 +168,7 @@ class _Answer:
             if not name or name in taken:
                 name = f"call_{index}"
             taken.add(name)
-            calls.append(ToolCall(name, "".join(names), scrubbed("".join(texts), key)))
+            calls.append(scrubbed_call(name, "".join(names), "".join(texts), key))
         ending: Ending = "truncated" if self.reason == "length" else "complete"
         if self.reason == "content_filter" or (self._is_refused and not calls):
             ending = "refused"

@@ -13,7 +13,8 @@ from typing import Any
 import openai
 
 from agents.minds.exchange import CallFailedError, Ending, Failed, Question, Reply, ToolCall
-from agents.minds.wire import broken, failed_status, http_client, key_from, scrubbed
+from agents.minds.scrubbing import scrubbed, scrubbed_call
+from agents.minds.wire import broken, failed_status, http_client, key_from
 from agents.prices import Usage
 
 KEY = "OPENAI_API_KEY"
@@ -45,12 +46,12 @@ class GptModel:
         try:
             final = await self._final(question)
         except openai.APIStatusError as error:
-            raise status_failure(error, self._key) from error
+            raise status_failure(error, self._key) from None  # its body may hold the key
         except CallFailedError:
             raise
         except Exception as error:
             # Whatever an SDK raises on bytes from elsewhere is a failed call, not ours to die of.
-            raise broken(error, None, self._key) from error
+            raise broken(error, None, self._key) from None
         if final is None:
             raise CallFailedError("cut", "the stream ended within an answer")
         return _reply(final, self._key)
@@ -144,8 +145,8 @@ def _reply(final: Any, key: str) -> Reply:
     for item in final.output or []:
         kind = getattr(item, "type", "")
         if kind == "function_call":
-            text = scrubbed(str(item.arguments or ""), key)
-            calls.append(ToolCall(str(item.call_id), str(item.name), text))
+            text = str(item.arguments or "")
+            calls.append(scrubbed_call(str(item.call_id), str(item.name), text, key))
         elif kind == "message":
             for part in item.content or []:
                 is_refused |= getattr(part, "type", "") == "refusal"

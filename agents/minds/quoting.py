@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 
+from forum.plain_text import plain
+
 BYTES_PER_TOKEN = 3
 """Of UTF-8, fewer than code or prose come to with any tokenizer in use: an upper guess."""
 
@@ -27,7 +29,7 @@ def tokens_of(text: str) -> int:
 
 def seen(text: str) -> str:
     """Return `text` without what a reader would not see; new lines and tabs stay."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = plain(text.replace("\r\n", "\n").replace("\r", "\n"))
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(

@@ -21,6 +21,7 @@ from agents.minds.exchange import (
     kind_of_status,
     retry_after,
 )
+from agents.minds.scrubbing import scrubbed
 from agents.prices import Usage
 
 CONNECT_S = 15.0
@@ -100,11 +101,6 @@ def key_from(variable: str, mind: str) -> str:
     if not key:
         raise MindError(f"{mind} needs a key in the environment variable {variable}")
     return key
-
-
-def scrubbed(text: str, key: str) -> str:
-    """Return `text` without the key, whatever a server put into it."""
-    return text.replace(key, "[key]") if len(key) > 3 else text
 
 
 def failed_status(

@@ -46,6 +46,10 @@ class Exported:
     """Bare repository whose branch ``best`` is the commit; None with the patch."""
 
 
+COMPUTED = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula; a title that begins so is quoted."""
+
+
 def results_tsv(state: RunState) -> str:
     """Return autoresearch's five columns: the baseline, then every screened experiment in order.
 
@@ -85,6 +89,8 @@ def _result_row(state: RunState, experiment: ExperimentState) -> str:
     if verdict is not None and (walls := isolation_words(verdict.isolation, verdict.measured_by)):
         title = f"[{walls}] {title}"
     memory_gb = _memory_gb(state, experiment) if score is not None else 0.0
+    if title[:1] in COMPUTED:
+        title = f"'{title}"
     return f"{experiment.queued.commit[:7]}\t{score or 0.0:.6f}\t{memory_gb:.1f}\t{status}\t{title}"
 
 

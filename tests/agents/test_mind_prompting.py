@@ -205,7 +205,7 @@ def test_no_word_of_ours_is_outside_the_files_that_are_hashed():
             open_claims=(claim("d", 2.0),), open_hypotheses=(open_hypothesis({"DIM": 64}),),
             failures=(KnownFailure("p1", "c1", "eve", "ok", -0.1, {}, where, False),),
             open_leads=(OpenLead(said("l", 12), 0.0, False),), turns_left=2, posts_left=3,
-            experiments_left=4,
+            experiments_left=4, grants="3 posts an hour",
         )
     )  # fmt: skip
     phrases = json.loads(prompt_file("sections.json"))

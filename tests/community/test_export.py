@@ -45,6 +45,16 @@ def test_results_tsv_survives_hostile_titles() -> None:
     assert lines[2].endswith("\ta b c d [31m")
 
 
+@pytest.mark.parametrize("title", ["=HYPERLINK(1)", "+cmd", "-2+3", "@SUM(1)"])
+def test_a_spreadsheet_computes_no_title(title: str) -> None:
+    """What would begin a formula is quoted."""
+    told = rows()
+    for row in told:
+        if isinstance(row.event, ev.Posted) and "title" in row.event.body:
+            row.event.body["title"] = title
+    assert results_tsv(RunState.from_rows(told)).splitlines()[2].endswith(f"\t'{title}")
+
+
 def test_results_tsv_is_replaced_in_one_step(tmp_path: Path) -> None:
     """The new table stands, no temporary file remains, an unwritable place is reported."""
     path = tmp_path / "results.tsv"
