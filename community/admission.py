@@ -13,14 +13,13 @@ from agents.prices import MICRO_USD
 from community.archive.queries import leader
 from community.archive.state import RunState
 from community.claims import better, leading_claims
-from community.scenario import StopSection
-from scoring.evidence.sequential import LOOKS, references_wanted
+from community.scenario import Scenario, StopSection
+from scoring.evidence.noise_models import NOISE_MODELS
+from trainer.task import Task
 
 KEPT_PAIRS = 4
 """Near the end so many pairs' runs are kept: a gain of three sigma mostly passes with them. What is
 left of them is free again."""
-REFERENCES = references_wanted(1)
-"""Runs of its parent that a screen may still need."""
 
 
 class Admission:
@@ -30,19 +29,34 @@ class Admission:
         stop: The scenario's stop conditions.
         confirm_pairs: The most pairs of one confirmation.
         confirm_share: Largest share of experiments in confirmations for the lab to open another.
+        noise: The task's noise model.
     """
 
-    def __init__(self, stop: StopSection, confirm_pairs: int, confirm_share: float = 1.0) -> None:
+    def __init__(
+        self,
+        stop: StopSection,
+        confirm_pairs: int,
+        confirm_share: float = 1.0,
+        noise: str = "seeds",
+    ) -> None:
         self._stop = stop
         self._confirm_share = confirm_share
         self._is_closed = False
-        looks = [look for look in LOOKS if look <= confirm_pairs] or [LOOKS[0]]
+        model = NOISE_MODELS[noise]
+        looks = model.looks(confirm_pairs)
+        self._references = model.references(1)
         self.first_look = 2 * looks[0]
         """Experiments that a confirmation takes at least."""
         self.whole = 2 * looks[-1]
         """Experiments that it takes at most."""
         self.kept = 2 * max(look for look in looks if look <= max(KEPT_PAIRS, looks[0]))
         """Experiments that are kept near the end."""
+
+    @classmethod
+    def of(cls, scenario: Scenario, task: Task) -> Admission:
+        """Return what a scenario allows, for a task's noise model."""
+        pairs, share = scenario.noise.confirm_pairs, scenario.lab.confirm_share
+        return cls(scenario.stop, pairs, share, task.noise)
 
     def close(self) -> None:
         """Admit nothing any more."""
@@ -104,7 +118,7 @@ class Admission:
             return refusal
         unjudged = len(state.index.screening)
         is_kept = bool(state.index.confirming) or bool(leading_claims(state))
-        if remaining - REFERENCES * unjudged <= (self.kept if is_kept and unjudged else 0):
+        if remaining - self._references * unjudged <= (self.kept if is_kept and unjudged else 0):
             return f"the last {remaining} experiments are kept to judge what is being screened"
         return ""
 

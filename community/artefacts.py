@@ -1,20 +1,21 @@
-"""Which artefacts a run keeps: those of the commit that leads, which are what a run is for.
+"""Which artefacts a run keeps: those of the commit that leads, or the best data: what it is for.
 
 An artefact has up to 8 MiB, so a long run that kept all of them would fill the disk.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from community.archive.queries import leader
 from community.archive.state import ExperimentState, RunState
 from community.events import ExperimentQueued
 from community.run_folder import RunFolder
-from trainer.train_phase import ARTEFACT_NAME
+from trainer.left_data import artefact_name
+from trainer.task import Task
 
-
-def is_kept_for_now(queued: ExperimentQueued) -> bool:
-    """Whether the artefact of such an experiment outlives its score, until `clear` has its say."""
-    return queued.purpose == "confirm_child"
+KEPT_DATA = 8
+"""Where data are the result, the best so many are kept, of whichever commit."""
 
 
 class Artefacts:
@@ -22,18 +23,33 @@ class Artefacts:
 
     Args:
         folder: The run's.
+        task: Whose artefacts they are.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, task: Task) -> None:
         self._folder = folder
+        self._name = artefact_name(task.leaves)
+        self._are_data = task.artifact is not None
         self._cleared: set[str] = set()
         """Experiments that have left nothing any more."""
 
-    def clear(self, state: RunState) -> None:
-        """Delete the artefacts of confirmed commits that do not lead.
+    def is_kept_for_now(self, queued: ExperimentQueued) -> bool:
+        """Whether such an artefact outlives its score, until `clear` has its say."""
+        return self._are_data or queued.purpose == "confirm_child"
 
-        Only a confirmation makes a commit lead, so others are deleted as soon as they are scored.
+    def clear(self, state: RunState) -> None:
+        """Delete what is not kept any more.
+
+        Of models those of confirmed commits that do not lead: only a confirmation makes a commit
+        lead, so others are deleted as soon as they are scored. Of data all but the best.
         """
+        if self._are_data:
+            best = {run.queued.experiment_id for run in best_data(state)[:KEPT_DATA]}
+            for run in state.by_verdict:
+                name = run.queued.experiment_id
+                if name not in best and name not in self._cleared:
+                    self._delete(run)
+            return
         left = [
             (claim, name)
             for claim in state.hypotheses.values()
@@ -49,6 +65,25 @@ class Artefacts:
     def _delete(self, experiment: ExperimentState) -> None:
         for attempt in experiment.attempts:
             job = self._folder.job(f"{experiment.queued.experiment_id}-{attempt.attempt}")
-            (job / ARTEFACT_NAME).unlink(missing_ok=True)
+            (job / self._name).unlink(missing_ok=True)
         if experiment.is_done:
             self._cleared.add(experiment.queued.experiment_id)
+
+
+def best_data(state: RunState) -> list[ExperimentState]:
+    """Return the valid runs that left data, the best first, of equal ones the oldest."""
+    sign = -1.0 if state.opened is not None and state.opened.direction == "higher" else 1.0
+    found = [
+        (sign * verdict.score, place, run)
+        for place, run in enumerate(state.by_verdict)
+        if run.queued.experiment_id in state.evidence.graded
+        and (verdict := run.standing_verdict) is not None
+        and verdict.score is not None
+    ]
+    return [run for *_, run in sorted(found, key=lambda each: each[:2])]
+
+
+def data_file(folder: RunFolder, run: ExperimentState, leaves: str) -> Path:
+    """Return where the data of a run lie while they are kept."""
+    last = run.attempts[-1].attempt if run.attempts else 1
+    return folder.job(f"{run.queued.experiment_id}-{last}") / artefact_name(leaves)

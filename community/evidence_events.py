@@ -127,6 +127,17 @@ class MeasureChanged:
     """As in `community.events.RunOpened`."""
 
 
+@dataclass(frozen=True, slots=True)
+class ArtefactGraded:
+    """Which data a verdict is about, byte for byte, and all that their grader said; for people."""
+
+    kind: ClassVar[str] = "artefact_graded"
+    experiment_id: str
+    sha256: str
+    measures: dict[str, float]
+    """The metric among them; empty where the data were refused."""
+
+
 EvidenceEvent = (
     ReviewerAssigned
     | ConfirmationDrawn
@@ -137,4 +148,5 @@ EvidenceEvent = (
     | FinalsOpened
     | NumbersTold
     | MeasureChanged
+    | ArtefactGraded
 )

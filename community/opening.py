@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -21,12 +21,13 @@ import trainer
 from community.archive.ledger import LedgerReader
 from community.clock import wall_epoch_s, wall_stamp
 from community.events import RunOpened
+from community.grading_phase import GradingPhase, judging_of
 from community.lock_writing import check_place
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
 from community.scenario import Scenario
 from community.scheduler import Bench
-from community.score_phase import SandboxedScorePhase
+from community.score_phase import SandboxedScorePhase, ScorePhase
 from community.sketching import SketchingScorePhase
 from community.task_lock import (
     GRADER,
@@ -40,6 +41,7 @@ from scoring import private_text
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
 from trainer.devices import Slot, check_memory, device_class, find_gpus, find_slots
+from trainer.executor import Executor
 from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
@@ -110,7 +112,6 @@ async def open_bench(
                 _must_match(known, opened)
                 opened = known
             life_class, opened = await timed_class(opened, slots, shared)
-            phase = SandboxedScorePhase(executor, scorer, task, budget)
             bench = Bench(
                 task=task,
                 budget=budget,
@@ -119,7 +120,7 @@ async def open_bench(
                 folder=folder,
                 pool=GpuPool(slots),
                 executor=executor,
-                score_phase=SketchingScorePhase(phase),
+                score_phase=SCORE_PHASES[task.kind](executor, scorer, task, budget),
                 lock_hash=opened.lock_hash,
                 corpus_hash=opened.corpus_hash,
                 device_class=opened.device_class,
@@ -138,7 +139,27 @@ async def _start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
         check_place(task, private.folder, folder.path)
     source = Path(get_paths()["stdlib"])
     beside = {**watched_files(), "task/task.toml": task.folder / "task.toml"}
-    return await Scorer.start(task.locked, source, folder.data, secret, beside=beside)
+    judging = judging_of(task)
+    return await Scorer.start(
+        task.locked, source, folder.data, secret, beside=beside, judging=judging
+    )
+
+
+def _asking_phase(executor: Executor, scorer: Scorer, task: Task, budget: Budget) -> ScorePhase:
+    """Return the score phase of models: asked in sandboxes, and sketched beside that."""
+    return SketchingScorePhase(SandboxedScorePhase(executor, scorer, task, budget))
+
+
+def _grading_phase(executor: Executor, scorer: Scorer, task: Task, budget: Budget) -> ScorePhase:
+    """Return the score phase of data."""
+    return GradingPhase(scorer, task)
+
+
+SCORE_PHASES: dict[str, Callable[[Executor, Scorer, Task, Budget], ScorePhase]] = {
+    "model": _asking_phase,
+    "artifact": _grading_phase,
+}
+"""By the kind of a task (`trainer.task_kinds`): how what its program left gets a score."""
 
 
 async def timed_class(

@@ -16,6 +16,7 @@ from community.events import Purpose, VerdictGiven
 from community.evidence_events import AlarmRaised
 from community.references import true_age_us, usual_wall_s
 from community.screening import parent_tree
+from scoring.evidence.gains import Measured
 from scoring.evidence.sequential import REFERENCE_AGE_S
 
 _CONFIRMING: frozenset[Purpose] = frozenset({"confirm_child", "confirm_parent"})
@@ -62,6 +63,24 @@ def pairs_of(state: RunState, claim: HypothesisState) -> list[Pair]:
         if (pair := _pair(state, child, parent)) is not None:
             found.append(pair)
     return sorted(found, key=lambda pair: pair.number)
+
+
+def pooled(state: RunState, claim: HypothesisState) -> tuple[list[Measured], list[Measured]]:
+    """Return all runs of child and parent that tell whether a reproduced claim stands.
+
+    Those of its pairs; where scores are facts, all that both trees have on record.
+    """
+    if state.noise_model.is_lasting:
+        trees = claim.tree_key, parent_tree(state, claim.commit)
+        child, parent = ([Measured(s, "", "") for s in state.on_record(t, "vault")] for t in trees)
+        return child, parent
+    pairs = pairs_of(state, claim)
+    sides = [pair.child for pair in pairs], [pair.parent for pair in pairs]
+    child, parent = (
+        [Measured(v.score, v.device_class, v.slot) for v in side if v.score is not None]
+        for side in sides
+    )
+    return child, parent
 
 
 def shareable(

@@ -9,6 +9,8 @@ child; every other child that waits for the same parent on the same slot shares 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from community.admission import Admission
 from community.archive.state import ExperimentState, RunState
 from community.chronicle import Chronicle
@@ -48,6 +50,8 @@ class References:
         state, verdict = self._chronicle.state, experiment.standing_verdict
         if verdict is None or verdict.score is None or not verdict.slot:
             return False
+        if state.noise_model.is_lasting:
+            return True
         if verdict.device_class != self.device_class or not experiment.attempts:
             return False  # the latter: made by another run, whose slots and hours are not these
         started_us = experiment.attempts[-1].started_us
@@ -55,8 +59,12 @@ class References:
         return started_us >= state.evidence.since_us and age_us <= 1e6 * self._oldest_s()
 
     def fresh(self, tree_key: str, slot: str) -> list[ExperimentState]:
-        """Return the references of a tree on a slot, oldest first."""
+        """Return the references of a tree on a slot, oldest first; facts refer everywhere."""
         state = self._chronicle.state
+        if state.noise_model.is_lasting:
+            return [
+                e for e in state.by_verdict if e.queued.tree_key == tree_key and self.is_fresh(e)
+            ]
         runs = (
             state.experiments[verdict.experiment_id]
             for verdict in state.verdicts_by_tree.get((tree_key, "dev"), ())
@@ -67,7 +75,14 @@ class References:
     def wanted(self, tree_key: str, seeds: int) -> int:
         """How many a child with `seeds` runs wants: one of a parent whose runs are all the same."""
         is_fixed = is_deterministic(self._chronicle.state, tree_key)
-        return 1 if is_fixed else references_wanted(seeds)
+        return 1 if is_fixed else self._chronicle.state.noise_model.references(seeds)
+
+    def together(self, runs: Sequence[ExperimentState]) -> list[ExperimentState]:
+        """Return those of some fresh runs that may stand together: those on the last one's slot."""
+        slots = [run.verdict.slot if run.verdict is not None else "" for run in runs]
+        if self._chronicle.state.noise_model.is_lasting:
+            return list(runs)
+        return [run for run, slot in zip(runs, slots, strict=True) if slot == slots[-1]]
 
     def ask(
         self, commit: str, tree_key: str, slot: str, charged_to: str, *, seeds: int

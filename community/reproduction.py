@@ -24,21 +24,17 @@ from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.claims import LAB, has_right, is_open, is_spent, may_challenge, stood_by
 from community.events import Event, Refused, ReproductionOpened, StatusChanged
-from community.pairing import Pair, confirmations, pairs_of, shareable
+from community.pairing import Pair, confirmations, pairs_of, pooled, shareable
 from community.retraction import claim_retraction, fell_with_ground, raised_again
 from community.reviewing import must_confirm
 from community.scheduler import Request, Scheduler
 from community.screening import parent_tree
 from community.seed_rule import is_deterministic
 from community.spending import Multiplicity, alpha_of
-from scoring.evidence.gains import Measured, gain_of
 from scoring.evidence.sequential import (
     ALPHA_DRAWN,
-    LOOKS,
     Judgement,
-    judge_pairs,
     judge_pool,
-    looks_within,
 )
 from scoring.evidence.variance import Prior
 
@@ -206,18 +202,9 @@ class Reproductions:
         """Return what all pairs of a reproduced claim say together, device classes combined."""
         state = self._chronicle.state
         pairs = pairs_of(state, claim)
-        sides = [
-            [
-                Measured(run.score, run.device_class, run.slot)
-                for run in runs
-                if run.score is not None
-            ]
-            for runs in zip(*((pair.child, pair.parent) for pair in pairs), strict=True)
-        ]
         assert state.opened is not None
-        gain = gain_of(
-            sides[0],
-            sides[1],
+        gain = state.noise_model.gain(
+            *pooled(state, claim),
             self._prior(),
             state.opened.direction,
             is_child_fixed=is_deterministic(state, claim.tree_key),
@@ -254,12 +241,16 @@ class Reproductions:
     def _judge(self, claim: HypothesisState, pairs: list[Pair]) -> Judgement:
         state = self._chronicle.state
         assert state.opened is not None
-        return judge_pairs(
+        return state.noise_model.judge_pairs(
             [pair.child.score for pair in pairs if pair.child.score is not None],
             [pair.parent.score for pair in pairs if pair.parent.score is not None],
             self._prior(),
             state.opened.direction,
             alpha=self._alpha(claim),
+            record=(
+                state.on_record(claim.tree_key, "vault"),
+                state.on_record(parent_tree(state, claim.commit), "vault"),
+            ),
             is_child_fixed=is_deterministic(state, claim.tree_key),
             is_parent_fixed=is_deterministic(state, parent_tree(state, claim.commit)),
             pairs_allowed=self._looks()[-1],
@@ -273,8 +264,8 @@ class Reproductions:
         state = self._chronicle.state
         pairs = Counter(p.child.device_class for p in pairs_of(state, claim))
         del pairs[self._place.device_class]
-        looks = looks_within(self._looks()[-1])
-        spent = sum(look.share for look in looks for done in pairs.values() if look.pairs <= done)
+        last, rule = self._looks()[-1], state.noise_model
+        spent = sum(rule.spent(done, last) for done in pairs.values())
         earned = has_right(claim)
         alpha = alpha_of(state, claim, self._multiplicity) if earned else ALPHA_DRAWN
         return alpha * max(0.0, 1 - spent)
@@ -291,7 +282,7 @@ class Reproductions:
 
     def _looks(self) -> list[int]:
         """Return after how many pairs a claim is judged."""
-        return [look for look in LOOKS if look <= self._most] or [LOOKS[0]]
+        return self._chronicle.state.noise_model.looks(self._most)
 
     def _lacking(self, claim: HypothesisState, *, beyond: int = 0) -> int:
         """Return how many pairs are lacking for the next decision, 0 if one can be made now.

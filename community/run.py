@@ -198,9 +198,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         open_minds(scenario, chronicle, opening.mind_of) as minds,
         asyncio.TaskGroup() as group,
     ):
-        admission = Admission(
-            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
-        )
+        admission = Admission.of(scenario, bench.task)
         queue = Queue(lambda: chronicle.clock.now_us() / 1e6, lambda name: institution.worth(name))
         scheduler = Scheduler(chronicle, queue, bench)
         assigning = Assigning(scenario.reviews, roles, opening.opened.seed, opening.secret)

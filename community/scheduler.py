@@ -17,7 +17,8 @@ from typing import Literal
 
 from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
-from community.artefacts import Artefacts, is_kept_for_now
+from community.artefacts import Artefacts
+from community.attempts import Attempt, attempt_ended, facts_of, told_score
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
 from community.events import (
@@ -30,13 +31,13 @@ from community.events import (
 )
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
-from community.score_phase import Scored, ScorePhase
-from community.script_phase import told_rows
+from community.score_phase import ScorePhase
 from community.seed_rule import needs_seed_gate
 from community.workspaces import FolderWorkspaces, Workspaces
+from scoring.evidence.noise_models import NOISE_MODELS
 from trainer.errors import ExecutorError
 from trainer.executor import Executor
-from trainer.experiment import GRACE, Budget, Job, TrainResult
+from trainer.experiment import GRACE, Budget, Job
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
@@ -47,8 +48,6 @@ MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
 _LETTERS: dict[Purpose, str] = {"baseline": "b", "credit": "c", "seal": "s"}
 """How the ids of experiments begin that are listed apart; all others are ``e``."""
-SCORE_DIGITS = 5
-"""What of a score leaves the scorer."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,17 +69,6 @@ class Request:
     """Where it has to run; empty for anywhere."""
     beside: str = ""
     """Of a confirmation's child: the verdict on the parent that it is paired with, if shared."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """What one lease came to."""
-
-    train: TrainResult
-    scored: Scored | None
-    leased_us: int
-    train_us: tuple[int, int]
-    answer_us: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +97,11 @@ class Bench:
     measured_by: Literal["scorer", "model", "candidate"] = "scorer"
     """Where scores come from, which every verdict says."""
 
+    @property
+    def digits(self) -> int:
+        """Significant digits of a score that are told; who printed one has printed all of it."""
+        return 12 if self.measured_by == "candidate" else NOISE_MODELS[self.task.noise].digits
+
 
 class Scheduler:
     """Admits, queues and runs experiments; every one gets exactly one verdict.
@@ -123,7 +116,7 @@ class Scheduler:
         self._chronicle = chronicle
         self._queue = queue
         self._bench = bench
-        self._artefacts = Artefacts(bench.folder)
+        self._artefacts = Artefacts(bench.folder, bench.task)
 
     @property
     def running(self) -> int:
@@ -247,10 +240,11 @@ class Scheduler:
         finally:
             used_s = (clock.now_us() - leased_us) / 1e6
             self._queue.usage.charge(queued.charged_to, used_s, clock.now_us() / 1e6)
-        ended = _attempt_ended(waiting, slot, attempt)
+        ended = attempt_ended(waiting, slot, attempt)
         if ended.outcome in ("ok", "invalid"):
             verdict = self._verdict(queued, waiting.attempt, attempt, ended)
-            self._chronicle.record(ended, verdict, *told_rows(queued, attempt.scored))
+            facts = facts_of(queued, attempt)
+            self._chronicle.record(ended, verdict, *facts)
             self._artefacts.clear(self._chronicle.state)
             return
         self._lose(waiting, ended)
@@ -267,7 +261,7 @@ class Scheduler:
             raise ScorerBrokenError(queued.experiment_id, ended.outcome, ended.reason)
         self._queue.put(Waiting(queued, waiting.attempt + 1))
 
-    async def _execute(self, waiting: Waiting, lease: Lease, leased_us: int) -> _Attempt:
+    async def _execute(self, waiting: Waiting, lease: Lease, leased_us: int) -> Attempt:
         queued, bench, clock = waiting.experiment, self._bench, self._chronicle.clock
         folder = bench.folder.job(f"{queued.experiment_id}-{waiting.attempt}")
         workspace = bench.workspaces.lay_out(folder, bench.repository.read(queued.commit))
@@ -281,6 +275,7 @@ class Scheduler:
             budget=bench.budget,
             memory_bytes=bench.task.memory_bytes,
             artefact_bytes=bench.task.artefact_bytes,
+            leaves=bench.task.leaves,
             has_seed_gate=needs_seed_gate(self._chronicle.state, queued),
             takes_slow=self._chronicle.state.experiments[queued.experiment_id].was_void,
         )
@@ -288,7 +283,7 @@ class Scheduler:
         train = await bench.executor.train(job, lease)
         train_us = (train_began_us, clock.now_us())
         if train.artefact is None:
-            return _Attempt(train, None, leased_us, train_us, (0, 0))
+            return Attempt(train, None, leased_us, train_us, (0, 0))
         usual_s = baseline_score_cpu_s(self._chronicle.state)
         try:
             answer_began_us = clock.now_us()
@@ -296,10 +291,10 @@ class Scheduler:
                 train.artefact, workspace, queued.split, lease, queued.seed, usual_s
             )
         finally:
-            if not is_kept_for_now(queued):
+            if not self._artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
-        return _Attempt(train, scored, leased_us, train_us, answer_us)
+        return Attempt(train, scored, leased_us, train_us, answer_us)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str
@@ -325,7 +320,7 @@ class Scheduler:
         )
 
     def _verdict(
-        self, queued: ExperimentQueued, attempt_number: int, attempt: _Attempt, ended: AttemptEnded
+        self, queued: ExperimentQueued, attempt_number: int, attempt: Attempt, ended: AttemptEnded
     ) -> VerdictGiven:
         bench = self._bench
         assert ended.outcome in ("ok", "invalid")
@@ -338,7 +333,7 @@ class Scheduler:
             split=queued.split,
             seed=queued.seed,
             outcome=ended.outcome,
-            score=_told(attempt.scored.score.value, bench.measured_by) if attempt.scored else None,
+            score=told_score(attempt.scored.score.value if attempt.scored else None, bench.digits),
             reason=ended.reason,
             lock_hash=bench.lock_hash,
             corpus_hash=bench.corpus_hash,
@@ -356,12 +351,6 @@ class Scheduler:
         )
 
 
-def _told(value: float | None, by: str) -> float | None:
-    """A score as anybody gets to know it; in further digits a model could hide a message."""
-    digits = 12 if by == "candidate" else SCORE_DIGITS  # who printed it has printed all of it
-    return None if value is None else float(f"{value:.{digits}g}")
-
-
 def earlier_use(state: RunState) -> list[tuple[int, str, float]]:
     """Return (end in run time, whom it is charged to, slot-seconds) per attempt, oldest first."""
     use = [
@@ -375,26 +364,3 @@ def earlier_use(state: RunState) -> list[tuple[int, str, float]]:
         if attempt.ended_us is not None
     ]
     return sorted(use)
-
-
-def _attempt_ended(waiting: Waiting, slot: str, attempt: _Attempt) -> AttemptEnded:
-    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"] = attempt.train.outcome
-    reason = attempt.train.reason
-    if attempt.scored is not None:
-        outcome, reason = attempt.scored.score.outcome, attempt.scored.score.reason
-    return AttemptEnded(
-        experiment_id=waiting.experiment.experiment_id,
-        attempt=waiting.attempt,
-        slot=slot,
-        outcome=outcome,
-        reason=reason,
-        leased_us=attempt.leased_us,
-        train_us=attempt.train_us,
-        answer_us=attempt.answer_us,
-        train_cpu_s=round(attempt.train.cpu_s, 3),
-        score_cpu_s=round(attempt.scored.cpu_s, 1) if attempt.scored else 0.0,
-        start_s=round(attempt.train.start_s, 4),
-        charge_s=round(attempt.train.charge_s, 3),
-        gate_cpu_s=round(attempt.train.gate_cpu_s, 3),
-        slowdown=None if (slower := attempt.train.slowdown) is None else round(slower, 3),
-    )

@@ -1,7 +1,7 @@
 """Screening: one run on dev beside fresh runs of the declared parent, and what they say together.
 
 A screen can only give the right to be confirmed; see `community.reproduction`. The rule itself is
-`scoring.evidence.sequential.judge_screen`; here its runs are brought together on one slot
+`scoring.evidence.noise_models`'s; here its runs are brought together on one slot
 (`community.references` has the parent's), further ones are taken where the rule asks, and its word
 is recorded. What was judged in part before a stop or a kill is taken up from the ledger.
 """
@@ -22,7 +22,7 @@ from community.events import StatusChanged, VerdictGiven
 from community.references import References
 from community.scheduler import Request, Scheduler
 from community.seed_rule import is_deterministic
-from scoring.evidence.sequential import SEEDS, Judgement, judge_screen
+from scoring.evidence.sequential import SEEDS, Judgement
 from scoring.evidence.telling import told
 
 MOST_RUNS = 2 * SEEDS
@@ -102,7 +102,8 @@ def screened_score(state: RunState, hypothesis: str) -> float | None:
         if (score := _score(run)) is not None
         and (judged is None or (run.verdict and run.verdict.verdict_id in judged.verdicts))
     ]
-    return sum(scores) / len(scores) if scores else None
+    direction = state.opened.direction if state.opened else "lower"
+    return state.noise_model.level(scores, direction) if scores else None
 
 
 def told_on_dev(state: RunState, hypothesis: str) -> tuple[float | None, float | None]:
@@ -201,7 +202,7 @@ class Screens:
         if not fresh:  # an alarm came between, or a night, or another machine
             return self._again(claim, "") or self._record(claim, "undecided", runs)
         slot = _slot(fresh[-1])
-        child = [run for run in fresh if _slot(run) == slot]
+        child = self._references.together(fresh)
         parent = state.proposals[claim.commit].parents[0]
         tree = tree_of(state, parent)
         if coming := self._references.ask(parent, tree, slot, claim.proposer, seeds=len(child)):
@@ -226,7 +227,7 @@ class Screens:
         prior = prior_of(state, self._references.device_class)
         assert state.opened is not None
         assert prior is not None  # calibration came first
-        return judge_screen(
+        return state.noise_model.judge_screen(
             [score for run in child if (score := _score(run)) is not None],
             [score for run in parent if (score := _score(run)) is not None],
             prior,

@@ -34,6 +34,8 @@ def needs_seed_gate(state: RunState, experiment: ExperimentQueued) -> bool:
     """
     if experiment.purpose == "baseline" or state.opened is None:
         return False
+    if not state.noise_model.is_gated:
+        return False
     if experiment.tree_key == state.opened.baseline_tree_key:
         return False
     return not any(verdict.outcome == "ok" for verdict in _verdicts(state, experiment.tree_key))

@@ -70,7 +70,7 @@ def first_sight(scenario: Scenario, name: str) -> Sight:
         repository = Repository.create(Path(place) / "repo.git")
         author = "lab <lab@community.invalid>"
         baseline = repository.commit(task.start, (), author, f"baseline of {task.name}\n", 0)
-    admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
+    admission = Admission(scenario.stop, scenario.noise.confirm_pairs, noise=task.noise)
     budget = budget_for(task, scenario)
     briefing = Briefing(
         task=task.name,
@@ -269,7 +269,7 @@ def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolde
             task=task, repository=Repository.open(folder.repository), life_class=life_class
         ),
         admission=Admission(
-            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share
+            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share, task.noise
         ),
         may=may,
         log_tail=log_tail,

@@ -19,8 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 from sysconfig import get_paths
 
+import community.grading_phase
 import community.score_phase
 from community.errors import LockDiffersError, LockMissingError, LockUnreadableError
+from community.grading_phase import judging_of
 from scoring.grader import Corpus
 from scoring.lock import MANIFEST, hashes_of, locked_files
 from scoring.scorer import Scorer
@@ -79,8 +81,11 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[Differ
 
 def watched_files() -> dict[str, Path]:
     """Return the files beside the scorer's that decide a score, by their name in the manifest."""
-    phase = {"community/score_phase.py": Path(community.score_phase.__file__)}
-    return {**lock_files(), **phase}
+    phases = {
+        "community/score_phase.py": Path(community.score_phase.__file__),
+        "community/grading_phase.py": Path(community.grading_phase.__file__),
+    }
+    return {**lock_files(), **phases}
 
 
 def present_lock(task: Task, grader: str) -> dict[str, str]:
@@ -127,9 +132,10 @@ async def measure(task: Task) -> TaskLock:
         ScoringError: its grader or its text cannot be used.
     """
     source = Path(get_paths()["stdlib"])
+    judging = judging_of(task)
     with tempfile.TemporaryDirectory(prefix="rc-lock-") as public:
         secret = secrets.token_bytes(32)
-        scorer = await Scorer.start(task.locked, source, Path(public), secret)
+        scorer = await Scorer.start(task.locked, source, Path(public), secret, judging=judging)
         try:
             return TaskLock(
                 present_lock(task, scorer.manifest[GRADER]),

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from scoring.grader import Corpus
 from scoring.verdict import Score, Split
@@ -32,6 +33,8 @@ class Prepare:
     """The folder whose text is split."""
     run_secret: str
     """Hexadecimal; goes through the socket because others can read arguments and environments."""
+    judging: dict[str, Any] | None = None
+    """`scoring.judging.Judging` of a task whose artefacts are data; None where models answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,15 @@ class Blind:
     """
 
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """Client to worker: grade the data behind the descriptor that goes with it."""
+
+    number: int
+    split: Split
+    deadline_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Worker to client: the answer to the `Ask` of the same number."""
+    """Worker to client: the answer to the `Ask` or `Grade` of the same number."""
 
     number: int
     score: Score
@@ -97,9 +109,10 @@ class Broken:
     change: str
 
 
-Message = Prepare | Ask | Blind | Ready | TooSmall | Refused | Scored | Broken
+Message = Prepare | Ask | Blind | Grade | Ready | TooSmall | Refused | Scored | Broken
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Prepare, Ask, Blind, Ready, TooSmall, Refused, Scored, Broken)
+    kind.__name__: kind
+    for kind in (Prepare, Ask, Blind, Grade, Ready, TooSmall, Refused, Scored, Broken)
 }
 
 

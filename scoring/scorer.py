@@ -18,6 +18,7 @@ from pathlib import Path
 from scoring import lock
 from scoring.errors import ScorerClosedError, ScorerStartError, WorkerLostError
 from scoring.grader import Corpus
+from scoring.judging import Judging
 from scoring.verdict import Score, Split
 from scoring.worker_process import Place, WorkerProcess
 
@@ -59,6 +60,7 @@ class Scorer:
         run_secret: bytes,
         *,
         beside: Mapping[str, Path] | None = None,
+        judging: Judging | None = None,
     ) -> Scorer:
         """Start a worker and wait until the data is split and read.
 
@@ -68,6 +70,7 @@ class Scorer:
             public: Folder that gets the training data; made if it is missing.
             run_secret: Decides which held-out bytes count; the same for all scores of a run.
             beside: Further files that decide scores, by their name in the manifest.
+            judging: Of a task whose artefacts are data, which are graded and not asked.
 
         Raises:
             CorpusTooSmallError: `source` does not hold enough text.
@@ -75,7 +78,7 @@ class Scorer:
 
         Cancellation: the worker is killed.
         """
-        place = Place.of(locked, source, public, beside or {})
+        place = Place.of(locked, source, public, beside or {}, judging)
         return cls(place, run_secret, await WorkerProcess.start(place, run_secret))
 
     @property
@@ -130,6 +133,28 @@ class Scorer:
             for descriptor in descriptors:
                 with suppress(OSError):
                     os.close(descriptor)
+
+    async def grade(self, split: Split, artefact: int, deadline_s: float) -> Score:
+        """Grade data; closes the descriptor.
+
+        Args:
+            split: Which held-out split.
+            artefact: A descriptor of the file, open for reading.
+            deadline_s: Seconds from now until grading ends as ``late``.
+
+        Raises:
+            LockBrokenError, ScorerClosedError: as `score` does.
+
+        Cancellation: the descriptor is closed here; the grade is dropped when it comes.
+        """
+        started = time.monotonic()
+        try:
+            worker = await self._living_worker()
+            return await worker.grade(split, deadline_s, artefact)
+        except (WorkerLostError, ScorerStartError):
+            return Score("scorer_failed", None, "scorer", 0, 0, time.monotonic() - started)
+        finally:
+            os.close(artefact)
 
     def complaints(self) -> str:
         """Return the end of what the present worker wrote to stderr, for people."""

@@ -6,7 +6,8 @@ only; `scoring.evidence` says what verdicts mean together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Split = Literal["dev", "vault", "seal"]
@@ -36,7 +37,8 @@ class Score:
     """The metric (nanolm: bits per byte, lower is better); None unless ok."""
     reason: str
     """Empty when ok; else one fixed word: short, late, not_finite, range, probe, protocol (see
-    `scoring.errors.Refusal`), limit or memory (of the sandbox), or scorer."""
+    `scoring.errors.Refusal`), limit or memory (of the sandbox), or scorer; of data form, refused,
+    grader, constraint or guard (`scoring.data_grading`), limit, memory or late."""
     positions: int
     """How many held-out targets were scored."""
     probes: int
@@ -44,6 +46,14 @@ class Score:
     wall_s: float
     asked: int = 0
     """How many tokens were sent to the two sandboxes, together."""
+    cpu_s: float = 0.0
+    """Of grading data, all looks together; what answering takes is measured outside."""
+    sha256: str = ""
+    """Of the data that were graded."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """All that their grader said, the metric included; not for researchers."""
+    told: str = ""
+    """Why data were refused, in words, for researchers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ never code of a candidate. A fault of its own answers ``scorer_failed``, never a
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import itertools
 import os
 import resource
@@ -22,13 +21,14 @@ import time
 import traceback
 from pathlib import Path
 from queue import SimpleQueue
-from types import ModuleType
 from typing import Final, cast, get_args
 
 from scoring import control, grader, own_user, private_text
 from scoring.block_draw import generator
 from scoring.control import Ask, Blind, Broken, Prepare, Ready, Refused, Scored, TooSmall
 from scoring.errors import CorpusTooSmallError, InvalidAnswersError, LockBrokenError
+from scoring.grading_service import GradingService
+from scoring.loading import load_grader
 from scoring.lock import lock_manifest, verify
 from scoring.pipe_answerer import DeferredAnswerer, PipeAnswerer
 from scoring.verdict import Outcome, Score, Split
@@ -50,23 +50,18 @@ def main(descriptor: int) -> None:
     if first is None or not isinstance(first[0], Prepare):
         return
     worker = _get_ready(link, first[0], *first[1])
-    while worker is not None:
-        received = control.receive(link)
-        if received is None:
-            break
-        message, descriptors = received
-        if isinstance(message, Ask):
-            worker.begin(message, descriptors)
-        elif isinstance(message, Blind):
-            worker.go_on(message.number, descriptors)
+    if worker is not None:
+        worker.serve()
     sys.stderr.flush()
     os._exit(0)  # threads that still wait for answers have nobody left to tell
 
 
-def _get_ready(link: socket.socket, prepare: Prepare, public: int) -> Worker | None:
+def _get_ready(
+    link: socket.socket, prepare: Prepare, public: int
+) -> Worker | GradingService | None:
     """Split, publish, read; say how it went."""
     try:
-        worker = Worker(link, prepare, public)
+        worker = (Worker if prepare.judging is None else GradingService)(link, prepare, public)
     except CorpusTooSmallError as error:
         control.send(
             link,
@@ -103,7 +98,7 @@ class Worker:
         self._blind: dict[int, SimpleQueue[tuple[int, ...]]] = {}
         self._handing = threading.Lock()
         before = lock_manifest(self._locked)
-        module = _load(self._locked / "grade.py")
+        module = load_grader(self._locked / "grade.py")
         split_data = cast("grader.Prepare", module.prepare)
         self._grader = cast("grader.Grader", module.GRADER)
         private = private_text.recorded(self._locked)
@@ -118,6 +113,15 @@ class Worker:
         _publish(division.train, public)
         self.manifest = lock_manifest(self._locked, self.corpus.hash, repr(self._grader))
         verify(before, self._locked)
+
+    def serve(self) -> None:
+        """Score whatever is asked, side by side, until the other end of the link closes."""
+        while (received := control.receive(self._link)) is not None:
+            message, descriptors = received
+            if isinstance(message, Ask):
+                self.begin(message, descriptors)
+            elif isinstance(message, Blind):
+                self.go_on(message.number, descriptors)
 
     def begin(self, ask: Ask, descriptors: tuple[int, ...]) -> None:
         """Answer `ask` in a thread of its own; takes the descriptors over."""
@@ -186,17 +190,6 @@ class Worker:
             traceback.print_exc()
             return conclude("scorer_failed", "scorer", None)
         return conclude("ok", "", measured)
-
-
-def _load(path: Path) -> ModuleType:
-    """Import a task's grade.py by its path."""
-    spec = importlib.util.spec_from_file_location("locked_grade", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["locked_grade"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _publish(train: bytes, public: int) -> None:

@@ -15,19 +15,31 @@ import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from scoring import control, lock, own_user
-from scoring.control import Ask, Blind, Broken, Message, Prepare, Ready, Refused, Scored, TooSmall
+from scoring.control import (
+    Ask,
+    Blind,
+    Broken,
+    Grade,
+    Message,
+    Prepare,
+    Ready,
+    Refused,
+    Scored,
+    TooSmall,
+)
 from scoring.errors import (
     CorpusTooSmallError,
     LockBrokenError,
     ScorerStartError,
     WorkerLostError,
 )
+from scoring.judging import Judging
 from scoring.private_copy import PrivateCopy
 from scoring.verdict import Score, Split
 
@@ -61,11 +73,20 @@ class Place:
     """Folder that gets ``train.bin``; made if it is missing."""
     beside: Mapping[str, Path]
     """Further files that decide scores, by their name in the manifest; checked, not copied."""
+    judging: Judging | None = None
+    """Of a task whose artefacts are data."""
 
     @classmethod
-    def of(cls, locked: Path, source: Path, public: Path, beside: Mapping[str, Path]) -> Place:
+    def of(
+        cls,
+        locked: Path,
+        source: Path,
+        public: Path,
+        beside: Mapping[str, Path],
+        judging: Judging | None = None,
+    ) -> Place:
         """Name all of it by absolute paths: a worker has no working folder to rely on."""
-        return cls(locked.absolute(), source.absolute(), public.absolute(), dict(beside))
+        return cls(locked.absolute(), source.absolute(), public.absolute(), dict(beside), judging)
 
 
 class WorkerProcess:
@@ -171,14 +192,33 @@ class WorkerProcess:
 
         Cancellation: the answer is dropped when it comes.
         """
-        self._verify()
         number = next(self._numbers)
+        asked = Ask(number, split, deadline_s)
+        return await self._scored(asked, descriptors, self._handing_over(number, blind))
+
+    async def grade(self, split: Split, deadline_s: float, artefact: int) -> Score:
+        """Have data graded; the descriptor stays the caller's to close.
+
+        Raises, and on cancellation does, what `ask` does.
+        """
+        asked = Grade(next(self._numbers), split, deadline_s)
+        return await self._scored(asked, (artefact,), nullcontext())
+
+    async def _scored(
+        self,
+        asked: Ask | Grade,
+        descriptors: tuple[int, ...],
+        meanwhile: AbstractAsyncContextManager[None],
+    ) -> Score:
+        """Send what is asked and wait for the answer, within `meanwhile`."""
+        self._verify()
+        number = asked.number
         answer: asyncio.Future[Scored | Broken | None]
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(deadline_s + _OVERDUE_S):
-                await self._send(Ask(number, split, deadline_s), descriptors)
-                async with self._handing_over(number, blind):
+            async with asyncio.timeout(asked.deadline_s + _OVERDUE_S):
+                await self._send(asked, descriptors)
+                async with meanwhile:
                     message = await answer
         except TimeoutError:
             self._lose()
@@ -244,7 +284,8 @@ class WorkerProcess:
     async def _begin(self, place: Place, run_secret: bytes) -> None:
         """Have it prepare the data; check what it runs, and write the training text."""
         self._place = place
-        prepare = Prepare(str(self._copy.locked), str(place.source), run_secret.hex())
+        judging = place.judging.as_dict() if place.judging is not None else None
+        prepare = Prepare(str(self._copy.locked), str(place.source), run_secret.hex(), judging)
         train = os.memfd_create("train", os.MFD_CLOEXEC)
         try:
             self.ready = await self._get_ready(prepare, train)

@@ -66,7 +66,7 @@ class Job:
     data: Path
     """Folder with the training data; mounted read-only."""
     folder: Path
-    """Job folder for log.txt and artefact.safetensors; never visible to the candidate."""
+    """Job folder for log.txt and the artefact; never visible to the candidate."""
     seed: int
     """Drawn by the lab."""
     budget: Budget
@@ -77,6 +77,9 @@ class Job:
     """Cap on kept output; more is read and dropped."""
     has_seed_gate: bool = False
     """Whether two short trainings first show if the seed matters; for trees never measured."""
+    leaves: str = "model"
+    """What its program leaves: a model's state dict, or data in one of `trainer.left_data`'s
+    formats."""
     takes_slow: bool = False
     """Whether a timing on a machine that slowed down is taken as it is; for the second try."""
 

@@ -1,13 +1,15 @@
 """The train phase inside the sandbox: seeds, hand-over, the candidate, the artefact.
 
 Runs in the same process as candidate code, so nothing here is trusted: the clock that counts, the
-caps and the verdict are outside. What it leaves is the state dict as safetensors bytes on a pipe,
-never a pickle. Next: `trainer.train_phase` receives them.
+caps and the verdict are outside. What it leaves on a pipe is a model's state dict as safetensors,
+or the data that its program returned, in the format that the task declares; never a pickle. Next:
+`trainer.train_phase` receives it.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import random
@@ -31,11 +33,13 @@ _MARGIN_SHARE = 0.005
 _MARGIN_S = 0.010
 _COPY_S_PER_BYTE = 6e-9
 """What cloning, packing and piping a state dict costs; measured 2-4 ns per byte, idle machine."""
+_DATA_RESERVE_S = 0.02
+"""The same of data, of which nobody knows the size beforehand."""
 _MEMORY_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 class Run:
-    """What `train(model, run)` gets: data, seed, device, and its own view of the budget.
+    """What `train(model, run)` and `solve(run)` get: data, seed, device, their view of the budget.
 
     Attributes:
         tokens: uint8, shape (bytes,), the training data.
@@ -134,12 +138,13 @@ class TrainPhase:
         After success it waits to be killed, so that the clock stands still when it is read.
         """
         hand_over(self._mark)
+        leaves = self._order.leaves
         try:
-            model = self._trained_model()
+            left = self._trained_model() if leaves == "model" else self._solution()
         except BaseException as error:  # whatever it raises is the candidate's
             return report(error, EXIT_CRASH)
         try:
-            payload = _pack(model)
+            payload = PACKING[leaves](left)
         except BaseException as error:
             return report(error, EXIT_ARTEFACT)
         sys.stdout.flush()
@@ -158,6 +163,12 @@ class TrainPhase:
         module.train(model, run)
         return model
 
+    def _solution(self) -> object:
+        """Call the candidate's one function."""
+        module: Any = importlib.import_module("solve")
+        solution: object = module.solve(Run(self._order, self._tokens, _DATA_RESERVE_S))
+        return solution
+
 
 def hand_over(mark: int) -> None:
     """Tell what this process has used so far; what it uses from here on is the candidate's."""
@@ -174,6 +185,46 @@ def _pack(model: torch.nn.Module) -> bytes:
         for name, tensor in model.state_dict().items()
     }
     return safetensors.torch.save(state)
+
+
+def _pack_json(data: Any) -> bytes:
+    """JSON of plain data and arrays; text or bytes that are JSON already stay as they are."""
+    if isinstance(data, bytes):
+        return data
+    text = data if isinstance(data, str) else json.dumps(data, allow_nan=False, default=_plain)
+    return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    """A tensor's, an array's or one of its numbers' value, as JSON can hold it."""
+    return value.tolist()
+
+
+def _pack_npy(data: Any) -> bytes:
+    """One array as .npy of version 1.0."""
+    stream = io.BytesIO()
+    array = numpy.ascontiguousarray(data)
+    numpy.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+    return stream.getvalue()
+
+
+def _pack_tensors(data: Any) -> bytes:
+    """Named tensors or arrays as safetensors."""
+    return safetensors.torch.save(
+        {
+            name: torch.as_tensor(value).detach().to("cpu").clone().contiguous()
+            for name, value in data.items()
+        }
+    )
+
+
+PACKING: dict[str, Callable[[Any], bytes]] = {
+    "model": _pack,
+    "json": _pack_json,
+    "npy": _pack_npy,
+    "safetensors": _pack_tensors,
+}
+"""By what is left (`trainer.left_data`): how that becomes bytes."""
 
 
 def report(error: BaseException, otherwise: int) -> int:

@@ -35,6 +35,8 @@ class TrainOrder:
     device: str
     budget_kind: BudgetKind
     budget_amount: float
+    leaves: str
+    """As in `trainer.experiment.Job`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,8 @@ class LocalExecutor:
         limit_s = budget.wall_cap_s * len(lease.slot.cpus)
         if budget.clock.kind == "cpu_seconds":
             limit_s = budget.clock.amount
-        order = TrainOrder(job.seed, lease.slot.device, budget.kind, budget.amount)
+        device = lease.slot.device
+        order = TrainOrder(job.seed, device, budget.kind, budget.amount, job.leaves)
         limits = Limits(job.memory_bytes, limit_s * GRACE * _BACKSTOP + _BACKSTOP_S)
         walls = self._walls(isolation, lease.slot, str(job.workspace), str(job.data), limits)
         job.folder.mkdir(parents=True, exist_ok=True)

@@ -15,8 +15,8 @@ from trainer.task import Task
 
 _FILES = (
     *("artefact.py", "experiment.py", "harness.py", "hosting.py", "keeper.py", "launch.py"),
-    *("limits.py", "patch_policy.py", "text_measure.py", "train_phase.py", "tree_key.py"),
-    *("seed_gate.py", "sketch.py", "zygote.py"),
+    *("left_data.py", "limits.py", "patch_policy.py", "text_measure.py", "train_phase.py"),
+    *("tree_key.py", "seed_gate.py", "sketch.py", "zygote.py"),
 )
 """What seeds, counts, confines and reads a candidate; the sandbox comes on top."""
 _OWN_PID = 2
@@ -40,6 +40,9 @@ def lock_facts(task: Task) -> dict[str, str]:
         "task/kind": task.kind,
         "task/metric": f"{task.metric}, {task.unit}, {task.direction} is better",
         "task/editable": " ".join(task.editable),
+        "task/leaves": task.leaves,
+        "task/noise": task.noise,
+        **({"task/picture": task.artifact.picture} if task.artifact is not None else {}),
         "task/block": str(task.block),
         "task/vocab": str(task.vocab),
         "limits/patch_files": str(task.patch_files),

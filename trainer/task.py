@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
+from trainer.left_data import MODEL
 from trainer.patch_policy import SOURCE_SUFFIXES, PatchPolicy, check_path, check_tree
 from trainer.script_table import ScriptTable
-from trainer.task_file import TaskFile, nearest, parse_task_file
+from trainer.task_file import ArtifactTable, BoundTable, TaskFile, nearest, parse_task_file
 from trainer.task_kinds import KINDS
 
 BUNDLED = Path(__file__).resolve().parent.parent / "scenarios" / "tasks"
@@ -81,6 +82,12 @@ class Task:
     """The text of knobs.toml, or None where the task names no knobs."""
     knobs_path: str | None
     """The file of the tree that holds the knobs."""
+    artifact: ArtifactTable | None = None
+    """Of a task whose program leaves data: the format, and how it is graded."""
+    noise: str = "seeds"
+    """What another run of a tree may differ by; see `trainer.task_file.NoiseTable`."""
+    constraints: tuple[BoundTable, ...] = ()
+    guards: tuple[BoundTable, ...] = ()
     landscape: Mapping[str, Any] | None = None
     """Parameters of a task whose scores are computed; its start tree and its knobs follow from
     them, and are empty here."""
@@ -91,6 +98,11 @@ class Task:
     def locked(self) -> Path:
         """The folder with grade.py; never mounted where candidate code runs."""
         return self.folder / "locked"
+
+    @property
+    def leaves(self) -> str:
+        """What a job of this task leaves, as `trainer.experiment.Job.leaves` has it."""
+        return self.artifact.format if self.artifact is not None else MODEL
 
     @property
     def policy(self) -> PatchPolicy:
@@ -173,6 +185,8 @@ def load_task(folder: Path) -> Task:
         start = _read_start(folder / "start", faults)
     if file is not None and not kind.is_modelled:
         _check_against_start(file, start, faults)
+        if file.noise.model == "exact" and _holds_out(folder / "locked"):
+            faults.append('noise.model = "exact": scores on different held-out files are no facts')
         knobs = _read_knobs(folder, file, faults)
     if file is not None and file.script is not None:
         faults += file.script.faults(folder)
@@ -211,6 +225,10 @@ def _task(
         start=start,
         knobs_toml=knobs,
         knobs_path=file.knobs.path if file.knobs else None,
+        artifact=file.artifact,
+        noise=file.noise.model,
+        constraints=tuple(file.constraints),
+        guards=tuple(file.guards),
         landscape=file.landscape,
         script=file.script.placed(folder) if file.script else None,
     )
@@ -239,6 +257,11 @@ def _check_against_start(file: TaskFile, start: Mapping[str, bytes], faults: lis
     except PatchRefusedError as error:
         if error.rule in ("size", "clash"):  # bad names were reported where they were read
             faults.append(f"start/: {error}; change start/ or limits.tree_bytes")
+
+
+def _holds_out(locked: Path) -> bool:
+    """Whether something is held out: below the locked folder, or recorded there."""
+    return any(os.path.lexists(locked / name) for name in ("held_out", "heldout.toml"))
 
 
 def _read_knobs(folder: Path, file: TaskFile, faults: list[str]) -> str | None:

@@ -85,6 +85,43 @@ class KnobsTable(_Table):
     path: str
 
 
+class ArtifactTable(_Table):
+    """``[artifact]``: what the program leaves, and how it is graded."""
+
+    format: Literal["json", "npy", "safetensors"]
+    numbers: Literal["float", "decimal"] = "float"
+    """What JSON's numbers are to the grader: floats, or the decimals as they were written."""
+    grading_cpu_s: Annotated[float, Field(gt=0, le=300, allow_inf_nan=False, strict=False)] = 10.0
+    """CPU seconds in which locked/grade.py has graded one artefact, once."""
+    picture: Literal["none", "circles"] = "none"
+    """What the report draws of the best one."""
+
+
+class NoiseTable(_Table):
+    """``[noise]``: what another run of the same tree may differ by."""
+
+    model: Literal["seeds", "exact"] = "seeds"
+    """seeds: a score is one draw of what the program scores, and a gain has to clear the spread
+    between seeds; exact: what was left is itself the result, and its score is a fact."""
+
+
+class BoundTable(_Table):
+    """``[[constraints]]`` and ``[[guards]]``: what a number beside the metric has to be."""
+
+    measure: _Word
+    """A key of what the grader's `score` returns."""
+    least: Annotated[float, Field(allow_inf_nan=False, strict=False)] | None = None
+    most: Annotated[float, Field(allow_inf_nan=False, strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.least is None and self.most is None:
+            raise ValueError(f"{self.measure!r} has neither least nor most; give one or both")
+        if None not in (self.least, self.most) and not self.least <= self.most:  # type: ignore[operator]
+            raise ValueError(f"{self.measure!r} has a least above its most; nothing would pass")
+        return self
+
+
 class TaskFile(_Table):
     """The whole of ``task.toml``."""
 
@@ -101,6 +138,12 @@ class TaskFile(_Table):
     limits: LimitsTable = LimitsTable()
     model: ModelTable = ModelTable()
     knobs: KnobsTable | None = None
+    artifact: ArtifactTable | None = None
+    noise: NoiseTable = NoiseTable()
+    constraints: Annotated[list[BoundTable], Field(max_length=32)] = []
+    """What every artefact has to keep to."""
+    guards: Annotated[list[BoundTable], Field(max_length=32)] = []
+    """Slices of the score that a better whole must not be paid with."""
     landscape: dict[str, Any] | None = None
     """Of a task of that kind: which model it is and its parameters; whoever models reads them."""
     script: ScriptTable | None = None
@@ -121,6 +164,12 @@ class TaskFile(_Table):
                 raise ValueError(
                     f"a task of kind {kind.name} has a table [{kind.table}], and no other has"
                 )
+        if self.artifact is None and (self.constraints or self.guards):
+            raise ValueError("[[constraints]] and [[guards]] are of what an artifact's grader says")
+        if self.artifact is None and self.noise.model == "exact":
+            raise ValueError(
+                'noise.model = "exact" is for a task of kind artifact: a model\'s score is a draw'
+            )
         return self
 
 
@@ -167,6 +216,10 @@ def _known_keys(tables: Sequence[str]) -> list[str]:
         "model": ModelTable,
         "knobs": KnobsTable,
         "script": ScriptTable,
+        "artifact": ArtifactTable,
+        "noise": NoiseTable,
+        "constraints": BoundTable,
+        "guards": BoundTable,
     }
     return list((shapes.get(tables[0], TaskFile) if tables else TaskFile).model_fields)
 
@@ -175,7 +228,7 @@ def _line(text: str, keys: Sequence[str]) -> int | None:
     """Return the line (from 1) on which the last of `keys` that is there stands."""
     table, found, depth = "", None, 0
     for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([\w.-]+)\s*\]", line)
+        header = re.match(r"\s*\[{1,2}\s*([\w.-]+)\s*\]{1,2}", line)
         name = re.match(r"\s*([\w-]+)\s*=", line)
         if header:
             table = header.group(1)

@@ -47,6 +47,14 @@ _ALL = (
         measured_by="candidate",
     ),
     TaskKind(
+        "artifact",
+        "a program leaves data, which is checked and graded",
+        entry="solve.py",
+        defines="solve(run)",
+        grader="check(artifact) and score(artifact, held_out)",
+        table="artifact",
+    ),
+    TaskKind(
         "landscape",
         "what a tree scores is computed, in virtual time only",
         table="landscape",

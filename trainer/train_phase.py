@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trainer.artefact import content_fault, form_fault
 from trainer.errors import ExecutorError
 from trainer.experiment import GRACE, Isolation, Job, Outcome, TrainResult
 from trainer.launch import EXIT_ARTEFACT, EXIT_MEMORY
+from trainer.left_data import FORMATS, artefact_name
 from trainer.limits import THREADS
 from trainer.sandboxed_process import HandOver, SandboxedProcess
 from trainer.streams import ArtefactStream, LogStream
 
 LOG_NAME: Final = "log.txt"
-ARTEFACT_NAME: Final = "artefact.safetensors"
 MEMORY_SLACK: Final = 1.2
 """Resident memory above the limit times this: shared mappings, which RLIMIT_DATA does not count."""
 END_S: Final = 5.0
@@ -85,7 +84,8 @@ class TrainPhase:
             os.close(log)
             os.close(artefact)
             raise
-        path = job.folder / ARTEFACT_NAME
+        self._format = FORMATS[job.leaves]
+        path = job.folder / artefact_name(job.leaves)
         try:
             self._artefact = ArtefactStream(artefact, path, job.artefact_bytes, self._on_artefact)
         except BaseException:
@@ -108,11 +108,11 @@ class TrainPhase:
                 await process.wait(self._tick_s())
                 self._notice_gap()
                 if self._arrived_s is not None and self._form_fault is None:
-                    self._form_fault = await self._judge(form_fault)
+                    self._form_fault = await self._judge(self._format.form_fault)
                 end = self._end()
             over_s = self._loop.time()
             await self._bury()
-            if end.outcome == "ok" and (fault := await self._judge(content_fault)):
+            if end.outcome == "ok" and (fault := await self._judge(self._format.content_fault)):
                 end = _End("invalid", "artefact", fault)
             artefact = self._artefact.keep() if end.outcome == "ok" else None
             begin = process.hand_over or HandOver(over_s, self._cpu_s, 0)
@@ -240,7 +240,7 @@ class TrainPhase:
         if ending.code == EXIT_ARTEFACT:
             return _End("invalid", "artefact", last)
         if ending.code == 0:
-            return _End("invalid", "artefact", "it ended without handing over a state dict")
+            return _End("invalid", "artefact", "it ended without handing over what it should leave")
         if ending.code == -signal.SIGXCPU:
             return _End("invalid", "limit", "the kernel's CPU limit ended it")
         if ending.code == -signal.SIGKILL:

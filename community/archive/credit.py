@@ -32,7 +32,7 @@ from scoring.evidence.credit import (
     quiet,
     shown,
 )
-from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.gains import Measured
 from scoring.evidence.sequential import gain_over
 from scoring.evidence.standing import Standing, Step, standings
 from scoring.evidence.variance import Prior, Spread
@@ -298,7 +298,7 @@ class CreditLedger:
         if is_fair and gains[0] is not None and gains[1] is not None:
             return max(0.0, gains[0] - gains[1])
         for split in _SPLITS:
-            gain = gain_of(
+            gain = state.noise_model.gain(
                 self._runs(one, split),
                 self._runs(other, split),
                 self._prior,

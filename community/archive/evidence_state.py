@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from community.evidence_events import (
     AlarmCleared,
     AlarmRaised,
+    ArtefactGraded,
     ClaimRetracted,
     ConfirmationDrawn,
     EvidenceEvent,
@@ -54,6 +55,8 @@ class EvidenceState:
     """Experiment id -> what a script printed of itself beside its score."""
     measure: MeasureChanged | None = None
     """By which scores became somebody else's word, if they did."""
+    graded: dict[str, ArtefactGraded] = field(default_factory=dict)
+    """By experiment id, of those whose data were graded."""
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -89,6 +92,8 @@ class EvidenceState:
             self.told[event.experiment_id] = dict(event.numbers)
         elif isinstance(event, MeasureChanged):
             self.measure, self.is_open_again = event, True
+        elif isinstance(event, ArtefactGraded):
+            self.graded[event.experiment_id] = event
         return ""
 
     def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:
@@ -107,6 +112,10 @@ def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:
         return f"experiment {event.experiment_id} was never admitted"
     elif isinstance(event, MeasureChanged) and event.then != state.measured_by:
         return f"scores were the {state.measured_by}'s word, not the {event.then}'s"
+    elif isinstance(event, ArtefactGraded):
+        run = state.experiments.get(event.experiment_id)
+        if run is None or not run.is_done:
+            return f"{event.experiment_id} has no verdict that its artefact could stand beside"
     wrong = state.evidence.fold(at_us, event)
     if isinstance(event, MeasureChanged):
         _set_aside(state)

@@ -286,8 +286,9 @@ def experiment_limit(state: RunState) -> int | None:
 def baseline_mean(state: RunState, split: Split) -> float | None:
     """Return the unmodified start tree's mean score on a split, or None before it is known.
 
-    On dev that is the calibrated mean once the noise band is recorded.
+    On dev that is the calibrated mean once the noise band is recorded; where scores are facts, the
+    best of all its runs.
     """
-    if split == "dev" and state.noise is not None:
+    if split == "dev" and state.noise is not None and not state.noise_model.is_lasting:
         return state.noise.mean
     return state.mean_score(state.opened.baseline_tree_key, split) if state.opened else None

@@ -71,11 +71,13 @@ def _prior(state: RunState, device_class: str | None) -> Prior | None:
 
 
 def told_sigma(state: RunState) -> float:
-    """Return of what the steps are a quarter in which researchers are told scores, never 0.
+    """Return of what the steps are a quarter in which researchers are told scores.
 
     The baseline's spread between seeds, and no less than `LEAST_SIGMA` of its mean; where that is 0
-    as well, or nothing is known yet, there is no scale to go by, and it is a whole unit.
+    as well, or nothing is known yet, there is no scale to go by, and it is a whole unit. 0 where
+    scores are facts of which nothing is held out: they are told in full.
     """
     if state.noise is None:
         return 1.0
-    return max(state.noise.sigma, LEAST_SIGMA * abs(state.noise.mean)) or 1.0
+    sigma = max(state.noise.sigma, LEAST_SIGMA * abs(state.noise.mean)) or 1.0
+    return state.noise_model.telling_step(sigma)

@@ -49,6 +49,7 @@ from community.events import (
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
 from community.mind_events import MindEvent, SpendSettled
+from scoring.evidence.noise_models import FACT, NOISE_MODELS, NoiseModel
 
 __all__ = [
     "BASELINE", "AgentState", "AttemptState", "ExperimentState", "HypothesisState", "PostRecord",
@@ -198,10 +199,24 @@ class RunState:
         verdicts = self.verdicts_by_tree.get((tree_key, split), ())
         return tuple(v.score for v in verdicts if v.outcome == "ok" and v.score is not None)
 
+    @property
+    def noise_model(self) -> NoiseModel:
+        """What a run of a tree is evidence of in this run, as its task declares."""
+        return NOISE_MODELS[self.opened.manifest.get(FACT, "seeds") if self.opened else "seeds"]
+
+    def on_record(self, tree_key: str, split: Split) -> tuple[float, ...]:
+        """Return the scores that tell of a tree on a split; facts tell on every split."""
+        splits: tuple[Split, ...] = get_args(Split) if self.noise_model.is_lasting else (split,)
+        return tuple(score for each in splits for score in self.scores(tree_key, each))
+
     def mean_score(self, tree_key: str, split: Split) -> float | None:
-        """Return the mean score of a tree on a split, or None without a valid run."""
-        scores = self.scores(tree_key, split)
-        return sum(scores) / len(scores) if scores else None
+        """Return what a tree's scores on a split come to, or None without a valid run.
+
+        That is their mean, or the best of them where scores are facts.
+        """
+        scores = self.on_record(tree_key, split)
+        direction = self.opened.direction if self.opened else "lower"
+        return self.noise_model.level(scores, direction) if scores else None
 
     def may_read(self, agent: str, commit: str) -> bool:
         """Whether a commit is among those that an agent may read."""

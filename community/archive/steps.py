@@ -16,7 +16,7 @@ from community.events import VerdictGiven
 from community.evidence_events import AlarmRaised
 from community.seed_rule import is_deterministic
 from scoring.evidence.effects import Combined
-from scoring.evidence.gains import Measured, gain_of
+from scoring.evidence.gains import Measured
 from scoring.evidence.standing import Basis, Step
 from scoring.evidence.variance import Prior
 from scoring.verdict import Direction
@@ -96,10 +96,12 @@ class Trials:
     def _gain(self, tree: str, parent: str, prior: Prior) -> tuple[Combined | None, Basis]:
         """Return the gain by the best runs there are; runs in common blocks before any runs."""
         state = self._state
-        for basis, child_runs, parent_runs, is_blocked in self._choices(tree, parent):
+        model = state.noise_model
+        choices = self._facts(tree, parent) if model.is_lasting else self._choices(tree, parent)
+        for basis, child_runs, parent_runs, is_blocked in choices:
             if not child_runs or not parent_runs:
                 continue
-            gain = gain_of(
+            gain = model.gain(
                 [self._measured(run, is_blocked) for run in child_runs],
                 [self._measured(run, is_blocked) for run in parent_runs],
                 prior,
@@ -110,6 +112,14 @@ class Trials:
             if gain is not None:
                 return gain, basis
         return None, "screen"
+
+    def _facts(self, tree: str, parent: str) -> Iterator[tuple[Basis, Runs, Runs, bool]]:
+        """Yield all runs there are: where scores are facts, being chosen by one flatters nobody."""
+        sides = [
+            [run for split in ("dev", "vault", "seal") for run in self._runs[name, split]]
+            for name in (tree, parent)
+        ]
+        yield "after", sides[0], sides[1], False
 
     def _choices(self, tree: str, parent: str) -> Iterator[tuple[Basis, Runs, Runs, bool]]:
         """Yield the runs that a gain may rest on, the best basis first, and whether in blocks."""

@@ -56,6 +56,7 @@ def attack(
     from community.attack.catalogue import ATTACKS
     from community.attack.honest import HONEST
     from community.attack.suite import Order
+    from trainer.errors import TaskError
     from trainer.task import find_task, load_task
 
     if is_list:
@@ -69,6 +70,13 @@ def attack(
     off = next((block for block in BLOCKS if block == disable), None)
     order = Order(tuple(chosen), () if only else tuple(HONEST), off)
     opened = load_task(find_task(task, Path.cwd()))
+    if opened.kind != "model":
+        fault = (
+            f"is of kind {opened.kind}: the attacks are on tasks of kind model, whose models are "
+            "asked in sandboxes. What a grader of data lets through is the affair of its own "
+            "check(): tests/scoring/test_grading.py shows how to attack one"
+        )
+        raise TaskError(opened.folder, [fault])
     report = _run(opened, order)
     _print(report, opened, as_json=as_json)
     if not report.is_green:

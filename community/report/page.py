@@ -19,6 +19,7 @@ from community.events import Purpose
 from community.plain_text import isolation_words, note_words
 from community.report.drift_figure import drift_svg
 from community.report.figures import lineage_svg, pool_svg
+from community.report.picture import best_picture_svg
 from community.report.progress_figure import progress_svg
 from community.run_folder import RunFolder
 from community.show import shown
@@ -74,6 +75,7 @@ def write_report(folder: RunFolder) -> Path:
         "lineage": lineage_svg(state),
         "drift": drift_svg(state),
         "pool": pool_svg(use),
+        "best": best_picture_svg(state, folder),
     }
     folder.report.mkdir(parents=True, exist_ok=True)
     for name, svg in drawn.items():

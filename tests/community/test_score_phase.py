@@ -12,9 +12,10 @@ from typing import Any, get_args
 import pytest
 from bench_script import task_of
 
-from community.scheduler import _told
+from community.attempts import told_score
 from community.score_phase import SandboxedScorePhase, Scored
 from scoring.errors import Refusal
+from scoring.evidence.noise_models import NOISE_MODELS
 from scoring.scorer import Channel
 from scoring.verdict import Outcome, Score
 from trainer.devices import Slot
@@ -346,7 +347,8 @@ def test_reasons_of_refusal_are_eight_words():
 
 def test_a_score_is_told_in_five_digits():
     """What a model hides below, by answers moved within the probes' tolerance, reaches nobody."""
-    assert _told(8.00000000359132) == 8.0
-    assert _told(2.613749) == 2.6137
-    assert _told(0.000123456) == 0.00012346
-    assert _told(None) is None
+    digits = NOISE_MODELS["seeds"].digits
+    assert told_score(8.00000000359132, digits) == 8.0
+    assert told_score(2.613749, digits) == 2.6137
+    assert told_score(0.000123456, digits) == 0.00012346
+    assert told_score(None, digits) is None

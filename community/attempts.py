@@ -1,0 +1,69 @@
+"""What one lease came to, and the rows that tell of it: the attempt's end, and facts beside it.
+
+Records and translations alone; `community.scheduler` makes the attempts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from community.events import AttemptEnded, ExperimentQueued
+from community.evidence_events import ArtefactGraded, NumbersTold
+from community.queueing import Waiting
+from community.score_phase import Scored
+from community.script_phase import told_rows
+from trainer.experiment import TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one lease came to."""
+
+    train: TrainResult
+    scored: Scored | None
+    leased_us: int
+    train_us: tuple[int, int]
+    answer_us: tuple[int, int]
+
+
+def attempt_ended(waiting: Waiting, slot: str, attempt: Attempt) -> AttemptEnded:
+    """Return the row of an attempt's end."""
+    outcome: Literal["ok", "invalid", "interrupted", "scorer_failed"] = attempt.train.outcome
+    reason = attempt.train.reason
+    if attempt.scored is not None:
+        outcome, reason = attempt.scored.score.outcome, attempt.scored.score.reason
+    return AttemptEnded(
+        experiment_id=waiting.experiment.experiment_id,
+        attempt=waiting.attempt,
+        slot=slot,
+        outcome=outcome,
+        reason=reason,
+        leased_us=attempt.leased_us,
+        train_us=attempt.train_us,
+        answer_us=attempt.answer_us,
+        train_cpu_s=round(attempt.train.cpu_s, 3),
+        score_cpu_s=round(attempt.scored.cpu_s, 1) if attempt.scored else 0.0,
+        start_s=round(attempt.train.start_s, 4),
+        charge_s=round(attempt.train.charge_s, 3),
+        gate_cpu_s=round(attempt.train.gate_cpu_s, 3),
+        slowdown=None if (slower := attempt.train.slowdown) is None else round(slower, 3),
+    )
+
+
+def told_score(value: float | None, digits: int) -> float | None:
+    """Return a score as anybody gets to know it.
+
+    Where something is held out, a model could hide a message in further digits.
+    """
+    return None if value is None else float(f"{value:.{digits}g}")
+
+
+def facts_of(
+    queued: ExperimentQueued, attempt: Attempt
+) -> tuple[ArtefactGraded | NumbersTold, ...]:
+    """Return what is recorded beside a verdict: which data it is about, what a script said."""
+    if attempt.scored is None or not attempt.scored.score.sha256:
+        return told_rows(queued, attempt.scored)
+    score = attempt.scored.score
+    return (ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures)),)
