@@ -32,6 +32,7 @@ CommunityError
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 ├── VirtualWorldError             something was asked for that has no virtual time
 │   └── WaitsForEverError         everybody waits and nothing is coming
+├── TransferError                 a run's gains cannot be measured at another size
 ├── ModelFileError                the file of a surrogate cannot be used
 ├── ModelFitError                 there is too little to learn a surrogate from
 └── TopologyError                 a family's parameters do not fit the number of agents
@@ -112,6 +113,10 @@ class ScenarioError(CommunityError):
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class TransferError(CommunityError):
+    """A run's gains cannot be measured at another size."""
 
 
 class StudyError(CommunityError):

@@ -15,12 +15,12 @@ from community.mind_events import MindEvent
 from trainer.experiment import BudgetKind
 
 Purpose = Literal[
-    "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal"
-]
+    "baseline", "screen", "parent", "sentinel", "confirm_child", "confirm_parent", "credit", "seal",
+    "transfer"]  # fmt: skip
 """parent: a fresh run of a declared parent, beside which a screen is judged; sentinel: one of the
 frontier every so often, which shows drift; credit: of the frontier without some of its changes;
-seal: the last ones, on the third split."""
-APART: frozenset[Purpose] = frozenset({"baseline", "credit", "seal"})
+seal: the last ones, on the third split; transfer: of a run in which nobody takes part."""
+APART: frozenset[Purpose] = frozenset({"baseline", "credit", "seal", "transfer"})
 """Runs that count against no limit of experiments: they come before the research or after it."""
 FINAL: frozenset[Purpose] = frozenset({"credit", "seal"})
 """Those that come after it."""

@@ -46,7 +46,7 @@ from trainer.tree_key import measurement_seed
 
 MAX_LOST_ATTEMPTS = 5
 """Attempts lost by nobody's fault before the scheduler gives up on itself."""
-_LETTERS: dict[Purpose, str] = {"baseline": "b", "credit": "c", "seal": "s"}
+_LETTERS: dict[Purpose, str] = {"baseline": "b", "credit": "c", "seal": "s", "transfer": "t"}
 """How the ids of experiments begin that are listed apart; all others are ``e``."""
 
 _log = logging.getLogger(__name__)

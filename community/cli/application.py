@@ -18,6 +18,7 @@ from community.cli import (
     role_commands,
     run_command,
     study_command,
+    transfer_command,
 )
 from community.cli.failures import ReportingGroup
 
@@ -69,6 +70,7 @@ def application() -> typer.Typer:
     app.command("attack", epilog=attack_command.EXAMPLES)(attack_command.attack)
     app.command("classic", epilog=classic_command.EXAMPLES)(classic_command.classic)
     app.command("study", epilog=study_command.EXAMPLES)(study_command.study)
+    app.command("transfer", epilog=transfer_command.EXAMPLES)(transfer_command.transfer)
     app.command("doctor")(machine_commands.doctor)
     app.command("tasks")(machine_commands.tasks)
     app.command("roles", epilog=role_commands.EXAMPLES)(role_commands.roles)

@@ -48,6 +48,7 @@ LAB_WORK: dict[Purpose, str] = {
     "sentinel": "sentinel of what leads",
     "credit": "whose change was it",
     "seal": "last run, on seal",
+    "transfer": "a commit at this size",
 }
 """What is said of runs that serve no hypothesis."""
 VERBS: dict[Purpose, str] = {

@@ -45,6 +45,7 @@ PURPOSES: dict[Purpose, str] = {
     "confirm_parent": "their declared parents",
     "credit": "whose change was it",
     "seal": "last runs, on seal",
+    "transfer": "commits at another size",
 }
 _WORDS = {
     "isolation_words": isolation_words,

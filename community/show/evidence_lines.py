@@ -28,6 +28,7 @@ _SPENT: tuple[tuple[str, tuple[Purpose, ...]], ...] = (
     ("confirmations", ("confirm_child", "confirm_parent")),
     ("credit", ("credit",)),
     ("last runs", ("seal",)),
+    ("transfer", ("transfer",)),
 )
 
 

@@ -59,14 +59,18 @@ class Life:
     @classmethod
     def begin(cls, *arguments: str, cwd: Path, run_dir: str = "run") -> Life:
         """Start ``community run ARGUMENTS --headless --run-dir RUN_DIR``."""
-        output = cwd / f"{run_dir}.txt"
+        words = ("run", *arguments, "--headless", "--run-dir", run_dir)
+        return cls.of(*words, cwd=cwd, output=cwd / f"{run_dir}.txt", folder=cwd / run_dir)
+
+    @classmethod
+    def of(cls, *arguments: str, cwd: Path, output: Path, folder: Path) -> Life:
+        """Start any command that writes a ledger in `folder`."""
         with output.open("ab") as out:
             process = subprocess.Popen(
-                command("run", *arguments, "--headless", "--run-dir", run_dir),
-                cwd=cwd, env=_environment(), start_new_session=True,
+                command(*arguments), cwd=cwd, env=_environment(), start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        return cls(process, output, cwd / run_dir)
+        return cls(process, output, folder)
 
     @property
     def text(self) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e_life import Life, call, recorded, state_of
+from e2e_life import Life, call, recorded, state_of, survivors
 from e2e_scenarios import SEAL_RUNS, scenario_text
 
 from community.archive.export import results_tsv
 from community.archive.state import RunState
-from community.events import AgentJoined, Posted
+from community.events import AgentJoined, Posted, VerdictGiven
 from trainer.repository import Repository
 
 AGENTS = ("ada explorer social", "grace exploiter greedy", "alan explorer random",
@@ -212,3 +212,35 @@ def test_a_seed_repeats_its_baseline_to_the_last_digit(ring: Finished, isolated:
 
     assert by_seed(ring.state) == by_seed(isolated.state)
     assert ring.state.noise.sigma == pytest.approx(isolated.state.noise.sigma, rel=1e-12)
+
+
+@pytest.mark.timeout(400)
+def test_its_gains_are_measured_at_another_size(ring: Finished, tmp_path: Path) -> None:
+    """Killed in the middle and taken up again: every tree has its runs once, at both sizes."""
+    out = tmp_path / "deeper"
+    words = ("transfer", str(ring.folder), "--depth", "2", "--seeds", "2", "--groups", "1",
+             "--out", str(out))  # fmt: skip
+    killed = Life.of(*words, cwd=tmp_path, output=tmp_path / "1.txt", folder=out / "before")
+    assert killed.await_row(lambda row: isinstance(row.event, VerdictGiven), 120), killed.text
+    killed.kill()
+    assert survivors(within_s=2.0) == []
+    done = call(*words, cwd=tmp_path, timeout_s=150)
+    assert done.returncode == 0, done.stdout
+    found = json.loads((out / "transfer.json").read_text())
+    assert (found["run"], found["leader"]) == ("run", ring.state.frontier[-1][1].commit)
+    for name, depth in (("before", 1), ("after", 2)):
+        state = state_of(out / name)
+        runs = [e for e in state.experiments.values() if e.queued.purpose == "transfer"]
+        counts = Counter(run.queued.commit for run in runs)
+        assert set(counts.values()) == {2}
+        assert all(run.verdict and run.verdict.outcome == "ok" for run in runs)
+        repository = Repository.open(out / name / "repo.git", writer=False)
+        trees = [repository.read(commit)["train.py"].decode() for commit in counts]
+        assert all(f"\nDEPTH = {depth}\n" in text for text in trees)
+        assert found[name]["whole"]["low"] < found[name]["whole"]["high"]
+    assert "<svg" in (out / "index.html").read_text()
+    again = call(*words, cwd=tmp_path)
+    assert again.stdout.splitlines()[-2:] == done.stdout.splitlines()[-2:]
+    other = call(*words, "--seeds", "3", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "another transfer" in other.stdout

@@ -50,7 +50,8 @@ def _class(
     queued = experiment.queued
     if queued.purpose != "screen" or queued.slot:
         what = "a reference" if queued.purpose == "parent" else "a confirmation"
-        known = {"baseline": "calibration", "sentinel": "a sentinel", "credit": "for credit"}
+        known = {"baseline": "calibration", "sentinel": "a sentinel", "credit": "for credit",
+                 "transfer": "a commit at this size"}  # fmt: skip
         return 0, f"first: {known.get(queued.purpose, what)}, somebody waits for it"
     worth = regards.worth(state, queued.hypothesis)
     rank = class_of(worth * worth_by_people(state, queued.hypothesis))
