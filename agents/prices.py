@@ -135,6 +135,14 @@ def price_of(mind: str, prices: PriceTable) -> Price:
     )
 
 
+def price_or_none(mind: str, prices: PriceTable) -> Price | None:
+    """Return the price of a mind's tokens if it is in a table."""
+    try:
+        return price_of(mind, prices)
+    except PriceError:
+        return None
+
+
 def in_usd(micro_usd: int) -> str:
     """Return money for people: ``$1.2345``."""
     return f"${micro_usd / MICRO_USD:.4f}"

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents.minds.catalogue import is_command_mind
 from agents.minds.quoting import tokens_of
-from agents.prices import Price, Usage, in_usd, price_of
+from agents.prices import MICRO_USD, Price, Usage, in_usd, price_of
 from community.archive.state import RunState
+from community.cli_sections import cli_of
 from community.mind_faults import is_language_mind
 from community.minds_opening import pinned_prices
 from community.scenario import Member, Scenario
@@ -77,7 +79,8 @@ class Estimate:
             "agent's share of the experiments (of all of them for who does not propose), within "
             "its quota; at the lower end one call a turn, its stable part from the provider's "
             f"cache, {USUAL_NEWS} new tokens and an answer of {USUAL_ANSWER}; at the upper end two "
-            "calls a turn, nothing cached, prompt and answer as long as they may be"
+            "calls a turn, nothing cached, prompt and answer as long as they may be; of a program "
+            "(cli:...) from nothing to its usd_per_turn for each start"
         )
         return lines
 
@@ -105,7 +108,7 @@ def estimate_cost(scenario: Scenario) -> Estimate:
 
 
 def _member(member: Member, scenario: Scenario, experiments: int) -> MemberEstimate:
-    price = price_of(member.mind, pinned_prices(scenario, RunState()))
+    prices = pinned_prices(scenario, RunState())
     options = (member.model or ModelSection()).as_options()
     prompt = first_sight(scenario, member.name).prompt
     stable = tokens_of(prompt.system + prompt.task + prompt.code) * 3 // 4  # four bytes a token
@@ -117,8 +120,13 @@ def _member(member: Member, scenario: Scenario, experiments: int) -> MemberEstim
     if role.quotas.turns is not None:
         turns = [min(each, role.quotas.turns) for each in turns]
     calls = (turns[0], 2 * turns[1])
-    low = _lowest(price, stable, calls[0])
-    high = calls[1] * price.most_micro_usd(options.prompt_tokens, options.answer_tokens)
+    cli = cli_of(member.mind, scenario.minds, prices) if is_command_mind(member.mind) else None
+    if cli is not None:  # what a start of a program comes to beforehand nobody knows
+        low, high = 0, calls[1] * round((cli.usd_per_turn or 0.0) * MICRO_USD)
+    else:
+        price = price_of(member.mind, prices)
+        low = _lowest(price, stable, calls[0])
+        high = calls[1] * price.most_micro_usd(options.prompt_tokens, options.answer_tokens)
     section = scenario.spend.agent
     roles = (scenario.spend.roles or {}).get(member.role)
     ceiling = [_micro(each.usd) for each in (section, roles) if each is not None]

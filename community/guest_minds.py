@@ -14,7 +14,7 @@ from agents.account import Account, Cap, Caps, Reserved, Settled
 from agents.actions import Action
 from agents.errors import MindError, PriceError
 from agents.lab import LabReader
-from agents.minds.catalogue import make_mind
+from agents.minds.catalogue import is_command_mind, make_mind
 from agents.minds.language_mind import LanguageMind
 from agents.minds.means import Means
 from agents.minds.mind import Mind
@@ -43,6 +43,11 @@ class GuestMinds:
         self._account: Account | None = None
         self._providers = Providers()
         self._made: list[LanguageMind] = []
+        if is_command_mind(mind):
+            raise MindError(
+                f"{mind} runs a program, which a run does for its own agents: name it in the "
+                "scenario, or let the program join by itself (`community mcp`)"
+            )
         if not is_language_mind(mind):
             return
         check_mind(mind)

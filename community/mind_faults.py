@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agents.errors import MindError, PriceError
-from agents.minds.catalogue import FAMILIES, KEYS, PACKAGES, family_of
-from agents.prices import Price, price_of, price_table, shipped_prices
+from agents.minds.catalogue import FAMILIES, KEYS, PACKAGES, family_of, is_command_mind
+from agents.minds.cli_presets import Cli, variables_of
+from agents.prices import Price, PriceTable, price_of, price_table, shipped_prices
+from community.cli_faults import cli_fault, section_faults
+from community.cli_sections import cli_of
 from community.topology.faults import Found
+from trainer.commands.view import find_program
+from trainer.errors import CommandError
+from trainer.sandbox.probe import probe
 
 if TYPE_CHECKING:
     from community.scenario import Scenario
@@ -28,13 +34,15 @@ _SHAPES = {
 
 
 def is_language_mind(name: str) -> bool:
-    """Whether a mind's name is one that asks a model."""
-    return family_of(name) is not None
+    """Whether a mind's name is one that asks a model, by an API or by a program of its own."""
+    return family_of(name) is not None or is_command_mind(name)
 
 
 def model_name_fault(name: str) -> str:
     """Return what is wrong with a name that begins like one of a model; empty for all others."""
     family = name.partition(":")[0]
+    if family == "cli" and not is_command_mind(name):
+        return f"{name!r} names no program; write cli:claude, cli:codex, cli:gemini, ..."
     if family not in FAMILIES:
         return ""
     if family_of(name) is None:
@@ -61,6 +69,7 @@ def price_faults(data: Mapping[str, Any]) -> Found:
         if isinstance(item, dict)
     ]
     found = _role_faults(spend, [item for _, item in entries])
+    found += section_faults(data.get("minds"))
     for index, item in entries:
         name = item.get("mind")
         if not isinstance(name, str) or not is_language_mind(name):
@@ -70,6 +79,10 @@ def price_faults(data: Mapping[str, Any]) -> Found:
         if is_virtual:
             text = f"{name} answers in real time, and a virtual clock waits for nobody"
             found.append((("agents", index, "mind"), text))
+        if is_command_mind(name):
+            if fault := cli_fault(name, data.get("minds")):
+                found.append((("agents", index, "mind"), fault))
+            continue
         try:
             price_of(name, prices)
         except PriceError as error:
@@ -104,13 +117,20 @@ def spend_warnings(scenario: Scenario) -> Found:
         return []
     found: Found = []
     for index, agent in enumerate(scenario.agents):
-        if is_language_mind(agent.mind) and price_of(agent.mind, prices).output > 0:
+        if is_language_mind(agent.mind) and _costs(agent.mind, scenario, prices):
             text = (
                 f"{agent.mind} costs money and nothing caps it; give spend = {{ usd = 5.0 }} "
                 "(`community estimate` says what it may come to)"
             )
             found.append((("agents", index, "mind"), text))
     return found
+
+
+def _costs(mind: str, scenario: Scenario, prices: PriceTable) -> bool:
+    cli = cli_of(mind, scenario.minds, prices)
+    if is_command_mind(mind):
+        return cli is not None and bool(cli.usd_per_turn)
+    return price_of(mind, prices).output > 0
 
 
 def check_means(scenario: Scenario) -> None:
@@ -120,7 +140,38 @@ def check_means(scenario: Scenario) -> None:
         MindError: an SDK is not installed, or a key is not in the environment.
     """
     for mind in dict.fromkeys(member.mind for member in scenario.members()):
-        check_mind(mind)
+        cli = cli_of(mind, scenario.minds, {}) if is_command_mind(mind) else None
+        if cli is not None:
+            check_program(mind, cli)
+        else:
+            check_mind(mind)
+
+
+def check_program(mind: str, cli: Cli) -> None:
+    """Check that this machine has what a coding program is run with.
+
+    Raises:
+        MindError: it, its key, or what its sandbox is made of is missing.
+    """
+    try:
+        find_program(cli.command_line("")[0])
+    except CommandError as error:
+        raise MindError(f"the mind {mind}: {error}") from error
+    held = [name for name in variables_of(cli) if os.environ.get(name, "").strip()]
+    if cli.keys and not set(cli.keys) & set(held):
+        raise MindError(
+            f"the mind {mind} needs a key in one of the environment variables "
+            f"{', '.join(cli.keys)}; others are named in [minds.{mind.replace(':', '.')}] env"
+        )
+    missing = [name for name in cli.passes if name not in held]
+    if not cli.keys and missing:
+        raise MindError(f"the mind {mind} is to be given {missing[0]}, which is not set")
+    report = probe()
+    if not report.allows("full"):
+        raise MindError(
+            f"the mind {mind} runs a program behind walls, which this machine lacks: "
+            f"{'; '.join(report.advice())}"
+        )
 
 
 def check_mind(mind: str) -> None:

@@ -9,19 +9,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from agents.account import Account, Reserved, Settled
-from agents.minds.catalogue import make_mind, provider_of
+from agents.minds.catalogue import is_command_mind, make_mind, provider_of
 from agents.minds.exchange import ToolCall
 from agents.minds.language_mind import LanguageMind
 from agents.minds.means import Answer, Means
 from agents.minds.mind import Mind
 from agents.minds.prompt_files import prompt_hashes
 from agents.minds.providers import Pace, Providers
-from agents.prices import Price, PriceTable, Usage, price_of, price_table, shipped_prices
+from agents.prices import (
+    Price,
+    PriceTable,
+    Usage,
+    price_of,
+    price_or_none,
+    price_table,
+    shipped_prices,
+)
 from community.archive.state import RunState
 from community.chronicle import Chronicle
+from community.cli_sections import cli_of
+from community.command_runs import Programs
 from community.events import Noticed
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
 from community.mind_faults import is_language_mind
@@ -37,6 +47,7 @@ class Minds:
         chronicle: where reservations, settlements and answers are recorded.
         others: makes minds that ask no model.
         pace: how patient callers of providers are.
+        programs: how coding programs are run, where they can be.
     """
 
     def __init__(
@@ -45,8 +56,10 @@ class Minds:
         chronicle: Chronicle,
         others: Callable[[Member], Mind],
         pace: Pace | None = None,
+        programs: Programs | None = None,
     ) -> None:
         self._scenario = scenario
+        self._programs = programs
         self._chronicle = chronicle
         self._others = others
         self._made: list[LanguageMind] = []
@@ -73,7 +86,7 @@ class Minds:
         Raises:
             PriceError: a model of the scenario has no price.
         """
-        return Means(
+        means = Means(
             member.name,
             member.role,
             self.account,
@@ -82,6 +95,12 @@ class Minds:
             self._record,
             lambda turn: self._answered(member.name, turn),
         )
+        if not is_command_mind(member.mind) or self._programs is None:
+            return means
+        prices = pinned_prices(self._scenario, self._chronicle.state)
+        cli = cli_of(member.mind, self._scenario.minds, prices)
+        commands = None if cli is None else self._programs(member.name, cli)
+        return replace(means, cli=cli, commands=commands)
 
     @property
     def account(self) -> Account:
@@ -146,9 +165,10 @@ async def open_minds(
     chronicle: Chronicle,
     others: Callable[[Member], Mind],
     pace: Pace | None = None,
+    programs: Programs | None = None,
 ) -> AsyncIterator[Minds]:
     """Make minds within the block, and close their connections after it."""
-    minds = Minds(scenario, chronicle, others, pace)
+    minds = Minds(scenario, chronicle, others, pace, programs)
     try:
         yield minds
     finally:
@@ -193,7 +213,11 @@ def _prices(scenario: Scenario) -> Iterator[tuple[str, Price]]:
     """Yield the prices of the minds that take part, by mind."""
     known = {**shipped_prices(), **(scenario.spend.prices or {})}
     for name in dict.fromkeys(member.mind for member in scenario.members()):
-        if is_language_mind(name):
+        if is_command_mind(name):  # which may tell what it costs, or be billed by the turn
+            price = price_or_none(name, known)
+            if price is not None:
+                yield name, price
+        elif is_language_mind(name):
             yield name, price_of(name, known)
 
 

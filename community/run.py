@@ -27,6 +27,7 @@ from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
 from community.clerk import Clerk
 from community.clock import RunClock
+from community.command_runs import programs_in
 from community.events import (
     AgentJoined,
     Event,
@@ -195,7 +196,7 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
             incidents=IncidentLog(chronicle),
         ) as board,
         board.desk() as desk,
-        open_minds(scenario, chronicle, opening.mind_of) as minds,
+        open_minds(scenario, chronicle, opening.mind_of, programs=programs_in(bench)) as minds,
         asyncio.TaskGroup() as group,
     ):
         admission = Admission.of(scenario, bench.task)

@@ -71,6 +71,11 @@ class RunFolder:
         return self.path / "jobs"
 
     @property
+    def minds(self) -> Path:
+        """Folders of the agents that coding programs think for; none sees another's."""
+        return self.path / "minds"
+
+    @property
     def data(self) -> Path:
         """Training data, mounted read-only where candidate code trains."""
         return self.path / "data"

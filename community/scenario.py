@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from agents.roles import Role, RoleTable, load_role
+from community.cli_sections import MindsSection
 from community.spend_sections import ModelSection, SpendSection
 from forum.certificates import is_loopback
 from forum.messages import Carries
@@ -312,6 +313,8 @@ class Scenario(_Section):
     spend: SpendSection = SpendSection()
     roles: dict[Annotated[str, Field(pattern=ROLE_PATTERN)], RoleTable] | None = None
     """Roles of the scenario's own, by name."""
+    minds: MindsSection | None = None
+    """Programs that think for agents: ``[minds.cli.NAME]``."""
     agents: Annotated[tuple[AgentSection, ...], Field(strict=False, min_length=1)]
 
     def members(self) -> tuple[Member, ...]:

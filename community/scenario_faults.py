@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from agents.roles import QuotaTable, RoleTable
 from community.board_faults import board_faults
+from community.cli_sections import CliSection
 from community.mind_faults import (
     is_language_mind,
     model_name_fault,
@@ -108,6 +109,8 @@ def _keys_at(loc: Sequence[str | int]) -> list[str]:
         return list(Scenario.model_fields)
     if loc[0] == "agents":
         return list((ModelSection if "model" in loc else AgentSection).model_fields)
+    if loc[0] == "minds" and len(loc) > 2:
+        return list(CliSection.model_fields)
     if loc[0] == "spend" and len(loc) > 1:
         return list(CapSection.model_fields)
     if loc[0] == "roles" and len(loc) > 1:

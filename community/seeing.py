@@ -20,6 +20,8 @@ from agents.agent import Agent, turn_seed
 from agents.knobs import Knob, load_knobs
 from agents.lab import Briefing
 from agents.memory import Memory
+from agents.minds.catalogue import is_command_mind
+from agents.minds.cli_mind import stdin_text
 from agents.minds.mind import Mind
 from agents.minds.prompting import Prompt, make_prompt
 from agents.observation import Observation
@@ -27,6 +29,7 @@ from agents.roles import Right
 from community.admission import Admission
 from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
+from community.cli_sections import cli_of
 from community.clock import RunClock
 from community.errors import SightError
 from community.events import Row, RunResumed, TurnTaken
@@ -50,6 +53,8 @@ class Sight:
 
     observation: Observation
     prompt: Prompt
+    text: str
+    """As the agent's mind is told it: parts of a prompt, or what a program reads."""
     differs: tuple[str, ...] = ()
     """Parts that are not what the ledger says was shown: task, prompts or program have changed
     since, or it is something that only lived in the run's memory."""
@@ -108,7 +113,9 @@ def first_sight(scenario: Scenario, name: str) -> Sight:
         posts_left=role.quotas.posts,
         grants=role.quotas.in_words(),
     )
-    return Sight(observation, _prompt(observation, member, scenario, RunState()))
+    state = RunState()
+    prompt = _prompt(observation, member, scenario, state)
+    return Sight(observation, prompt, _text(prompt, observation, member, scenario, state))
 
 
 async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
@@ -153,7 +160,8 @@ async def past_sight(folder: RunFolder, name: str, turn: int) -> Sight:
     told = next((row.event for row in rows[begin:] if _answers(row, name, turn)), None)
     seen = told.seen if isinstance(told, Answered) else {}
     now = prompt.fingerprint()
-    return Sight(observation, prompt, tuple(part for part in seen if seen[part] != now.get(part)))
+    differs = tuple(part for part in seen if seen[part] != now.get(part))
+    return Sight(observation, prompt, _text(prompt, observation, member, scenario, state), differs)
 
 
 def _beginning(rows: Sequence[Row], name: str, turn: int) -> int | None:
@@ -220,6 +228,18 @@ def _prompt(
     account = Account(prices, scenario.spend.as_caps(), _Nowhere(), entries)
     money = account.in_words(member.name, member.role)
     return make_prompt(observation, tokens=options.prompt_tokens, money=money)
+
+
+def _text(
+    prompt: Prompt, observation: Observation, member: Member, scenario: Scenario, state: RunState
+) -> str:
+    if not is_command_mind(member.mind):
+        return str(prompt)
+    cli = cli_of(member.mind, scenario.minds, pinned_prices(scenario, state))
+    if cli is None:
+        raise SightError(f"{member.mind} is described nowhere; see `community scenario check`")
+    paths = sorted(observation.trees.get(prompt.parent, {}))
+    return stdin_text(prompt, cli, paths) + "\n"
 
 
 class _Nowhere:

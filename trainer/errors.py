@@ -3,6 +3,7 @@
 TrainerError
 ├── ExecutorError          the executor itself is broken; rerun, never the candidate's fault
 │   └── SandboxUnavailableError  this machine offers less isolation than was asked for
+├── CommandError           a command cannot be run behind walls here
 ├── TaskError              a task folder has faults; all of them are listed
 ├── PatchRefusedError      a tree or a change breaks the patch policy; path and rule are kept
 ├── TextLimitError         candidate text that cannot be worked on within limits
@@ -38,6 +39,10 @@ class SandboxUnavailableError(ExecutorError):
             f"no sandbox of isolation {' or '.join(self.wanted)} on this machine: "
             f"{'; '.join(self.missing)}. For trusted code only, ask for isolation 'none'"
         )
+
+
+class CommandError(TrainerError):
+    """A command cannot be run behind walls here, or is not there at all."""
 
 
 class TaskError(TrainerError):

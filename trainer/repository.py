@@ -13,6 +13,7 @@ import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -213,6 +214,58 @@ class Repository:
         for folder, inside in folders.items():
             builder.insert(folder, self._write_tree(inside), FileMode.TREE)
         return builder.write()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One commit of a throw-away repository."""
+
+    name: str
+    """What it is called elsewhere; it gets an id of its own."""
+    parents: tuple[str, ...]
+    """Names of snapshots before it."""
+    title: str
+    files: Mapping[str, bytes]
+
+
+def write_checkout(
+    folder: Path, commits: Sequence[Snapshot], base: str, *, tag_letters: int
+) -> None:
+    """Make a repository with a work tree at `folder` that holds these commits and nothing else.
+
+    Each is tagged with the beginning of its name; `base` is checked out on a branch ``main``. It is
+    for somebody to play with: nothing is ever read from it through git.
+
+    Args:
+        folder: must not exist.
+        commits: parents before children.
+        base: name of the one that is checked out; empty for an empty work tree.
+        tag_letters: how much of a name its tag has.
+
+    Raises:
+        PatchRefusedError: a path is not a plain relative path.
+        RepositoryError: it cannot be written.
+    """
+    _isolate()
+    who = pygit2.Signature("community", "community@community.invalid", 0, 0, "utf-8")
+    ids: dict[str, pygit2.Oid] = {}
+    try:
+        git = pygit2.init_repository(str(folder), initial_head="refs/heads/main")
+        writer = Repository(git)
+        for each in commits:
+            check_tree(each.files, tree_bytes=sum(map(len, each.files.values())))
+            title = _UNSHOWABLE.sub(" ", f"{each.name[:tag_letters]}: {each.title[:200]}")
+            parents = [ids[name] for name in each.parents if name in ids]
+            tree = writer._write_tree(each.files)
+            ids[each.name] = git.create_commit(None, who, who, title + "\n", tree, parents)
+            git.references.create(
+                f"refs/tags/{each.name[:tag_letters]}", ids[each.name], force=True
+            )
+        if base:
+            git.references.create("refs/heads/main", ids[base])
+            git.checkout("refs/heads/main")
+    except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        raise RepositoryError(f"no work tree can be made at {folder}: {error}") from error
 
 
 def _files(tree: pygit2.Tree, prefix: str) -> list[tuple[str, bytes]]:

@@ -11,13 +11,23 @@ import asyncio
 import random
 from dataclasses import dataclass
 
-from agents.account import Account
+from agents.account import Account, Reserved
 from agents.minds.exchange import PASSING, CallFailedError, Model, Question, Reply
 from agents.minds.providers import Provider
 from agents.prices import Usage
 
 OVERHEAD_TOKENS = 4_000
 """What a provider may add to a prompt: its own words about tools, marks around messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that one call takes, where that does not follow from its prompt."""
+
+    micro_usd: int
+    tokens: int
+    tries: int = 2
+    """Calls for one answer, at most: each is dear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class Caller:
     account: Account
     provider: Provider
     model: Model
+    ceiling: Ceiling | None = None
 
     async def ask(self, question: Question, *, turn: int, seed: int, until: float) -> Reply:
         """Return the model's answer.
@@ -50,13 +61,14 @@ class Caller:
         pace = self.provider.pace
         chance = random.Random(seed)  # noqa: S311 - jitter, not a secret
         loop = asyncio.get_running_loop()
-        for number in range(1, pace.tries + 1):
+        tries = pace.tries if self.ceiling is None else min(pace.tries, self.ceiling.tries)
+        for number in range(1, tries + 1):
             try:
                 return await self._once(question, turn, until)
             except CallFailedError as error:
                 longest = min(pace.first_pause_s * 2.0 ** (number - 1), pace.longest_pause_s)
                 pause = max(chance.uniform(0.0, longest), error.retry_after_s or 0.0)
-                is_last = number == pace.tries or loop.time() + pause >= until
+                is_last = number == tries or loop.time() + pause >= until
                 if error.kind not in PASSING or is_last:
                     raise
                 await asyncio.sleep(pause)
@@ -64,11 +76,8 @@ class Caller:
 
     async def _once(self, question: Question, turn: int, until: float) -> Reply:
         options = question.options
-        sent = size_of(question) + OVERHEAD_TOKENS
         async with self.provider.turn(until):
-            entry = await self.account.reserve(
-                self.agent, self.role, self.mind, turn, sent, options.answer_tokens
-            )
+            entry = await self._reserve(question, turn)
             try:
                 async with asyncio.timeout(options.call_s):
                     reply = await self.model.ask(question)
@@ -78,14 +87,30 @@ class Caller:
                 raise CallFailedError("network", why) from error
             except CallFailedError as error:
                 usage = Usage() if error.is_free else error.usage
-                self.account.settle(entry, error.kind, usage, is_whole=error.is_free)
+                is_whole = error.is_free or error.micro_usd is not None
+                self.account.settle(
+                    entry, error.kind, usage, is_whole=is_whole, micro_usd=error.micro_usd
+                )
                 raise
             except BaseException:
                 self.account.settle(entry, "cut")
                 raise
             outcome = "ok" if reply.ending == "complete" else reply.ending
-            self.account.settle(entry, outcome, reply.usage, is_whole=reply.is_counted)
+            self.account.settle(
+                entry,
+                outcome,
+                reply.usage,
+                is_whole=reply.is_counted,
+                micro_usd=reply.micro_usd,
+            )
             return reply
+
+    async def _reserve(self, question: Question, turn: int) -> Reserved:
+        who = (self.agent, self.role, self.mind, turn)
+        if self.ceiling is not None:
+            return await self.account.reserve_sum(*who, self.ceiling.micro_usd, self.ceiling.tokens)
+        sent = size_of(question) + OVERHEAD_TOKENS
+        return await self.account.reserve(*who, sent, question.options.answer_tokens)
 
 
 def size_of(question: Question) -> int:

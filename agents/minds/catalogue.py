@@ -7,13 +7,16 @@ Which models there are is their providers' to say: any name of a family is a min
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from agents.errors import MindError, UnknownMindError
 from agents.minds.mind import Mind
+from agents.prices import MICRO_USD
 from agents.roles import Right
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ PACKAGES: dict[Family, str] = {
     "openai-compatible": "openai",
 }
 """The SDK that each is asked with."""
+GRACE_S = 60.0
+"""Beyond the time that a program has, for it to be ended and its tree to be read."""
 KEYS: dict[Family, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 """Environment variables without which they cannot be asked. Others may have one in
 ``OPENAI_COMPATIBLE_API_KEY``."""
@@ -55,7 +60,7 @@ def make_mind(name: str, means: Means | None = None) -> Mind:
     """Return a new mind.
 
     Args:
-        name: for example ``policy:social`` or ``anthropic:claude-sonnet-5-5``.
+        name: for example ``policy:social``, ``anthropic:claude-sonnet-5-5`` or ``cli:codex``.
         means: what a mind that asks a model pays and calls with; policies need none.
 
     Raises:
@@ -65,6 +70,8 @@ def make_mind(name: str, means: Means | None = None) -> Mind:
     family = family_of(name)
     if family is not None:
         return _language_mind(name, family, means)
+    if is_command_mind(name):
+        return _command_mind(name, means)
     maker = _MAKERS.get(name)
     if maker is None:
         known = known_minds()
@@ -91,8 +98,15 @@ def family_of(name: str) -> Family | None:
 
 def provider_of(name: str) -> str:
     """Return whose limits hold for a mind that asks a model: a family, or a server's address."""
+    if is_command_mind(name):
+        return name
     family = family_of(name)
     return name.partition("@")[2] if family == "openai-compatible" else family or ""
+
+
+def is_command_mind(name: str) -> bool:
+    """Whether a mind's name is one of a coding agent's program: ``cli:claude``."""
+    return re.fullmatch(r"cli:[a-z0-9][a-z0-9_-]{0,31}", name) is not None
 
 
 def _language_mind(name: str, family: Family, means: Means | None) -> Mind:
@@ -101,6 +115,21 @@ def _language_mind(name: str, family: Family, means: Means | None) -> Mind:
     from agents.minds.language_mind import LanguageMind
 
     return LanguageMind(name, provider_of(name), lambda: open_model(name, family), means)
+
+
+def _command_mind(name: str, means: Means | None) -> Mind:
+    if means is None or means.cli is None or means.commands is None:
+        raise MindError(f"{name} runs a program of this machine, and nobody here can run one")
+    from agents.minds.calling import Ceiling
+    from agents.minds.cli_mind import CliModel
+    from agents.minds.language_mind import LanguageMind
+
+    cli, commands = means.cli, means.commands
+    if cli.usd_per_turn is None:
+        raise MindError(f"what a turn of {name} may cost is not said; give usd_per_turn")
+    ceiling = Ceiling(round(cli.usd_per_turn * MICRO_USD), cli.tokens_per_turn)
+    patient = replace(means, options=replace(means.options, call_s=cli.wall_s + GRACE_S))
+    return LanguageMind(name, name, lambda: CliModel(cli, commands), patient, ceiling)
 
 
 def open_model(name: str, family: Family) -> Model:

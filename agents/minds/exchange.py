@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from agents.errors import MindError
 from agents.minds.prompting import Prompt
+from agents.observation import Observation
 from agents.prices import Usage
 
 Thinking = Literal["off", "adaptive"] | int
@@ -75,6 +76,8 @@ class Reply:
     """The answer in the provider's own form, to be sent back in a second round."""
     is_counted: bool = True
     """Whether the provider said what it cost; otherwise `usage` says nothing."""
+    micro_usd: int | None = None
+    """What was billed, where that is told in money; else `usage` at its price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class Question:
     """In the second round, what is said to each of its calls, by call id."""
     again: str = ""
     """And to the model, beside that."""
+    observation: Observation | None = None
+    """What the prompt was made of, for who works on code rather than on its quotation."""
 
 
 class Model(Protocol):
@@ -118,6 +123,7 @@ class CallFailedError(MindError):
         retry_after_s: float | None = None,
         usage: Usage | None = None,
         is_free: bool = False,
+        micro_usd: int | None = None,
     ) -> None:
         self.kind = kind
         self.retry_after_s = retry_after_s
@@ -125,6 +131,8 @@ class CallFailedError(MindError):
         """What the provider said it cost, as far as that was heard."""
         self.is_free = is_free
         """Whether it is known to have cost nothing: turned down before any work."""
+        self.micro_usd = micro_usd
+        """What it cost, where that is told in money."""
         super().__init__(f"{kind}: {message}" if message else kind)
 
 

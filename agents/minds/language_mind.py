@@ -15,7 +15,7 @@ from dataclasses import replace
 from agents.actions import Action, Reproduce, Run, Wait
 from agents.errors import MindError, OutOfFundsError
 from agents.lab import LabReader
-from agents.minds.calling import Caller
+from agents.minds.calling import Caller, Ceiling
 from agents.minds.exchange import (
     TEXT_CHARACTERS,
     CallFailedError,
@@ -48,14 +48,23 @@ class LanguageMind:
         provider: which provider's limits hold.
         model: makes the connection to the model, when it is first needed.
         means: what it may use.
+        ceiling: the most that one call takes, where that does not follow from its prompt.
     """
 
-    def __init__(self, mind: str, provider: str, model: Callable[[], Model], means: Means) -> None:
+    def __init__(
+        self,
+        mind: str,
+        provider: str,
+        model: Callable[[], Model],
+        means: Means,
+        ceiling: Ceiling | None = None,
+    ) -> None:
         self._mind = mind
         self._provider = provider
         self._open = model
         self._model: Model | None = None
         self._means = means
+        self._ceiling = ceiling
         self._until = 0.0
         """Loop time after which nothing more is asked in this turn."""
 
@@ -77,7 +86,7 @@ class LanguageMind:
         means = self._means
         money = means.account.in_words(means.agent, means.role)
         prompt = make_prompt(observation, tokens=means.options.prompt_tokens, money=money)
-        question = Question(prompt, means.options)
+        question = Question(prompt, means.options, observation=observation)
         patience_s = means.providers.get(self._provider).pace.patience_s
         self._until = asyncio.get_running_loop().time() + patience_s
         try:
@@ -144,6 +153,7 @@ class LanguageMind:
             means.account,
             means.providers.get(self._provider),
             self._model,
+            self._ceiling,
         )
         reply = await caller.ask(
             question, turn=observation.turn, seed=observation.seed, until=self._until

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agents.account import Account
+from agents.minds.cli_presets import Cli
+from agents.minds.commands import Commands
 from agents.minds.exchange import Options, ToolCall
 from agents.minds.providers import Providers
 
@@ -50,3 +52,7 @@ class Means:
     """Keeps an answer, before anything is made of it."""
     answered: Callable[[int], Sequence[Answer]] = lambda turn: ()
     """Answers that were recorded for a turn: after a kill, what need not be asked again."""
+    cli: Cli | None = None
+    """How a coding agent is started, for a mind that is one."""
+    commands: Commands | None = None
+    """Who runs it."""

@@ -42,7 +42,7 @@ def prompt(
         sight = first_sight(read_scenario(place).scenario, agent)
     else:
         sight = asyncio.run(past_sight(RunFolder.open(place), agent, turn))
-    typer.echo(str(sight.prompt), nl=False)
+    typer.echo(sight.text, nl=False)
     if sight.differs:
         parts = ", ".join(sight.differs)
         typer.echo(f"community: not as it was shown then: {parts}", err=True)

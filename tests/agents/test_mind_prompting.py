@@ -181,8 +181,8 @@ def test_a_finding_s_diff_is_shown_where_its_hypothesis_is_not():
 def test_prompts_are_known_by_their_hashes():
     """Every file that is shown has one."""
     assert set(prompt_hashes()) == {
-        "again.md", "code.md", "role.md", "sections.json", "system.md", "task.md", "tools.json",
-        "turn.md",
+        "again.md", "cli.md", "cli_again.md", "code.md", "role.md", "sections.json", "system.md",
+        "task.md", "tools.json", "turn.md",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from agents.minds.catalogue import NEEDS
 from agents.roles import RoleTable
+from community.cli_sections import CliSection
 from community.loading import SCENARIOS, has_no_end, load_scenario, read_scenario, shipped_scenarios
 from community.scenario import (
     AgentSection,
@@ -53,6 +54,7 @@ def test_the_readme_lists_exactly_the_shipped_scenarios() -> None:
         ("`roles`", RoleTable),
         ("`agents.model`", ModelSection),
         ("`spend`", SpendSection),
+        ("`minds.cli`", CliSection),
     ],
 )
 def test_the_readme_explains_every_key(heading: str, model: type) -> None:

@@ -10,13 +10,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from agents.prices import Usage
 
-Flavour = Literal["anthropic", "openai", "openai-compatible"]
+Flavour = Literal["anthropic", "openai", "openai-compatible", "cli:claude", "cli:codex"]
 FLAVOURS: tuple[Flavour, ...] = ("anthropic", "openai", "openai-compatible")
+PROGRAMS: tuple[Flavour, ...] = ("cli:claude", "cli:codex")
+"""Coding agents; what they are told to do comes from a server as well (`scripted_cli`)."""
 USED = Usage(input=900, output=120, cache_read=3_000, cache_write=500, thinking=0)
 
 
@@ -30,6 +32,8 @@ class Say:
     ending: Literal["complete", "truncated", "refused"] = "complete"
     usage: Usage = USED
     thinking: str = ""
+    does: tuple[tuple[str, Any], ...] = ()
+    """What else a program is told: edits, python, exit, usd."""
 
 
 @dataclass(frozen=True)
@@ -357,8 +361,15 @@ def _chat(say: Say) -> list[bytes]:
     return [*(f"data: {json.dumps(each)}\n\n".encode() for each in told), b"data: [DONE]\n\n"]
 
 
+def _errand(say: Say) -> list[bytes]:
+    todo = {"calls": say.calls, "text": say.text, "ending": say.ending, "usage": asdict(say.usage)}
+    return [json.dumps({**todo, **dict(say.does)}).encode()]
+
+
 _ENCODERS: dict[Flavour, Callable[[Say], list[bytes]]] = {
     "anthropic": _anthropic,
     "openai": _responses,
     "openai-compatible": _chat,
+    "cli:claude": _errand,
+    "cli:codex": _errand,
 }

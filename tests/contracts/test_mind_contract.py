@@ -8,6 +8,7 @@ import pytest
 from mind_stage import CANARY, PRICE, stage
 from model_servers import (
     FLAVOURS,
+    PROGRAMS,
     USED,
     Cut,
     Garbage,
@@ -44,6 +45,12 @@ def flavour(request):
     return request.param
 
 
+@pytest.fixture(params=(*FLAVOURS, *PROGRAMS))
+def any_mind(request):
+    """Each API and each coding program in turn."""
+    return request.param
+
+
 def scripted(*behaviours):
     """Return a script that goes through behaviours and stays at the last."""
     return lambda body, number: behaviours[min(number, len(behaviours) - 1)]
@@ -54,9 +61,9 @@ def texts_of(body) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-async def test_a_tool_call_becomes_a_typed_action(flavour, monkeypatch):
+async def test_a_tool_call_becomes_a_typed_action(any_mind, monkeypatch):
     """A proposal is a tree that differs as the edit says, with its knob and its prediction."""
-    async with stage(flavour, scripted(GOOD), monkeypatch) as on:
+    async with stage(any_mind, scripted(GOOD), monkeypatch) as on:
         (run,) = await on.decide()
     assert isinstance(run, Run)
     assert "DIM = 128" in run.files[PATH]
@@ -65,7 +72,7 @@ async def test_a_tool_call_becomes_a_typed_action(flavour, monkeypatch):
     assert [(each.round, each.outcome) for each in on.ledger.answers] == [(0, "acted")]
 
 
-async def test_parallel_calls_become_actions_in_order(flavour, monkeypatch):
+async def test_parallel_calls_become_actions_in_order(any_mind, monkeypatch):
     """Several tools in one answer are one turn."""
     say = Say(
         calls=(
@@ -74,7 +81,7 @@ async def test_parallel_calls_become_actions_in_order(flavour, monkeypatch):
             ("comment", {"thread": "", "text": "width next"}),
         )
     )
-    async with stage(flavour, scripted(say), monkeypatch) as on:
+    async with stage(any_mind, scripted(say), monkeypatch) as on:
         actions = await on.decide()
     assert [type(each) for each in actions] == [WriteNotebook, Run, PostComment]
 
@@ -112,11 +119,11 @@ async def test_claude_is_asked_to_cache_the_stable_parts(monkeypatch):
     ] == [True, True, True, False]
 
 
-async def test_an_edit_that_does_not_apply_goes_back_once_with_the_reason(flavour, monkeypatch):
+async def test_an_edit_that_does_not_apply_goes_back_once_with_the_reason(any_mind, monkeypatch):
     """The second round tells what was accepted and why the rest was not."""
     wrong = {**PROPOSAL, "edits": [{**WIDER, "search": "DIM = 97"}]}
     first = Say(calls=(("notebook", {"text": "n"}), ("propose", wrong)), thinking="let me see")
-    async with stage(flavour, scripted(first, GOOD), monkeypatch) as on:
+    async with stage(any_mind, scripted(first, GOOD), monkeypatch) as on:
         note, run = await on.decide()
     assert isinstance(note, WriteNotebook)
     assert isinstance(run, Run)
@@ -138,10 +145,10 @@ async def test_thinking_is_sent_back_as_it_came(api, sign, monkeypatch):
     assert sign in texts_of(on.served.requests[1])
 
 
-async def test_what_is_wrong_twice_counts_as_a_turn(flavour, monkeypatch):
+async def test_what_is_wrong_twice_counts_as_a_turn(any_mind, monkeypatch):
     """Two answers that cannot be used are a failed turn, both recorded and paid."""
     wrong = Say(calls=(("propose", {**PROPOSAL, "confidence": 7}),))
-    async with stage(flavour, scripted(wrong), monkeypatch) as on:
+    async with stage(any_mind, scripted(wrong), monkeypatch) as on:
         with pytest.raises(MindError, match="confidence"):
             await on.decide()
     assert len(on.served.requests) == 2
@@ -174,9 +181,9 @@ async def test_tricks_with_letters_do_not_reach_a_prompt_or_a_path(flavour, monk
     assert not any(each in sent for each in ("\\u202e", "\\u2066", "\\u0000"))
 
 
-async def test_an_answer_without_a_call_is_asked_for_one(flavour, monkeypatch):
+async def test_an_answer_without_a_call_is_asked_for_one(any_mind, monkeypatch):
     """Text alone is no turn."""
-    async with stage(flavour, scripted(Say(text="Hm."), WAIT), monkeypatch) as on:
+    async with stage(any_mind, scripted(Say(text="Hm."), WAIT), monkeypatch) as on:
         assert await on.decide() == (Wait(3.0),)
     assert [each.outcome for each in on.ledger.answers] == ["empty", "acted"]
 
@@ -191,10 +198,10 @@ async def test_a_truncated_answer_is_asked_for_a_shorter_one(flavour, monkeypatc
     assert on.ledger.outcomes == ["truncated", "ok"]
 
 
-async def test_more_than_is_recorded_goes_back_with_the_reason(flavour, monkeypatch):
+async def test_more_than_is_recorded_goes_back_with_the_reason(any_mind, monkeypatch):
     """An answer of any length leaves a bounded record, and the model is told."""
     long = Say(calls=(("comment", {"thread": "", "text": "x" * 120_000}),))
-    async with stage(flavour, scripted(long, WAIT), monkeypatch) as on:
+    async with stage(any_mind, scripted(long, WAIT), monkeypatch) as on:
         assert await on.decide() == (Wait(3.0),)
     assert "change less at once" in texts_of(on.served.requests[1])
     assert sum(len(call.arguments) for call in on.ledger.answers[0].calls) < 200
@@ -247,9 +254,9 @@ async def test_a_request_that_is_wrong_is_not_repeated(flavour, monkeypatch):
     assert on.account.run.taken_micro_usd == 0
 
 
-async def test_a_key_that_is_not_accepted_pauses_the_agent_with_a_word(flavour, monkeypatch):
+async def test_a_key_that_is_not_accepted_pauses_the_agent_with_a_word(any_mind, monkeypatch):
     """401 is not repeated at once; the provider counts as down and whoever listens is told."""
-    async with stage(flavour, scripted(Status(401, f"bad key {CANARY}")), monkeypatch) as on:
+    async with stage(any_mind, scripted(Status(401, f"bad key {CANARY}")), monkeypatch) as on:
         (wait,) = await on.decide()
     assert isinstance(wait, Wait)
     assert len(on.served.requests) == 1
@@ -311,29 +318,29 @@ async def test_bytes_that_are_no_protocol_are_a_failed_call(flavour, monkeypatch
     assert on.ledger.outcomes[0] in ("malformed", "cut")
 
 
-async def test_an_answer_that_was_recorded_is_not_paid_for_again(flavour, monkeypatch):
+async def test_an_answer_that_was_recorded_is_not_paid_for_again(any_mind, monkeypatch):
     """A turn whose answer outlived a kill gives the same actions without asking."""
-    async with stage(flavour, scripted(GOOD), monkeypatch) as on:
+    async with stage(any_mind, scripted(GOOD), monkeypatch) as on:
         before = await on.decide()
         assert await on.decide() == before
     assert len(on.served.requests) == 1
 
 
-async def test_a_cap_ends_the_agent_s_turns_before_the_call(flavour, monkeypatch):
+async def test_a_cap_ends_the_agent_s_turns_before_the_call(any_mind, monkeypatch):
     """What might pass the cap is not asked."""
     caps = Caps(run=Cap(micro_usd=100))
-    async with stage(flavour, scripted(WAIT), monkeypatch, caps=caps) as on:
+    async with stage(any_mind, scripted(WAIT), monkeypatch, caps=caps) as on:
         with pytest.raises(OutOfFundsError, match="only"):
             await on.decide()
     assert on.served.requests == []
 
 
-async def test_the_key_is_nowhere_but_in_the_request_s_head(flavour, monkeypatch, caplog):
+async def test_the_key_is_nowhere_but_in_the_request_s_head(any_mind, monkeypatch, caplog):
     """Not even where a server says it back."""
     told = Status(400, f"no such key: {CANARY}")
     echo = Say(calls=(("notebook", {"text": CANARY}),), text=CANARY)
     with caplog.at_level("DEBUG"):
-        async with stage(flavour, scripted(echo, told), monkeypatch) as on:
+        async with stage(any_mind, scripted(echo, told), monkeypatch) as on:
             (note,) = await on.decide()
             with pytest.raises(MindError) as failed:
                 await on.decide(turn=1)
