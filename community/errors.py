@@ -28,6 +28,7 @@ CommunityError
 │   ├── StudyFileError            its file; lists every fault
 │   ├── StudyDiffersError         its folder holds results of other code or other scenarios
 │   └── StudyRunError             one of its runs failed
+├── WrappingError                 no task can be made of a repository
 ├── SightError                    nobody, or no turn, whose prompt could be shown
 ├── TakingPartError               a person, or an agent from elsewhere, cannot take part in a run
 ├── VirtualWorldError             something was asked for that has no virtual time
@@ -255,6 +256,10 @@ class HeldoutPlaceError(TaskLockError):
 
 class RetractionError(CommunityError):
     """A verdict, or a claim, cannot be taken back."""
+
+
+class WrappingError(CommunityError):
+    """No task can be made of a repository: what is missing, or what its baseline came to."""
 
 
 class SightError(CommunityError):

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from community.archive.leaderboard import contributions
 from community.archive.ledger import LedgerReader
-from community.archive.queries import Best, best_commit, leading_commit
+from community.archive.queries import Best, best_commit, isolation_note, leading_commit
 from community.archive.state import ExperimentState, RunState
 from community.errors import ExportError
-from community.plain_text import isolation_words, one_line
+from community.plain_text import isolation_words, note_words, one_line
 from community.run_folder import RunFolder
 from trainer.errors import TrainerError
 from trainer.repository import Repository
@@ -215,6 +215,7 @@ def _readme(run_id: str, state: RunState, best: Best | None) -> str:
         lines += [
             f"Best commit: `{h.commit}` by {one_line(h.author, 64)}, {h.status}, "
             f"{best.score:.6f} {unit} (mean on {best.split}){gain}.",
+            *(["", f"{note_words(note)}."] if (note := isolation_note(state)) else []),
             "",
             f"    {one_line(h.title)}",
             "",

@@ -8,6 +8,7 @@ from community.cli import (
     attack_command,
     broker_command,
     classic_command,
+    init_command,
     join_command,
     lock_commands,
     machine_commands,
@@ -37,6 +38,7 @@ Try, in this order:
   community show                    leaderboard of the newest run
   community report                  one HTML page with plots
   community run lone                the control: one agent alone
+  community init PATH               your own repository
 """
 
 _AFTER = """
@@ -58,6 +60,7 @@ def application() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command("run", epilog=run_command.EXAMPLES)(run_command.run)
+    app.command("init", epilog=init_command.EXAMPLES)(init_command.init)
     app.command("show")(result_commands.show)
     app.command("report")(result_commands.report)
     app.command("export")(result_commands.export)
