@@ -24,7 +24,10 @@ from community.study.findings import Analysis, ArmSummary, Contrast, Family, Str
 from community.study.wording import number, probability, verdict_word
 
 COLOURS: Final = (BLUE, AMBER, GREEN, RED, "#cc79a7", SKY, "#000000", "#7a5c00", "#8f7fd6")
-DASHES: Final[tuple[Any, ...]] = ("--", ":", "-.", (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (8, 3)))
+DASHES: Final[tuple[Any, ...]] = (
+    *("--", ":", "-."),
+    *((0, (10, 3)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 4))),
+)
 CONTROL: Final = "#6b7280"
 COLUMNS: Final = 3
 AXIS_LABELS: Final = {
@@ -107,7 +110,7 @@ def _draw_curves(
         if arm.is_control:
             dash = DASHES[controls.index(arm) % len(DASHES)]
             axes.plot(grid, curve.mean, color=CONTROL, linestyle=dash, linewidth=1.1, zorder=2,
-                      drawstyle="steps-post", label=arm.label.partition(" (")[0])  # fmt: skip
+                      drawstyle="steps-post", label=arm.label)  # fmt: skip
             continue
         colour = colours[arm.label]
         axes.fill_between(grid, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0,
@@ -169,6 +172,9 @@ def _draw_forest(axes: Axes, chosen: Sequence[Contrast], margin: float | None) -
         row -= 1
     axes.set_yticks(ticks, labels, fontsize=8)
     axes.set_ylim(row + 0.3, 0.7)
+    ends = [abs(end) for c in chosen for end in (c.gap.difference.low, c.gap.difference.high)]
+    if widest := max((end for end in ends if math.isfinite(end)), default=0.0):
+        axes.set_xlim(*(side * min(abs(axes.get_xlim()[0]), 3 * widest) for side in (-1, 1)))
     axes.set_title("green circle better, orange square worse, blue diamond negligible, grey not "
                    "shown. Grey bar: a true gap\nbeyond it is found in 90 of 100 studies. At the "
                    "right: wins/ties/losses over landscapes, Holm-adjusted p", loc="left",

@@ -12,7 +12,7 @@ from typing import Literal
 from community.study.curves import Band, Crossing, TimeTo
 from community.study.records import Axis, Floats
 from community.study.regression import Association, Fit
-from community.study.statistics import Estimate, Paired
+from community.study.statistics import FEW, Estimate, Paired
 
 ALPHA = 0.05
 """Family-wise."""
@@ -69,8 +69,13 @@ class Contrast:
         return self.p_holm < ALPHA
 
     def is_negligible(self, margin: float | None) -> bool:
-        """Whether the interval lies within what does not matter."""
+        """Whether the interval lies within what does not matter.
+
+        A few landscapes that all say the same have no interval by which that could be told.
+        """
         low, high = self.gap.difference.low, self.gap.difference.high
+        if self.gap.difference.method == "exact" and self.gap.n < FEW:
+            return False
         return margin is not None and -margin < low and high < margin
 
 

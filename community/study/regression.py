@@ -28,7 +28,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from community.study.statistics import LEVEL, TIE, Floats
 
 GRAPHS_PER_MEASURE = 3
-"""A joint fit needs so many different graphs for each measure in it."""
+"""A fit needs so many different graphs for each measure in it."""
 RESAMPLES = 2000
 
 
@@ -43,6 +43,9 @@ class Slope:
     p: float
     inflation: float
     """Of its variance by the other measures; 1 in a fit of its own."""
+    graphs: int
+    """Different graphs, by the measures in the fit."""
+    runs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,6 @@ class Fit:
     """Each measure in a fit of its own."""
     jointly: tuple[Slope, ...]
     """All in one fit; empty where there are too few graphs."""
-    graphs: int
-    """Different graphs, by their measures."""
-    runs: int
 
 
 def regress(
@@ -76,37 +76,50 @@ def regress(
     """Regress the outcome of runs on what their graphs were like.
 
     The mean of each landscape is taken out of outcome and measures first, so that only arms on the
-    same landscape are compared; errors are clustered by landscape.
+    same landscape are compared; errors are clustered by landscape, and intervals are Student's with
+    as many degrees of freedom as there are landscapes but one.
 
     Args:
         outcome: Shape (runs,), higher is better.
         landscape: Shape (runs,): which landscape each run was on.
         measures: Name -> shape (runs,). Runs that lack one (nan: paths of a graph in parts) are
-            left out; measures that do not vary are left out.
+            left out of the fits that it is in; so are measures of fewer than three values, which
+            are a contrast of two graphs under another name.
 
     Returns:
         None where nothing is left to compare.
     """
     groups = np.unique(np.asarray(landscape), return_inverse=True)[1]
-    names = list(measures)
-    table = np.column_stack([np.asarray(measures[name], dtype=np.float64) for name in names])
     values = np.asarray(outcome, dtype=np.float64)
+    columns = {name: np.asarray(known, dtype=np.float64) for name, known in measures.items()}
+    alone = {
+        name: found[0]
+        for name, column in columns.items()
+        if (found := _slopes(values, groups, {name: column}, GRAPHS_PER_MEASURE))
+    }
+    if not alone:
+        return None
+    known = {name: columns[name] for name in alone}
+    jointly = _slopes(values, groups, known, GRAPHS_PER_MEASURE * len(known))
+    return Fit(tuple(alone.values()), tuple(jointly) if len(known) > 1 else ())
+
+
+def _slopes(
+    values: Floats, groups: np.ndarray, columns: Mapping[str, Floats], graphs_wanted: int
+) -> list[Slope]:
+    """Return the slopes of one fit; none where runs, landscapes or graphs are too few for it."""
+    table = np.column_stack(list(columns.values()))
     is_whole = np.isfinite(table).all(axis=1) & np.isfinite(values)
     table, values, groups = table[is_whole], values[is_whole], groups[is_whole]
     if values.size < 4 or np.unique(groups).size < 2:
-        return None
+        return []
+    groups = np.unique(groups, return_inverse=True)[1]
     graphs = len(np.unique(np.round(table, 6), axis=0))
-    inner = _within(table, groups)
+    inner, gaps = _within(table, groups), _within(values[:, None], groups)[:, 0]
     spread = inner.std(axis=0)
-    kept = [place for place in range(len(names)) if spread[place] > TIE]
-    if not kept:
-        return None
-    scaled, gaps = inner[:, kept] / spread[kept], _within(values[:, None], groups)[:, 0]
-    known = [names[place] for place in kept]
-    alone = [_fit(scaled[:, [i]], gaps, groups, [known[i]])[0] for i in range(len(known))]
-    is_joint = len(known) > 1 and graphs >= GRAPHS_PER_MEASURE * len(known)
-    jointly = _fit(scaled, gaps, groups, known) if is_joint else []
-    return Fit(tuple(alone), tuple(jointly), graphs, values.size)
+    if graphs < graphs_wanted or (spread <= TIE).any():
+        return []
+    return _fit(inner / spread, gaps, groups, list(columns), graphs)
 
 
 def association(name: str, measure: Sequence[float], outcomes: ArrayLike) -> Association | None:
@@ -150,8 +163,10 @@ def _within(table: Floats, groups: np.ndarray) -> Floats:
     return np.asarray(table - means[groups], dtype=np.float64)
 
 
-def _fit(table: Floats, values: Floats, groups: np.ndarray, names: list[str]) -> list[Slope]:
-    fitted = sm.OLS(values, table).fit(cov_type="cluster", cov_kwds={"groups": groups})
+def _fit(
+    table: Floats, values: Floats, groups: np.ndarray, names: list[str], graphs: int
+) -> list[Slope]:
+    fitted = sm.OLS(values, table).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
     low, high = fitted.conf_int(alpha=1 - LEVEL).T
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a measure that repeats the others: inf
@@ -162,7 +177,7 @@ def _fit(table: Floats, values: Floats, groups: np.ndarray, names: list[str]) ->
     return [
         Slope(
             name, float(fitted.params[i]), float(low[i]), float(high[i]),
-            _probability(fitted.pvalues[i]), inflation[i],
+            _probability(fitted.pvalues[i]), inflation[i], graphs, values.size,
         )
         for i, name in enumerate(names)
     ]  # fmt: skip

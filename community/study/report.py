@@ -323,14 +323,13 @@ def _graph_lines(analysis: Analysis) -> list[str]:
     ]
     if analysis.fit is None:
         return lines
-    fit = analysis.fit
-    for slope in fit.alone:
+    for slope in analysis.fit.alone:
         half = (slope.high - slope.low) / 2
         low, high = (number(x, scale=half, is_signed=True) for x in (slope.low, slope.high))
         lines.append(
             f"one standard deviation more {slope.measure.replace('_', ' ')} goes with "
             f"{number(slope.value, scale=half, is_signed=True)} ({low} to {high}) within "
-            f"landscapes, over {fit.graphs} graphs and {fit.runs} runs"
+            f"landscapes, over {slope.graphs} graphs and {slope.runs} runs"
         )
     return lines
 

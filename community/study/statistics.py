@@ -78,7 +78,8 @@ class Paired:
     ties: int
     losses: int
     p: float
-    """Two-sided, of no mean difference: Student's paired t."""
+    """Two-sided, of no mean difference: Student's paired t; where all differ by the same, so that
+    there is no spread to judge by, `p_sign`."""
     p_sign: float
     """Two-sided, of as many wins as losses: binomial over the landscapes that are no ties."""
     correlation: float
@@ -136,6 +137,7 @@ def paired(
     sd = float(gaps.std(ddof=1)) if gaps.size > 1 else math.nan
     if gaps.size > 1 and np.ptp(gaps) <= TIE:
         sd = 0.0
+    p_sign = float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
     return Paired(
         difference=mean(gaps, seed=seed, resamples=resamples),
         sd=sd,
@@ -143,8 +145,8 @@ def paired(
         wins=wins,
         ties=gaps.size - wins - losses,
         losses=losses,
-        p=_student_p(gaps, sd),
-        p_sign=float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
+        p=_student_p(gaps, sd, p_sign),
+        p_sign=p_sign,
         correlation=_correlation(one, other),
     )
 
@@ -173,9 +175,9 @@ def smallest_gap(sd: float, n: int, *, power: float = 0.9, alpha: float = 1 - LE
         alpha: Two-sided level; of a family the level of Holm's first step, alpha over its size.
 
     Returns:
-        In the unit of `sd`; nan with fewer than two pairs.
+        In the unit of `sd`; nan with fewer than two pairs, or where these do not differ at all.
     """
-    if n < 2 or not math.isfinite(sd):
+    if n < 2 or not math.isfinite(sd) or sd == 0:
         return math.nan
     return sd * _effect_size(n, power, alpha)
 
@@ -286,11 +288,11 @@ def _standardised(centre: float, sd: float) -> float:
     return centre / sd
 
 
-def _student_p(gaps: Floats, sd: float) -> float:
+def _student_p(gaps: Floats, sd: float, p_sign: float) -> float:
     if gaps.size < 2:
         return 1.0
     if sd == 0:
-        return 0.0 if gaps[0] else 1.0
+        return p_sign
     return float(stats.ttest_1samp(gaps, 0.0).pvalue)
 
 

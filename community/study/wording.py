@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 from community.study.findings import Analysis, Contrast, MainEffect, Stratum
-from community.study.statistics import Estimate, Paired
+from community.study.statistics import FEW, Estimate, Paired
 
 POWERS = (0.8, 0.9)
 
@@ -26,6 +26,8 @@ def number(value: float, *, scale: float, is_signed: bool = False) -> str:
     """
     if not math.isfinite(value):
         return "unknown" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if not value and not scale:
+        return "0"
     known = abs(scale) if math.isfinite(scale) and scale else abs(value) or 1.0
     digits = min(5, max(0, 1 - math.floor(math.log10(known))))
     text = f"{value:+.{digits}f}" if is_signed else f"{value:.{digits}f}"
@@ -64,7 +66,9 @@ def found_gaps(contrast: Contrast) -> str:
     """Return the smallest gaps that such a comparison finds, at the level of Holm's first step."""
     gaps = [contrast.gap.smallest_gap(power, contrast.level) for power in POWERS]
     if any(math.isnan(gap) for gap in gaps):
-        return "one landscape finds no gap"
+        if contrast.gap.n < 2:
+            return "one landscape finds no gap"
+        return "landscapes that all differ by the same do not tell which gaps they would find"
     told = " / ".join(number(gap, scale=gap) for gap in gaps)
     return (
         f"such a study finds true gaps of {told} in 80 / 90 of 100 cases (two-sided at "
@@ -135,12 +139,12 @@ def null_lines(analysis: Analysis, margin: float | None) -> list[str]:
             continue
         place = f"{stratum.label}: " if stratum.label else ""
         names = ", ".join(f"{c.first} against {c.second}" for c in quiet)
-        widest = max(_bound(contrast.gap.difference) for contrast in quiet)
+        bounds = [_bound(c.gap.difference) for c in quiet]
+        widest = max((bound for bound in bounds if not math.isnan(bound)), default=math.nan)
         share = "all of the" if len(quiet) == len(chosen) else f"{len(quiet)} of the"
         lines.append(
-            f"{place}nothing is shown in {share} {len(chosen)} contrasts ({names}); gaps beyond "
-            f"{number(widest, scale=widest)} either way are outside the 95 % intervals of all of "
-            "them."
+            f"{place}nothing is shown in {share} {len(chosen)} contrasts ({names}); "
+            + _outside(widest)
         )
     return lines
 
@@ -149,7 +153,19 @@ def _of(contrasts: Sequence[Contrast], stratum: Stratum) -> list[Contrast]:
     return [contrast for contrast in contrasts if contrast.stratum == stratum.label]
 
 
+def _outside(widest: float) -> str:
+    if math.isnan(widest):
+        return "so few landscapes rule nothing out."
+    return (
+        f"gaps beyond {number(widest, scale=widest)} either way are outside the 95 % intervals of "
+        "all of them."
+    )
+
+
 def _bound(difference: Estimate) -> float:
+    """Return beyond what the interval rules gaps out; nan where there is none to speak of."""
+    if difference.method == "exact" and difference.n < FEW:
+        return math.nan
     return max(abs(difference.low), abs(difference.high))
 
 

@@ -236,3 +236,22 @@ def test_a_budget_that_is_a_factor_ends_each_arm_where_it_ends():
     run = next(r for r in records if (r.arm, r.replicate) == (small, 0))
     assert results.finals(small, [0])[0] == run.trace.found[5] / 1.4
     assert {s.grid[-1] for s in analyse(design, records).strata} == {20, 40}
+
+
+def test_a_few_landscapes_that_all_say_the_same_are_called_neither_negligible_nor_sure():
+    """Two landscapes, both tied: no interval, so nothing is ruled out and no gap is promised."""
+    design = made_up(TEXT.replace("replicates = 12", "replicates = 2"))
+    flat = [
+        dataclasses.replace(run, trace=dataclasses.replace(run.trace, confirmed=(1.0,) * 11))
+        for run in runs_of(design)
+    ]
+    found = analyse(design, flat)
+    one = contrast(found, "ring", "isolated")
+    assert verdict_word(one, 0.01) == "not shown"
+    said = contrast_sentence(one, 0.01)
+    assert "no difference is shown: 0 (on every landscape)" in said
+    assert "do not tell which gaps they would find" in said
+    assert "lie outside" not in said
+    assert all("rule nothing out" in line for line in null_lines(found, 0.01))
+    many = dataclasses.replace(one.gap, difference=dataclasses.replace(one.gap.difference, n=60))
+    assert verdict_word(dataclasses.replace(one, gap=many), 0.01) == "negligible"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.duration.survfunc import SurvfuncRight
 
 from community.study.curves import band, crossing, first_reaching, survival, time_to
@@ -126,7 +127,7 @@ def test_a_regression_finds_the_slope_that_was_put_in_and_takes_landscapes_out()
     assert slopes["density"].value == pytest.approx(-0.5 * density.std(), abs=0.003)
     assert slopes["density"].high < 0
     assert slopes["other"].low < 0 < slopes["other"].high
-    assert fit.runs == 240
+    assert {(s.graphs, s.runs) for s in fit.alone} == {(6, 240), (240, 240)}
 
 
 def test_few_graphs_get_no_joint_fit_and_many_say_how_far_measures_repeat_each_other():
@@ -139,7 +140,7 @@ def test_few_graphs_get_no_joint_fit_and_many_say_how_far_measures_repeat_each_o
     fit = regress(outcome, landscape, {"density": density, "path": path})
     assert fit is not None
     assert min(slope.inflation for slope in fit.jointly) > 10
-    few = regress(outcome, landscape, {"density": np.round(density), "path": np.round(path)})
+    few = regress(outcome, landscape, {"density": np.round(2 * density), "path": np.round(path)})
     assert few is not None
     assert few.jointly == ()
 
@@ -148,6 +149,32 @@ def test_a_regression_leaves_out_graphs_without_the_measure():
     """Paths of a graph in parts are not known; alone, nothing is left."""
     lacking = [math.nan] * 8
     assert regress(np.arange(8.0), np.repeat([0, 1], 4), {"path": lacking}) is None
+
+
+def test_a_graph_without_one_measure_counts_in_the_fits_of_the_others():
+    """The graph in parts has no path length, and a density that all others are held against."""
+    landscape, density = np.repeat(np.arange(9), 4), np.tile([0.0, 0.3, 0.6, 1.0], 9)
+    path = np.where(density == 0, math.nan, 2 - density)
+    outcome = np.where(density == 0, 0.0, 1.0) + 0.01 * np.random.default_rng(1).normal(size=36)
+    fit = regress(outcome, landscape, {"density": density, "path": path})
+    assert fit is not None
+    slopes = {slope.measure: slope for slope in fit.alone}
+    assert (slopes["density"].graphs, slopes["density"].runs) == (4, 36)
+    assert (slopes["path"].graphs, slopes["path"].runs) == (3, 27)
+    assert slopes["density"].low > 0.2
+    two = {"density": np.where(density < 0.5, 0.0, 1.0)}
+    assert regress(outcome, landscape, two) is None
+
+
+def test_a_slope_over_few_landscapes_has_students_interval():
+    """Three landscapes: two degrees of freedom, so 4.30 standard errors either way, not 1.96."""
+    chance = np.random.default_rng(3)
+    landscape, density = np.repeat(np.arange(3), 4), np.tile([0.0, 0.3, 0.6, 1.0], 3)
+    fit = regress(density + 0.3 * chance.normal(size=12), landscape, {"density": density})
+    assert fit is not None
+    (slope,) = fit.alone
+    error = (slope.high - slope.low) / 2 / stats.t.ppf(0.975, 2)
+    assert slope.p == pytest.approx(2 * stats.t.sf(abs(slope.value) / error, 2))
 
 
 def test_ranks_of_arms_follow_the_measure():

@@ -171,3 +171,12 @@ def test_how_many_pairs_find_a_gap_is_the_smallest_number_that_does():
     assert smallest_gap(0.2, needed) <= 0.02 < smallest_gap(0.2, needed - 1)
     assert pairs_needed(0.2, 0.0) is None
     assert math.isnan(smallest_gap(0.2, 1))
+
+
+def test_two_landscapes_that_differ_by_the_same_prove_nothing():
+    """Success on both against failure on both is a coin thrown twice, whatever Student says."""
+    found = paired([1.0, 1.0], [0.0, 0.0])
+    assert (found.sd, found.wins, found.difference.method) == (0, 2, "exact")
+    assert found.p == found.p_sign == 0.5
+    assert math.isnan(found.smallest_gap(0.9))
+    assert paired([1.0] * 12, [0.0] * 12).p == pytest.approx(2 * 0.5**12)
