@@ -182,7 +182,7 @@ class Admission:
 
 def _research_from_s(state: RunState) -> float:
     """Return when the baseline was measured; never, where it is not yet."""
-    return math.inf if state.calibrated_us is None else state.calibrated_us / 1e6
+    return math.inf if state.index.calibrated_us is None else state.index.calibrated_us / 1e6
 
 
 def spent_usd(state: RunState) -> float:

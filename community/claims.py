@@ -72,7 +72,9 @@ def leading_claims(state: RunState) -> list[HypothesisState]:
     A claim's score is its tree's mean on dev; it must beat the dev mean of the leader's tree, or
     the baseline's before anything leads.
     """
-    known: list[HypothesisState] = state.remember("leading", lambda: _leading(state), state.moves)
+    known: list[HypothesisState] = state.remember(
+        "leading", lambda: _leading(state), state.index.moves
+    )
     return known
 
 

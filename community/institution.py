@@ -378,7 +378,7 @@ class Institution:
         if (wall_s := self._scenario.stop.wall_s) is not None:
             moments.append(round(1e6 * wall_s))
         if (research_s := self._scenario.stop.research_s) is not None:
-            moments.append((state.calibrated_us or 0) + round(1e6 * research_s))
+            moments.append((state.index.calibrated_us or 0) + round(1e6 * research_s))
         shortest_us = min(patience_us, self._run_wall_us())
         if state.index.confirming:
             return moments

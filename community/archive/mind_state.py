@@ -48,6 +48,8 @@ class MindState:
     by_agent: dict[str, ThinkingState] = field(default_factory=dict)
     answers: dict[str, list[Answered]] = field(default_factory=dict)
     """By agent, those of the newest turn that has any."""
+    paid: list[tuple[int, int]] = field(default_factory=list)
+    """(run time, micro-dollars) of whatever thinking cost."""
 
     @property
     def taken_micro_usd(self) -> int:

@@ -17,6 +17,10 @@ class RunIndex:
     """Experiments without a verdict, in order of admission."""
     calibration: list[ExperimentState] = field(default_factory=list)
     """Runs of the baseline before the research."""
+    calibrated_us: int | None = None
+    """Run time at which the baseline had been measured."""
+    moves: int = 1
+    """Counts rows that may change what is thought of claims: their status, scores and right."""
     admitted: Counter[str] = field(default_factory=Counter)
     """How many experiments were admitted, by purpose."""
     repeats: dict[tuple[str, str, str], list[ExperimentState]] = field(default_factory=dict)

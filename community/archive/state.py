@@ -71,18 +71,12 @@ class RunState:
         """Sequence number of the last applied row."""
         self.last_us = 0
         """Run time of the last applied row, in microseconds."""
-        self.moves = 1
-        """Counts rows that may change what is thought of claims: their status, scores and right."""
         self.opened: RunOpened | None = None
         self.opened_us = 0
         self.resumed: list[tuple[int, RunResumed]] = []
         self.stopped: RunStopped | None = None
         """The run's end; None while it runs, after a kill, and again after a restart."""
         self.noise: NoiseEstimated | None = None
-        self.calibrated_us: int | None = None
-        """Run time at which the baseline had been measured."""
-        self.paid: list[tuple[int, int]] = []
-        """(run time, micro-dollars) of whatever thinking cost."""
         self.agents: dict[str, AgentState] = {}
         self.posts: dict[str, PostRecord] = {}
         """By post id, in the ledger's order."""
@@ -161,7 +155,7 @@ class RunState:
         if self.opened is None and not isinstance(row.event, RunOpened):
             raise self._wrong(row, "a ledger begins with run_opened")
         _FOLDS[type(row.event)](self, row, row.event)
-        self.moves += type(row.event) not in _MOVES_NOTHING
+        self.index.moves += type(row.event) not in _MOVES_NOTHING
         self.last_seq = row.seq
         self.last_us = row.at_us
 
@@ -310,8 +304,8 @@ class RunState:
 
     def _noise_estimated(self, row: Row, event: NoiseEstimated) -> None:
         self.noise = event
-        if self.calibrated_us is None:
-            self.calibrated_us = row.at_us
+        if self.index.calibrated_us is None:
+            self.index.calibrated_us = row.at_us
 
     def _status_changed(self, row: Row, event: StatusChanged) -> None:
         hypothesis = self._known_hypothesis(row, event.hypothesis)
@@ -362,7 +356,7 @@ class RunState:
 
     def _pay(self, row: Row, micro_usd: int) -> None:
         if micro_usd:
-            self.paid.append((row.at_us, micro_usd))
+            self.minds.paid.append((row.at_us, micro_usd))
 
     def _agent(self, name: str) -> AgentState:
         return self.agents.setdefault(name, AgentState(name))

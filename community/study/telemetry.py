@@ -113,7 +113,7 @@ def telemetry_of(state: RunState, truths: Truths) -> Telemetry:
         experiments=len(counted),
         valid=valid,
         device_seconds=state.device_seconds,
-        usd=sum(micro_usd for _, micro_usd in state.paid) / MICRO_USD,
+        usd=sum(micro_usd for _, micro_usd in state.minds.paid) / MICRO_USD,
         run_s=max(0, span_us) / 1e6,
         hypotheses=len(state.hypotheses),
         trees=len({h.tree_key for h in run}),

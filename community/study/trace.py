@@ -94,8 +94,8 @@ class _Spending:
         )
         self._charged_us = [at_us for at_us, _ in charges]
         self._charged_s = [0.0, *accumulate(seconds for _, seconds in charges)]
-        self._paid_us = [at_us for at_us, _ in state.paid]
-        self._paid = [0, *accumulate(micro_usd for _, micro_usd in state.paid)]
+        self._paid_us = [at_us for at_us, _ in state.minds.paid]
+        self._paid = [0, *accumulate(micro_usd for _, micro_usd in state.minds.paid)]
 
     def until(self, at_us: int) -> tuple[int, float, float, float]:
         """Return experiments, device-seconds, seconds of run time, and dollars."""
