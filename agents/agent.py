@@ -57,7 +57,7 @@ LONGEST_BACKOFF_S = 60.0
 
 _log = logging.getLogger(__name__)
 
-_KINDS: dict[type, str] = {
+KINDS: dict[type, str] = {
     Run: "run",
     Reproduce: "reproduce",
     PostReview: "review",
@@ -67,6 +67,7 @@ _KINDS: dict[type, str] = {
     WriteNotebook: "notebook",
     Wait: "wait",
 }
+"""What each kind of action is called in the ledger."""
 _RIGHTS: dict[type, Right] = {
     Run: "propose",
     Reproduce: "reproduce",
@@ -195,11 +196,8 @@ class Agent:
 
     async def _finish_earlier_life(self, memory: Memory, conduct: Conduct) -> None:
         """Report on own hypotheses and claims whose result was never posted."""
-        for post in memory.unfinished_runs():
-            if await conduct.finish_run(post) == "stopped":
-                return self._end("")
-        for post in memory.unfinished_reproductions():
-            if await conduct.finish_reproduction(post) == "stopped":
+        for post in [*memory.unfinished_runs(), *memory.unfinished_reproductions()]:
+            if await conduct.finish(post) == "stopped":
                 return self._end("")
         return None
 
@@ -215,17 +213,12 @@ class Agent:
         observation = await self.observe(briefing, memory, turn)
         self._faults.clear()
         self.spend.turns += 1
-        self._confirmed = frozenset(
-            each.commit
-            for each in observation.known
-            if each.status == "reproduced" or not each.hypothesis
-        )
         paid_usd = self._paid_usd()
         actions = await self._decide(observation)
         notes = [action.text for action in actions if isinstance(action, WriteNotebook)]
         if notes:
             self._notebook = self._notebook.rewritten(notes[-1])
-        kinds = tuple(_KINDS[type(action)] for action in actions)
+        kinds = tuple(KINDS[type(action)] for action in actions)
         cost_usd = self._paid_usd() - paid_usd
         await self._on_turn(
             self.name, turn, kinds, self._notebook.text if notes else None, cost_usd
@@ -244,6 +237,9 @@ class Agent:
             if settled is not None:
                 memory.update(hypothesis, settled)
         known, trees = await self._trees.attach(memory.known(), briefing.direction)
+        self._confirmed = frozenset(
+            each.commit for each in known if each.status == "reproduced" or not each.hypothesis
+        )
         return Observation(
             agent=self.name,
             role=self.role.name,
@@ -305,16 +301,16 @@ class Agent:
         if refusal:
             self.spend.faults += 1
             self._fruitless += 1
-            self._faults.append(f"{_KINDS[type(action)]}: {refusal}")
+            self._faults.append(f"{KINDS[type(action)]}: {refusal}")
             _log.info("%s, turn %d: %s", self.name, turn, refusal)
             return None
         self._idle_s = 0.0
-        result = await conduct.carry_out(action, turn, index)
+        result = await conduct.carry_out(action, f"{self.name}-{turn}-{index}")
         if result == "stopped":
             self._end("")
         elif result == "fruitless":
             self._fruitless += 1
-            self._faults.append(f"{_KINDS[type(action)]}: {conduct.last_fault}")
+            self._faults.append(f"{KINDS[type(action)]}: {conduct.last_fault}")
             _log.info("%s, turn %d: %s", self.name, turn, conduct.last_fault)
         else:
             self._fruitless = 0
@@ -368,7 +364,7 @@ def _check(actions: Sequence[object]) -> None:
     if len(actions) > ACTIONS_PER_TURN:
         raise MindError(f"{len(actions)} actions in one turn; at most {ACTIONS_PER_TURN}")
     for action in actions:
-        if type(action) not in _KINDS:
+        if type(action) not in KINDS:
             raise MindError(f"{type(action).__name__} is no action")
     if sum(isinstance(action, (Run, Reproduce)) for action in actions) > 1:
         raise MindError("more than one run or reproduction in one turn")

@@ -1,7 +1,7 @@
 """Conduct: how one action of an agent is carried out on the board and through the lab.
 
 Knows the order of things (prepare, post, measure, report) and the names of drafts, which derive
-from (agent, turn, index) so that a repeated draft is recognised. It decides nothing; rights and
+from a key of the action so that a repeated draft is recognised. It decides nothing; rights and
 turns are `agents.agent`'s. What comes back is folded into `Memory` at once, without waiting for
 the board's echo.
 """
@@ -57,8 +57,12 @@ class Conduct:
         self.last_fault = ""
         """Why the newest fruitless action came to nothing."""
 
-    async def carry_out(self, action: Action, turn: int, index: int) -> Result:
+    async def carry_out(self, action: Action, key: str) -> Result:
         """Do what `action` says; waiting and the notebook are not done here.
+
+        Args:
+            action: What is to be done.
+            key: Names it, at most 63 characters; what was said under it before is not said twice.
 
         Raises:
             BoardClosedError: the board closed; the run is over for this agent.
@@ -66,44 +70,45 @@ class Conduct:
         Cancellation: what was posted stays; an experiment that was asked for goes on, and is
         reported on after a restart.
         """
-        key = f"{self._me}-{turn}-{index}"
+        if isinstance(action, (Run, Reproduce)):
+            post = await self.begin(action, key)
+            return "fruitless" if post is None else await self.finish(post)
         try:
-            if isinstance(action, Run):
-                return await self._run(action, key)
-            if isinstance(action, Reproduce):
-                return await self._claim(action.hypothesis, key)
             await self._say(action, key)
         except TURNED_DOWN as error:
             return self._fault(str(error))
         return "done"
 
-    async def finish_run(self, post: Post) -> Result:
-        """Have an own hypothesis of an earlier life measured and reported on.
+    async def begin(self, action: Run | Reproduce, key: str) -> Post | None:
+        """Post that something is to be measured; `finish` has it measured. Raises as `carry_out`.
+
+        Returns:
+            The post; None where nothing came of it, `last_fault` says why.
+        """
+        try:
+            if isinstance(action, Run):
+                return await self._propose(action, key)
+            return await self._claim(action.hypothesis, key)
+        except TURNED_DOWN as error:
+            self._fault(str(error))
+            return None
+
+    async def finish(self, post: Post) -> Result:
+        """Have what `post` says measured and reported on, also where an earlier life posted it.
 
         Raises:
             BoardClosedError: as `carry_out`.
         """
         body = post.body
-        assert isinstance(body, Hypothesis)
         try:
-            return await self._measure(post, body)
+            if isinstance(body, Hypothesis):
+                return await self._measure(post, body)
+            assert isinstance(body, Claim)
+            return await self._reproduce(body.target, post.message_id.removesuffix("c"))
         except TURNED_DOWN as error:
             return self._fault(str(error))
 
-    async def finish_reproduction(self, claim: Post) -> Result:
-        """Carry an own claim of an earlier life through to its finding.
-
-        Raises:
-            BoardClosedError: as `carry_out`.
-        """
-        body = claim.body
-        assert isinstance(body, Claim)
-        try:
-            return await self._reproduce(body.target, claim.message_id.removesuffix("c"))
-        except TURNED_DOWN as error:
-            return self._fault(str(error))
-
-    async def _run(self, action: Run, key: str) -> Result:
+    async def _propose(self, action: Run, key: str) -> Post | None:
         proposal = Proposal(
             parents=action.parents,
             files=action.files,
@@ -115,10 +120,12 @@ class Conduct:
         if prepared.known is not None:
             commit = prepared.known.commit or prepared.commit
             self._memory.remember(proposal, commit, prepared.known)
-            return self._fault(f"this very tree was measured before, as {commit}")
+            self._fault(f"this very tree was measured before, as {commit}")
+            return None
         again = next((near for near in prepared.near if near.outcome is not None), None)
         if again is not None and not action.insists:
-            return self._fault(f"nearly this tree was measured before, as {again.hypothesis}")
+            self._fault(f"nearly this tree was measured before, as {again.hypothesis}")
+            return None
         body = Hypothesis(
             title=proposal.title,
             rationale=proposal.note,
@@ -129,8 +136,7 @@ class Conduct:
             # Half a diff would misrepresent the change; the commit tells all of it.
             patch=prepared.patch if len(prepared.patch) <= PATCH_CHARACTERS else "",
         )
-        post = await self._post(body, f"{key}h", action.lead or None)
-        return await self._measure(post, body)
+        return await self._post(body, f"{key}h", action.lead or None)
 
     async def _measure(self, post: Post, hypothesis: Hypothesis) -> Result:
         key = post.message_id.removesuffix("h")
@@ -158,14 +164,13 @@ class Conduct:
         await self._post(report, f"{key}f", post.post_id)
         return "done"
 
-    async def _claim(self, hypothesis: str, key: str) -> Result:
+    async def _claim(self, hypothesis: str, key: str) -> Post:
         text = "I measure this again on fresh seeds."
         try:
-            await self._post(Claim(target=hypothesis, text=text), f"{key}c", hypothesis)
+            return await self._post(Claim(target=hypothesis, text=text), f"{key}c", hypothesis)
         except (PostRefusedError, MessageRefusedError):
             self._memory.give_up(hypothesis)
             raise
-        return await self._reproduce(hypothesis, key)
 
     async def _reproduce(self, hypothesis: str, key: str) -> Result:
         try:

@@ -40,6 +40,8 @@ from forum.requests import JsonObject
 
 NOT_SEATED: Final = "not_seated"
 """Kind of the refusal of a session that has not taken the seat, in this life of the run."""
+TAKEN: Final = "seat_taken"
+"""Kind of the refusal of a session that would not replace the one that sits there."""
 REPLACED: Final = "replaced"
 """Kind of the refusal of a session in whose place another one sits."""
 STOPPED: Final = "stopped"
@@ -66,6 +68,8 @@ class Seat(_Args):
 
     mind: ShortText
     """What decides, in words."""
+    replaces: bool = True
+    """Whether a session that sits there and is heard has to go; otherwise this one is refused."""
 
 
 class Turn(_Args):

@@ -58,6 +58,8 @@ class Memory:
         self.said = 0
         """Own posts so far, but findings and failures."""
         self.recent = RecentPosts()
+        self.posted: dict[str, str] = {}
+        """Post ids of one's own posts, by the message ids under which they were submitted."""
 
     @property
     def experiments(self) -> int:
@@ -74,6 +76,8 @@ class Memory:
             return False
         self._seen.add(post.post_id)
         self.recent.add(post)
+        if post.author == self._me:
+            self.posted[post.message_id] = post.post_id
         self.last_seq = max(self.last_seq, post.seq)
         body = post.body
         self.said += post.author == self._me and not isinstance(body, (Finding, Failure))

@@ -20,11 +20,14 @@ class RecentPosts:
     def __init__(self) -> None:
         self._posts: deque[tuple[Post, int]] = deque()
         self._characters = 0
+        self.arrived = 0
+        """How many have arrived in all; the newest kept one has this number."""
 
     def add(self, post: Post) -> None:
         """Take in a post that is new to the agent."""
         size = sum(len(value) for value in vars(post.body).values() if isinstance(value, str))
         self._posts.append((post, size))
+        self.arrived += 1
         self._characters += size
         while len(self._posts) > MOST_POSTS or self._characters > MOST_CHARACTERS:
             self._characters -= self._posts.popleft()[1]

@@ -34,11 +34,13 @@ class RemoteLab:
     Args:
         seat: The researcher's place.
         mind: What decides, in words, for the ledger.
+        replaces: Whether a session that sits there has to go.
     """
 
-    def __init__(self, seat: Asking, mind: str) -> None:
+    def __init__(self, seat: Asking, mind: str, *, replaces: bool = True) -> None:
         self._seat = seat
         self._mind = mind
+        self._replaces = replaces
         self._session = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self.is_replaced = False
@@ -47,13 +49,14 @@ class RemoteLab:
         """Whether the run has ended in order."""
 
     async def take_seat(self) -> ops.Seated:
-        """Take the seat; a session that sits there is replaced.
+        """Take the seat; a session that sits there is replaced, unless it was said not to.
 
         Raises:
             LabError: there is no such seat.
-            BoardClosedError: another session has taken it since, or the run is over.
+            BoardClosedError: another session has it, or the run is over.
         """
-        return await self._ask(ops.TAKE_SEAT, ops.Seat(mind=self._mind))
+        seat = ops.Seat(mind=self._mind, replaces=self._replaces)
+        return await self._ask(ops.TAKE_SEAT, seat)
 
     async def stay(self) -> None:
         """Say again and again that one is there, until cancelled or the seat is lost."""
@@ -175,8 +178,8 @@ class RemoteLab:
             await self.take_seat()
 
     def _told(self, refusal: RequestRefusedError) -> LabError | BoardClosedError:
-        self.is_replaced |= refusal.kind == ops.REPLACED
+        self.is_replaced |= refusal.kind in (ops.REPLACED, ops.TAKEN)
         self.is_over |= refusal.kind == ops.STOPPED
-        if refusal.kind in (ops.REPLACED, ops.STOPPED):
+        if refusal.kind in (ops.REPLACED, ops.TAKEN, ops.STOPPED):
             return BoardClosedError(refusal.reason)
         return ops.as_error(refusal)

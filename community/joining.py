@@ -74,13 +74,7 @@ async def join(joining: Joining, tell: Tell) -> str:
     from forum.mqtt_board import MqttBoard  # the network's libraries only where it is used
 
     credential = joining.credential
-    if is_person(credential.user) or is_observer(credential.user) or credential.user == CLERK:
-        whose = "a person's" if is_person(credential.user) else "no agent's"
-        raise TakingPartError(
-            f"the credential is {whose}, {credential.user}; take that of an agent with "
-            'mind = "remote", or take part by `community watch`'
-        )
-    name = agent_name(credential.user)
+    name = must_be_an_agent(credential)
     minds = GuestMinds(joining.mind, joining.usd, joining.prices)
     minds.make(name, joining.role or "")  # before anybody hears of it
     board = MqttBoard.joining(joining.url, credential)
@@ -97,6 +91,22 @@ async def join(joining: Joining, tell: Tell) -> str:
             ) from error
         finally:
             await minds.aclose()
+
+
+def must_be_an_agent(credential: Credential) -> AgentName:
+    """Return whose seat a credential opens.
+
+    Raises:
+        TakingPartError: it is no agent's.
+    """
+    user = credential.user
+    if is_person(user) or is_observer(user) or user == CLERK:
+        whose = "a person's" if is_person(user) else "no agent's"
+        raise TakingPartError(
+            f"the credential is {whose}, {user}; take that of an agent with "
+            'mind = "remote", or take part by `community watch`'
+        )
+    return agent_name(user)
 
 
 async def _live(

@@ -165,8 +165,11 @@ class RemoteSeats:
 
     async def _take_seat(self, asked: Asked, session: str, chair: _Chair) -> JsonObject:
         who = asked.who
-        mind = asked.read(ops.Seat).mind
+        taking = asked.read(ops.Seat)
+        mind = taking.mind
         await chair.rows.wait()
+        if not taking.replaces:
+            _must_be_free(who, session, chair)
         if chair.session not in ("", session):
             chair.replaced[chair.session] = None
             while len(chair.replaced) > REMEMBERED:
@@ -278,6 +281,16 @@ class RemoteSeats:
             self._institution.attendance.take_leave(who)
             self._chronicle.record(Noticed("pause", f"{who} left: {farewell.why}"[:300]))
         return ops.LEAVE.pack(None)
+
+
+def _must_be_free(who: str, session: str, chair: _Chair) -> None:
+    silent_s = asyncio.get_running_loop().time() - chair.heard_s
+    if chair.session not in ("", session) and silent_s <= AWAY_S:
+        raise RequestRefusedError(
+            ops.TAKEN,
+            f"somebody sits at the seat of {who} and was heard {silent_s:.0f} s ago; one sits at a "
+            f"time. End the other, or wait until it was silent for {AWAY_S:.0f} s",
+        )
 
 
 _REPLACED = (

@@ -237,7 +237,7 @@ def _review(asked: _Review, observation: Observation) -> PostReview:
 
 
 def _proposal(asked: _Propose, observation: Observation) -> Run:
-    base = _readable(asked.parent, observation) if asked.parent else chosen_parent(observation)
+    base = readable(asked.parent, observation) if asked.parent else chosen_parent(observation)
     if base is None:
         raise UnusableError("no code has reached you that you could build on; wait")
     tree = observation.trees[base.commit]
@@ -253,7 +253,7 @@ def _proposal(asked: _Propose, observation: Observation) -> Run:
 
 
 async def _merge(asked: _Merge, observation: Observation, lab: LabReader) -> Run:
-    first, second = (_readable(name, observation) for name in (asked.first, asked.second))
+    first, second = (readable(name, observation) for name in (asked.first, asked.second))
     if first.commit == second.commit:
         raise UnusableError("first and second are the same commit")
     try:
@@ -315,7 +315,7 @@ def _turned(
     }
 
 
-def _readable(name: str, observation: Observation) -> Known:
+def readable(name: str, observation: Observation) -> Known:
     """Return the one readable commit whose name begins like this."""
     found = [
         each

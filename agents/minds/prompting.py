@@ -115,11 +115,11 @@ def make_prompt(
     whole = (system, task, role, *(_spelt(tool) for tool in tools))
     left = tokens - sum(tokens_of(text) for text in whole)
     chosen = chosen_parent(observation)
-    code = _code_text(observation, chosen, round(CODE_SHARE * max(left, 0)))
+    code = code_text(observation, chosen, round(CODE_SHARE * max(left, 0)))
     left -= tokens_of(code)
     left -= tokens_of(money) + LEFT_TOKENS
     live = "\n\n".join(live_sections(observation, max(left, 0)))
-    ending = filled("turn", turn=str(observation.turn), left=_left_words(observation, money))
+    ending = filled("turn", turn=str(observation.turn), left=left_words(observation, money))
     parent = "" if chosen is None else chosen.commit
     return Prompt(system, task, code, role, live, ending, tools, parent)
 
@@ -191,7 +191,8 @@ def _knob_text(observation: Observation) -> str:
     return "\n".join(lines)
 
 
-def _code_text(observation: Observation, chosen: Known | None, tokens: int) -> str:
+def code_text(observation: Observation, chosen: Known | None, tokens: int) -> str:
+    """Return the files of a commit that can be read, each cut to its share of `tokens`."""
     if chosen is None:
         return phrase("no_code")
     tree = observation.trees[chosen.commit]
@@ -203,7 +204,7 @@ def _code_text(observation: Observation, chosen: Known | None, tokens: int) -> s
     return filled("code", commit=chosen.commit, why=why, files="\n".join(shown))
 
 
-def _left_words(observation: Observation, money: str) -> str:
+def left_words(observation: Observation, money: str) -> str:
     """Say what is left of everything that can run out."""
     left = {
         "experiments_of_run": observation.remaining_experiments,

@@ -30,9 +30,9 @@ def live_sections(observation: Observation, tokens: int) -> list[str]:
     order: Sequence[tuple[float, Section]] = (
         (0.05, _faults),
         (0.20, _notebook),
-        (0.25, _to_review),
-        (0.30, _results),
-        (0.20, _claims),
+        (0.25, to_review),
+        (0.30, results),
+        (0.20, claims),
         (0.40, _failures),
         (0.30, _leads),
         (1.00, _posts),
@@ -60,17 +60,18 @@ def _notebook(observation: Observation, tokens: int) -> str:
     return f"{phrase('notebook')}\n" + quoted("notebook", text, author=observation.agent)
 
 
-def _to_review(observation: Observation, tokens: int) -> str:
+def to_review(observation: Observation, tokens: int) -> str:
+    """Return the hypotheses that the agent is asked to review and has not."""
     asked = [
         each.post
         for each in observation.open_hypotheses
         if each.is_mine_to_review and not each.is_reviewed_by_me
     ]
-    shown = _fitting((_post(post) for post in asked), tokens)
+    shown = fitting((quoted_post(post) for post in asked), tokens)
     return _headed(phrase("to_review"), shown)
 
 
-def _results(observation: Observation, tokens: int) -> str:
+def results(observation: Observation, tokens: int) -> str:
     """A table of what was measured: what was found good first, each part newest first."""
     lower = observation.briefing.direction == "lower"
     ranks = {"reproduced": 0, "improved": 1, "undecided": 2}
@@ -82,7 +83,7 @@ def _results(observation: Observation, tokens: int) -> str:
         return (group, (score if lower else -score) if group < 3 else 0.0, -index)
 
     ordered = [each for _, each in sorted(enumerate(observation.known), key=rank)]
-    rows = _fitting((_result(each, observation) for each in ordered[:MOST_ROWS]), tokens)
+    rows = fitting((result_row(each, observation) for each in ordered[:MOST_ROWS]), tokens)
     if not rows:
         return ""
     number, name = len(observation.known), "results"
@@ -92,7 +93,8 @@ def _results(observation: Observation, tokens: int) -> str:
     return f"{head}\n" + quoted("results", "\n".join(rows))
 
 
-def _result(each: Known, observation: Observation) -> str:
+def result_row(each: Known, observation: Observation) -> str:
+    """Return what is known of one measured commit as a line; belongs into a quotation."""
     score = "did not run" if each.score is None else f"score {each.score:.5g}"
     if each.score is not None and math.isnan(each.score):
         score = phrase("not_measured_yet").strip("()")
@@ -107,13 +109,14 @@ def _result(each: Known, observation: Observation) -> str:
     )
 
 
-def _claims(observation: Observation, tokens: int) -> str:
+def claims(observation: Observation, tokens: int) -> str:
+    """Return what the agent may confirm, for one that may."""
     if "reproduce" not in observation.rights:
         return ""
     claims = sorted(observation.open_claims, key=lambda each: (each.is_claimed, -each.gain))
-    told = _headed(phrase("claims"), _fitting(map(_claim, claims[:MOST_ROWS]), tokens))
+    told = _headed(phrase("claims"), fitting(map(_claim, claims[:MOST_ROWS]), tokens))
     standing = sorted(observation.challenges, key=lambda each: -each.gain)[:MOST_ROWS]
-    rows = _fitting(map(_claim, standing), tokens - tokens_of(told))
+    rows = fitting(map(_claim, standing), tokens - tokens_of(told))
     return "\n\n".join(text for text in (told, _headed(phrase("challenges"), rows)) if text)
 
 
@@ -129,7 +132,7 @@ def _failures(observation: Observation, tokens: int) -> str:
     """What did not help, newest first; what may be tried again after the rest."""
     newest = [*reversed(observation.failures)]
     ordered = sorted(newest, key=lambda each: each.is_expired)
-    rows = _fitting((_failure(each) for each in ordered[:MOST_ROWS]), tokens)
+    rows = fitting((_failure(each) for each in ordered[:MOST_ROWS]), tokens)
     if not rows:
         return ""
     return f"{phrase('failures')}\n" + quoted("failures", "\n".join(rows))
@@ -153,9 +156,9 @@ def _leads(observation: Observation, tokens: int) -> str:
     if not {"propose", "lead"} & observation.rights:
         return ""
     mine_first = sorted(observation.open_leads, key=lambda each: each.held_s <= 0.0)
-    shown = _fitting(
+    shown = fitting(
         (
-            _post(each.post, held=f"by you for {each.held_s:.0f} s" if each.held_s else "no")
+            quoted_post(each.post, held=f"by you for {each.held_s:.0f} s" if each.held_s else "no")
             for each in mine_first
         ),
         tokens,
@@ -171,13 +174,14 @@ def _posts(observation: Observation, tokens: int) -> str:
     told |= {each.post.post_id for each in observation.open_leads}
     others = [post for post in observation.posts if post.author != me and post.post_id not in told]
     newest = others[::-1]
-    ordered = sorted(newest, key=lambda post: (_thread(post) not in own, _weight(post)))
+    ordered = sorted(newest, key=lambda post: (thread_of(post) not in own, _weight(post)))
     heard = {post.post_id for post in observation.posts}
-    shown = _fitting((_post(post, _thread(post) not in heard) for post in ordered), tokens)
+    shown = fitting((quoted_post(post, thread_of(post) not in heard) for post in ordered), tokens)
     return _headed(phrase("posts"), shown)
 
 
-def _thread(post: Post) -> str:
+def thread_of(post: Post) -> str:
+    """Return the first post of the thread that `post` is said in; empty for a first post."""
     return post.thread or getattr(post.body, "hypothesis", "") or ""
 
 
@@ -186,7 +190,7 @@ def _weight(post: Post) -> int:
     return 0 if isinstance(post.body, (Finding, Failure, Hypothesis)) else 1
 
 
-def _post(post: Post, is_alone: bool = True, /, **facts: str) -> str:
+def quoted_post(post: Post, is_alone: bool = True, /, **facts: str) -> str:
     """Return one post as a quotation; what is on record about it stands in its first line.
 
     A result carries its diff again; it is shown where its hypothesis `is_alone` in not being there.
@@ -233,7 +237,7 @@ def _spelt(values: Mapping[str, object]) -> str:
     return " ".join(seen(line).split())[:400]
 
 
-def _fitting(texts: Iterable[str], tokens: int) -> list[str]:
+def fitting(texts: Iterable[str], tokens: int) -> list[str]:
     """Return those of `texts`, in order, that fit into what `tokens` the ones before left."""
     fitting: list[str] = []
     for text in texts:

@@ -12,6 +12,7 @@ from community.cli import (
     join_command,
     lock_commands,
     machine_commands,
+    mcp_command,
     mind_commands,
     model_commands,
     result_commands,
@@ -67,6 +68,7 @@ def application() -> typer.Typer:
     app.command("watch")(result_commands.watch)
     app.command("replay")(result_commands.replay)
     app.command("join", epilog=join_command.EXAMPLES)(join_command.join)
+    app.command("mcp", epilog=mcp_command.EXAMPLES)(mcp_command.mcp)
     app.command("retract", epilog=retract_command.EXAMPLES)(retract_command.retract)
     app.command("prompt", epilog=mind_commands.PROMPT_EXAMPLES)(mind_commands.prompt)
     app.command("estimate")(mind_commands.estimate)

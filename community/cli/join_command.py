@@ -94,7 +94,7 @@ def _must_be_live(credential: Path) -> None:
 async def _drive(joining: Joining) -> str:
     from community.joining import join as live
 
-    with _terminable():
+    with terminable():
         return await live(joining, _write_line)
 
 
@@ -105,7 +105,7 @@ def _write_line(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM end it as cleanly as Ctrl-C."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None

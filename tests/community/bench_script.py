@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from archive_script import asking, queued, run_whole
 
 from agents.lab import Prepared, Proposal
+from agents.roles import Role
 from community.admission import Admission
 from community.chronicle import Chronicle
 from community.clerk import Clerk
@@ -35,6 +36,7 @@ from community.sketching import SketchingScorePhase
 from community.topology import build_topology
 from community.twins import Twins
 from community.unasked import serve_unasked
+from forum.board import Board, Desk
 from forum.ids import AgentName
 from forum.memory_board import MemoryBoard
 from forum.messages import Draft, Evidence, Finding, Hypothesis, Prediction
@@ -178,8 +180,9 @@ class House:
         self,
         institution: Institution,
         scheduler: Scheduler,
-        board: MemoryBoard,
+        board: Board,
         bench: Bench,
+        desk: Desk,
     ) -> None:
         self.institution = institution
         self.scheduler = scheduler
@@ -187,6 +190,7 @@ class House:
         self.bench = bench
         self.executor: Any = bench.executor
         self.board = board
+        self.desk = desk
 
     def lab(self, agent: str) -> AgentLab:
         """Return the lab as `agent` sees it."""
@@ -249,6 +253,8 @@ async def house(
     score_phase: Any = None,
     guests: tuple[str, ...] = (),
     knobs_toml: str | None = None,
+    board: Board | None = None,
+    roles: Mapping[str, Role] | None = None,
 ) -> AsyncIterator[House]:
     """Run an institution on the scripted bench until the block ends; `guests` come from outside."""
     opened = chronicle.state.opened
@@ -269,13 +275,11 @@ async def house(
         life_class=life_class,
         epoch_s=0,
     )
-    members = scenario.members()
-    names = [member.name for member in members]
-    board = MemoryBoard()
+    roles = roles or {each.name: scenario.role(each.role) for each in scenario.members()}
+    board = board or MemoryBoard()
     async with board.desk() as desk, asyncio.TaskGroup() as group:
         if chronicle.state.forum.topology is None:  # it knows of an earlier life
-            chronicle.record(build_topology(names, scenario.topology, 1).as_event())
-        roles = {member.name: scenario.role(member.role) for member in members}
+            chronicle.record(build_topology([*roles], scenario.topology, 1).as_event())
         twins = Twins(repository, bench.task)
         clerk = Clerk(chronicle, desk, repository, texts, asking(roles), twins=twins)
         admission = Admission(scenario.stop, scenario.noise.confirm_pairs)
@@ -291,7 +295,7 @@ async def house(
         if is_serving:
             tasks.append(group.create_task(scheduler.serve()))
         try:
-            yield House(institution, scheduler, board, bench)
+            yield House(institution, scheduler, board, bench, desk)
         finally:
             institution.leave()
             for task in tasks:

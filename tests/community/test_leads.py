@@ -215,7 +215,7 @@ async def test_agents_do_it_by_the_actions_that_every_mind_has(
                     memory.fold(post)
                 conduct = Conduct(name, seat, lab, memory, Spend())
                 for index, action in enumerate(actions):
-                    results.append(await conduct.carry_out(action, 0, index))
+                    results.append(await conduct.carry_out(action, f"{name}-0-{index}"))
                 assert memory.experiments == (name == "bob")
                 assert memory.unfinished_reproductions() == ()
         assert results == ["done"] * 3

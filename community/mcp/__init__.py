@@ -1,0 +1,1 @@
+"""The MCP server: any client of that protocol as one of a run's researchers."""
