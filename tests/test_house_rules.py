@@ -13,6 +13,7 @@ import pytest
 
 from community.task_lock import must_be_as_expected
 from trainer.task import list_tasks, load_task
+from trainer.task_kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES = 400
@@ -253,5 +254,5 @@ def test_the_truth_check_refuses_what_is_not_there():
 def test_the_committed_lock_manifests_are_current():
     """Whoever changes what decides scores writes it down: community lock write TASK."""
     for folder in list_tasks():
-        if (task := load_task(folder)).kind == "model":
+        if KINDS[(task := load_task(folder)).kind].grader:
             must_be_as_expected(task)
