@@ -33,12 +33,21 @@ ALONE = (
     "scoring/test_scoring_worker.py",
 )
 """Files and folders that would not hold beside others; `make test` runs them after the others."""
+BESIDE = tuple(
+    f"trainer/test_{name}.py"
+    for name in (
+        *("artefact", "artefact_fuzz", "devices", "foreign_trees", "gpu_pool", "hunks"),
+        *("patch_policy", "remembered_texts", "repository", "sketch", "task", "tree_key"),
+        *("tree_text", "workspace"),
+    )
+)
+"""Of these folders what starts no sandbox and reads no clock."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs alone."""
     here = Path(__file__).parent
-    places = [here / name for name in ALONE]
+    places, beside = [here / name for name in ALONE], {here / name for name in BESIDE}
     for item in items:
-        if any(item.path.is_relative_to(place) for place in places):
+        if item.path not in beside and any(map(item.path.is_relative_to, places)):
             item.add_marker(pytest.mark.alone)
