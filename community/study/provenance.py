@@ -19,8 +19,8 @@ from trainer.task import find_task
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 _PACKAGES: Final = ("agents", "community", "forum", "scoring", "trainer")
-_KINDS: Final = (".py", ".md", ".json")
-"""Endings of files that decide: programs, and prompts."""
+_KINDS: Final = (".py", ".md", ".json", ".toml")
+"""Endings of files that decide: programs, prompts, and what minds say."""
 _VIEWS: Final = frozenset({"attack", "classics", "cli", "report", "show", "tui"})
 """Packages of `community` that look at runs, or are about something else."""
 _OF_CLASSICS: Final = frozenset({"classics", "landscapes", "topology", "scenario.py"})
