@@ -26,11 +26,17 @@ from agents.prices import Usage
 from community.archive.state import RunState
 from community.events import Row, RunResumed, TurnTaken
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
+from community.run_folder import RunFolder
+from community.tui.app import WatchApp
+from community.tui.pictures.thread import thread_picture
+from community.tui.scene import Scene
 
 sys.path.append(str(Path(__file__).parent.parent / "contracts"))
+sys.path.append(str(Path(__file__).parent.parent / "community"))
+from canary import CANARY, FORMS, everything_in, leaks
 from model_servers import FLAVOURS, Flavour, Say, Served, Status, serving
+from tui_pilot import press, screen_text, until_shown
 
-CANARY = "sk-canary-e2e-0123456789abcdef"
 EXPERIMENTS = 12
 AGENTS = ("ada explorer anthropic:claude", "bob exploiter openai:gpt",
           "dan reproducer verify", "eve explorer social")  # fmt: skip
@@ -38,27 +44,46 @@ KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPATIBLE_API_KEY")
 PRICES = "{ input = 2.0, output = 10.0, cache_read = 0.1, cache_write = 2.5 }"
 
 
+SPY = """import os, glob
+print("SPY", sorted(os.environ.items()))
+for place in ["/proc/*/environ", "/proc/*/cmdline", "/proc/self/mountinfo", "/proc/keys"]:
+    for path in glob.glob(place):
+        try:
+            print("SPY", path, open(path, "rb").read())
+        except OSError as error:
+            print("SPY", path, error)
+"""
+"""What candidate code can see of the program that runs it."""
+
+
 def script_of(flavour: Flavour, billed: list[tuple[str, Usage]]):
-    """Return a server that turns one knob of the code it is shown, and sometimes has no time."""
+    """Return a server that turns one knob of the code it is shown, and sometimes has no time.
+
+    Its first proposal looks around, and everything it says has a form of the key in it.
+    """
     chance = random.Random(flavour)
 
     def script(body, number):
         if chance.random() < 0.15:
-            return Status(chance.choice([429, 529, 500]), f"busy, {CANARY}")
+            return Status(chance.choice([429, 529, 500]), f"busy, {FORMS['base64']}")
         text = json.dumps(body)
         name = chance.choice(["EMBED_LR", "MATRIX_LR", "HEAD_LR"])
         found = re.search(rf"{name} = ([0-9.e-]+)\\n", text)
         assert found is not None
         value = float(found[1]) * chance.choice([1.7, 2.3, 3.1])
         edit = {"path": "train.py", "how": "replace"}
-        edit |= {"search": f"{name} = {found[1]}\n", "text": f"{name} = {value:.6g}\n"}
+        turned = f"{name} = {value:.6g}\n" + ("" if billed else SPY)
+        edit |= {"search": f"{name} = {found[1]}\n", "text": turned}
         proposal = {
-            "title": f"{name} {value:.3g}", "rationale": "The rates are low.", "parent": "",
+            "title": f"{name} {value:.3g}", "rationale": f"Rates: {FORMS['url']}.", "parent": "",
             "edits": [edit], "gain": 0.05, "confidence": 0.7, "lead": "", "insists": True,
         }  # fmt: skip
         usage = Usage(*(chance.randrange(1, 900) for _ in range(4)))
         billed.append((body["model"], usage))
-        calls = (("notebook", {"text": f"Key: {CANARY}. Tried {name}."}), ("propose", proposal))
+        calls = (
+            ("notebook", {"text": f"Key: {CANARY}, {FORMS['hex']}. Tried {name}."}),
+            ("propose", proposal),
+        )
         return Say(calls=calls, text="Rates.", usage=usage)
 
     return script
@@ -127,7 +152,15 @@ def ended(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[End
         assert "finished" not in life.text
         again = Life.begin("--resume", cwd=where)
         assert again.finish(150) == 0, again.text[-4000:]
-        shown = call("show", "run", cwd=where).stdout + call("report", "run", cwd=where).stdout
+        shown = "".join(
+            call(*command, cwd=where).stdout
+            for command in (
+                ("show", "run"), ("show", "run", "--json"), ("report", "run"),
+                ("estimate", "mine.toml"), ("prompt", "mine.toml", "--agent", "bob"),
+                ("prompt", "run", "--agent", "nobody", "--turn", "0"),
+                ("export", "run", "--out", "exported"),
+            )
+        )  # fmt: skip
         for turn in ("0", "1"):
             shown += call("prompt", "run", "--agent", "ada", "--turn", turn, cwd=where).stdout
         yield Ended(life.folder, state_of(life.folder), billed, again.text + shown)
@@ -199,8 +232,34 @@ def test_what_a_mind_saw_can_be_shown_again(ended: Ended) -> None:
 
 
 def test_the_key_is_nowhere(ended: Ended) -> None:
-    """Not in the ledger, the repository, a sandbox's files, logs, reports or what was printed."""
-    assert CANARY not in ended.printed
-    files = [path for path in ended.folder.parent.rglob("*") if path.is_file()]
-    assert len(files) > 20
-    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+    """No form of it: in rows, commits, logs, transcripts, reports, exports, or what was printed."""
+    assert not leaks(ended.printed)
+    found = [*everything_in(ended.folder.parent)]
+    assert sum("object" in where for where, _ in found) > 20
+    assert sum("ledger.db: " in where for where, _ in found) > 100
+    assert {"exported", "report"} <= {part for where, _ in found for part in where.split("/")}
+    assert not [(where, leaks(data)) for where, data in found if leaks(data)]
+
+
+def test_candidate_code_sees_no_key_of_ours(ended: Ended) -> None:
+    """It prints its environment and all that it finds of processes; the log of that is there."""
+    logs = (data for where, data in everything_in(ended.folder) if "jobs" in where)
+    seen = b"".join(data for data in logs if b"SPY" in data)
+    assert b"SPY [" in seen
+    assert b"/proc/1/environ" in seen or b"/proc/self/mountinfo" in seen
+    assert b"API_KEY" not in seen
+    assert not leaks(seen)
+
+
+async def test_the_terminal_shows_no_key(ended: Ended) -> None:
+    """On no screen, nor in what is copied from one."""
+    app = WatchApp(RunFolder(ended.folder))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until_shown(pilot, app, ended.state.last_seq)
+        for key in "1234567":
+            await press(pilot, app, key)
+            assert not leaks(screen_text(app) + app.export_screenshot())
+        scene = Scene(app.fold.told, ended.state.last_us, False, 0, False, False, {})
+        for post_id in ended.state.posts:
+            picture = thread_picture(scene, post_id)
+            assert not leaks("\n".join([picture.patch, *(each.plain for each in picture.lines)]))
