@@ -65,7 +65,7 @@ class Failures:
 
     def _of(self, body: Failure, claim: Known, *, has_fallen: bool) -> KnownFailure:
         told = self._told.get(body.hypothesis)
-        if told and told[0] is body and told[1] == claim and told[2] == has_fallen:
+        if told and told[0] is body and told[1] is claim and told[2] == has_fallen:
             return told[3]
         assert self._place is not None
         made = KnownFailure(

@@ -24,6 +24,8 @@ class Trees:
         self._lab = lab
         self._kept: dict[str, Mapping[str, str]] = {}
         self._unreadable: set[str] = set()
+        self._shut: dict[str, tuple[Known, Known]] = {}
+        """By commit: what is known, and the same without its tree."""
 
     async def attach(
         self, known: Sequence[Known], direction: str
@@ -38,10 +40,17 @@ class Trees:
             if commit not in self._kept and commit not in self._unreadable:
                 await self._fetch(commit)
         seen = tuple(
-            each if each.commit in self._kept else replace(each, is_readable=False)
-            for each in known
+            each if each.commit in self._kept else self._without_tree(each) for each in known
         )
         return seen, dict(self._kept)
+
+    def _without_tree(self, known: Known) -> Known:
+        if not known.is_readable:
+            return known
+        before = self._shut.get(known.commit)
+        if before is None or before[0] is not known:
+            before = self._shut[known.commit] = (known, replace(known, is_readable=False))
+        return before[1]
 
     async def _fetch(self, commit: str) -> None:
         try:

@@ -31,6 +31,17 @@ def has_right(claim: HypothesisState) -> bool:
     return claim.status == "undecided" and bool(changes) and changes[-1].may_confirm
 
 
+def offered_us(state: RunState) -> list[int]:
+    """Return when the claims that have the right to be confirmed were given it."""
+    known: list[int] = state.remember("offered", lambda: _offered_us(state), state.moves)
+    return known
+
+
+def _offered_us(state: RunState) -> list[int]:
+    claims = (c for c in state.hypotheses.values() if c.status in ("improved", "undecided"))
+    return [claim.changes[-1][0] for claim in claims if has_right(claim)]
+
+
 def is_spent(state: RunState, tree_key: str) -> bool:
     """Whether a tree was confirmed before, or is being confirmed, in whosever name."""
     return any(

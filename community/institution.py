@@ -16,7 +16,7 @@ from community.alarms import decisions_paused
 from community.archive.state import HypothesisState
 from community.attendance import Attendance, is_there
 from community.chronicle import Chronicle
-from community.claims import LAB, claim_for_lab, drawn_claims, has_right, leading_claims
+from community.claims import LAB, claim_for_lab, drawn_claims, leading_claims, offered_us
 from community.clerk import Clerk, evidence_on
 from community.events import Refused
 from community.looking import last_heard_us, look_again
@@ -382,10 +382,8 @@ class Institution:
         shortest_us = min(patience_us, self._run_wall_us())
         if state.index.confirming:
             return moments
-        for claim in state.hypotheses.values():
-            if claim.status in ("improved", "undecided") and has_right(claim):
-                offered_us = claim.changes[-1][0]
-                moments += (offered_us + patience_us, offered_us + shortest_us)
+        for at_us in offered_us(state):
+            moments += (at_us + patience_us, at_us + shortest_us)
         return moments
 
 

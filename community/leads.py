@@ -60,8 +60,8 @@ def open_leads(state: RunState, agent: str, now_us: int) -> dict[str, float]:
     where nobody does.
     """
     found: dict[str, float] = {}
-    for post_id in state.delivered.get(agent, {}):
-        if not is_lead(state, post_id) or post_id in state.forum.leads_done:
+    for post_id in state.reach.leads.get(agent, ()):
+        if post_id in state.forum.leads_done:
             continue
         lease = state.forum.leases.get(post_id)
         if lease is None or ended(state, lease, now_us) == "expired":

@@ -100,7 +100,7 @@ def shareable(
     tree, used = parent_tree(state, claim.commit), _used(state, claim.tree_key)
     return [
         verdict
-        for experiment in state.by_verdict
+        for experiment in state.index.repeats.get((tree, "vault", device_class), ())
         if experiment.queued.purpose == "confirm_parent"
         and (verdict := experiment.standing_verdict) is not None
         and (verdict.tree_key, verdict.slot, verdict.device_class) == (tree, slot, device_class)
@@ -115,8 +115,7 @@ def _used(state: RunState, tree_key: str) -> set[str]:
     """Return the parents' runs that children of this tree were paired with."""
     runs = [
         experiment
-        for claim in state.hypotheses.values()
-        if claim.tree_key == tree_key
+        for claim in state.index.hypotheses_by_tree.get(tree_key, ())
         for experiment in confirmations(state, claim)
     ]
     own = {e.verdict.verdict_id for e in runs if e.verdict is not None}

@@ -40,6 +40,8 @@ class Reach:
 
     delivered: dict[str, dict[str, str]] = field(default_factory=dict)
     """Reader -> post id -> what the edge carried, in the order of arrival."""
+    leads: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Reader -> leads (post ids) that have reached him, in the order of arrival."""
     heard: dict[str, set[str]] = field(default_factory=dict)
     """Reader -> hypotheses of which a result has reached him."""
     readable: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -116,9 +118,12 @@ class Reach:
         return self.arrivals.get((reader, posted.post_id), usual)
 
     def _deliver(self, event: Posted, readers: dict[str, str]) -> None:
-        commit, is_result = event.body.get("commit"), event.body.get("kind") in _RESULTS
+        commit, kind = event.body.get("commit"), event.body.get("kind")
+        is_result, is_lead = kind in _RESULTS, kind == "lead"
         for reader, carries in readers.items():
             self.delivered.setdefault(reader, {})[event.post_id] = carries
+            if is_lead:
+                self.leads.setdefault(reader, {})[event.post_id] = None
             if is_result:
                 self.heard.setdefault(reader, set()).add(event.body["hypothesis"])
             if commit and carries in _WITH_COMMIT:

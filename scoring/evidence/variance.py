@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtr, digamma, fdtr, polygamma
+from scipy.special import chdtr, digamma, fdtr, zeta
 
 from scoring.errors import StatisticsError
 
@@ -101,14 +102,23 @@ def alike(groups: Sequence[Sequence[float]], baseline: Sequence[float]) -> list[
         groups: As for `fit_prior`.
         baseline: Scores of the unmodified start, two or more; without spread all groups are kept.
     """
-    expected = fit_prior([baseline])
+    expected = _prior_of_one(tuple(baseline))
     return [
         group
         for group in groups
-        if is_near(
-            sum_of_squares(group) / (len(group) - 1), len(group) - 1, expected.s0, expected.d0
-        )
+        if _is_near(sum_of_squares(group) / (len(group) - 1), len(group) - 1, expected)
     ]
+
+
+@lru_cache(maxsize=64)
+def _prior_of_one(group: tuple[float, ...]) -> Prior:
+    return fit_prior([group])
+
+
+@lru_cache(maxsize=4096)
+def _is_near(s2: float, d: int, expected: Prior) -> bool:
+    """Return `is_near` of one tree: most trees are asked about again with the next verdict."""
+    return bool(is_near(s2, d, expected.s0, expected.d0))
 
 
 def is_near(
@@ -148,7 +158,13 @@ def log_variance(s2: Floats | np.float64, d: int) -> Floats | np.float64:
         s2: Sample variances on `d` degrees of freedom, > 0.
         d: Their degrees of freedom.
     """
-    return np.log(s2) - float(digamma(d / 2)) + math.log(d / 2)
+    digamma_d, log_d = _about(d)
+    return np.log(s2) - digamma_d + log_d
+
+
+@lru_cache(maxsize=256)
+def _about(d: int) -> tuple[float, float]:
+    return float(digamma(d / 2)), math.log(d / 2)
 
 
 def fit_sums(count: Floats, total: Floats, total2: Floats) -> tuple[Floats, Floats]:
@@ -182,7 +198,7 @@ def fit_sums(count: Floats, total: Floats, total2: Floats) -> tuple[Floats, Floa
         s0 and d0, each float64 of shape (...).
     """
     degrees = np.arange(1, count.shape[-1])
-    v = polygamma(1, degrees / 2)
+    v = _trigamma(degrees / 2)
     count, total, total2 = count[..., 1:], total[..., 1:], total2[..., 1:]
     a = 1 / v
     weight = (count * a).sum(-1)
@@ -205,9 +221,15 @@ def inverse_trigamma(x: Floats) -> Floats:
     x = np.asarray(x, dtype=np.float64)
     y = 0.5 + 1 / x
     for _ in range(8):
-        trigamma = polygamma(1, y)
-        y = y + trigamma * (1 - trigamma / x) / polygamma(2, y)
+        trigamma = _trigamma(y)
+        y = y + trigamma * (1 - trigamma / x) / (-2 * zeta(3, y))
     return y
+
+
+def _trigamma(x: Floats) -> Floats:
+    """Return the second derivative of log gamma: the Hurwitz zeta function of 2."""
+    found: Floats = zeta(2, x)
+    return found
 
 
 def moderated(groups: Sequence[Sequence[float]], prior: Prior) -> Spread:

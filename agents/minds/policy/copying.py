@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 from agents.knobs import same_value
 from agents.minds.policy.proposing import short
@@ -14,8 +14,7 @@ GOOD_DEEDS = 12
 """How many of the best visible commits lend their changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Something that could be proposed next."""
 
     base: Point

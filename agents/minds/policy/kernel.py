@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from agents.closeness import OPTION_STEP
 
 Array = NDArray[np.float64]
-Encoded = tuple[Array, Array]
-"""Numbers (n, numbers) and options (n, options) of n settings."""
 Summed = Callable[[float | None], Array]
 """Length -> sums over knobs of what is lost at it; None -> of squared distances themselves."""
 
@@ -28,6 +26,48 @@ MOST_KEPT = 512
 """Settings of which sums over pairs are kept; with more they are begun anew."""
 _FEW_PAIRS = 1024
 """Of so few pairs nothing is looked up."""
+
+
+class Rows:
+    """Settings as rows.
+
+    Args:
+        numbers: (n, numbers), from 0 to 1.
+        options: (n, options), by number.
+    """
+
+    def __init__(self, numbers: Array, options: Array) -> None:
+        self.numbers, self.options = numbers, options
+        self.all: Array = np.concatenate([numbers, options], axis=1)
+        """(n, knobs)."""
+        self.is_option = np.arange(self.all.shape[1]) >= numbers.shape[1]
+        self.low: Array = self.all.min(axis=0)
+        self.high: Array = self.all.max(axis=0)
+        self._is_bit = ((self.all == self.low) | (self.all == self.high)).all(axis=0)
+        self._signs: tuple[bytes, bytes, Array] | None = None
+
+    def and_also(self, others: Rows) -> Rows:
+        """Return these rows with others after them."""
+        return Rows(
+            np.concatenate([self.numbers, others.numbers]),
+            np.concatenate([self.options, others.options]),
+        )
+
+    def are_bits(self, low: Array, high: Array) -> NDArray[np.bool_]:
+        """Return of which knobs all values are one of two that are this far apart or farther."""
+        has_both = (self.low == low) & (self.high == high)
+        is_one = (self.low == self.high) & ((self.low == low) | (self.low == high))
+        found: NDArray[np.bool_] = np.where(has_both, self._is_bit, is_one)
+        return found
+
+    def signs(self, is_bit: NDArray[np.bool_], high: Array) -> Array:
+        """Return of some knobs, (n, k), which values are the high one: 1, or -1."""
+        ends = high[is_bit]
+        key = is_bit.tobytes(), ends.tobytes()
+        if self._signs is None or self._signs[:2] != key:
+            found: Array = np.where(self.all[:, is_bit] == ends, 1.0, -1.0)
+            self._signs = (*key, found)
+        return self._signs[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +88,7 @@ class Squares:
     """(n, m): sums over the other knobs."""
 
     @classmethod
-    def between(cls, one: Encoded, other: Encoded, *, is_kept: bool = False) -> Squares:
+    def between(cls, one: Rows, other: Rows, *, is_kept: bool = False) -> Squares:
         """Return the squared distances of `one` to `other`.
 
         Args:
@@ -56,17 +96,16 @@ class Squares:
             other: Settings.
             is_kept: Whether both are settings that will be asked about again.
         """
-        first = np.concatenate([one[0], one[1]], axis=1)
-        second = np.concatenate([other[0], other[1]], axis=1)
-        both = np.concatenate([first, second])
-        low, high = both.min(axis=0), both.max(axis=0)
-        is_bit = ((both == low) | (both == high)).all(axis=0)
-        is_option = np.arange(first.shape[1]) >= one[0].shape[1]
-        step = np.where(is_option, OPTION_STEP * (high > low), high - low)
+        low, high = np.minimum(one.low, other.low), np.maximum(one.high, other.high)
+        is_bit = one.are_bits(low, high) & other.are_bits(low, high)
+        step = np.where(one.is_option, OPTION_STEP * (high > low), high - low)
+        signs = one.signs(is_bit, high), other.signs(is_bit, high)
+        gaps = step[is_bit] ** 2
+        if len(gaps) == len(step):
+            return cls(signs, gaps, 0, _nothing)
         rest = ~is_bit
-        signs = [np.where(part[:, is_bit] == high[is_bit], 1.0, -1.0) for part in (first, second)]
-        summed = _summed(first[:, rest], second[:, rest], is_option[rest], is_kept=is_kept)
-        return cls((signs[0], signs[1]), step[is_bit] ** 2, int(rest.sum()), summed)
+        summed = _summed(one.all[:, rest], other.all[:, rest], one.is_option[rest], is_kept=is_kept)
+        return cls(signs, gaps, len(step) - len(gaps), summed)
 
     def shape(self, length: float) -> Array:
         """Return covariances of amplitude 1: a sum over knobs, and one term for all."""
@@ -85,6 +124,10 @@ class Squares:
         product = (self.bits[0] * (weights / 2)) @ self.bits[1].T
         found: Array = weights.sum() / 2 - product
         return found
+
+
+def _nothing(length: float | None) -> Array:
+    return np.zeros((1, 1))
 
 
 def _summed(first: Array, second: Array, is_option: NDArray[np.bool_], *, is_kept: bool) -> Summed:
@@ -169,6 +212,8 @@ class _Kept:
         self._places: dict[bytes, int] = {}
         self._rows = np.empty((0, len(self._is_option)))
         self._sums: dict[float | None, Array] = {}
+        self._block: tuple[tuple[int, int], _Columns] | None = None
+        """The newest rows beside all: (how many were known before, how many are)."""
 
     def sums(self, first: Array, second: Array, length: float | None) -> Array:
         """Return the sums of `first` beside `second`, (n, m)."""
@@ -193,7 +238,10 @@ class _Kept:
         known = self._sums.get(length, np.empty((0, 0)))
         before, count = len(known), len(self._rows)
         if before < count:
-            block = _Columns(self._rows[before:], self._rows, self._is_option)(length)
+            if self._block is None or self._block[0] != (before, count):
+                columns = _Columns(self._rows[before:], self._rows, self._is_option)
+                self._block = (before, count), columns
+            block = self._block[1](length)
             whole = np.empty((count, count))
             whole[:before, :before] = known
             whole[before:] = block

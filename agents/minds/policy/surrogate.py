@@ -19,11 +19,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from agents.closeness import to_unit
 from agents.knobs import Knob
-from agents.minds.policy.kernel import Array, Encoded, Squares
+from agents.minds.policy.kernel import Array, Rows, Squares
 from agents.minds.policy.view import Point, Row, Setting, View, Whole
 from forum.messages import KnobValue
 
@@ -98,14 +98,14 @@ class Surrogate:
         """
         x = _encode(self._knobs, pending)
         solved = _forward(self._lower, self._kernel(x, self._x).T)
-        self._x = (np.concatenate([self._x[0], x[0]]), np.concatenate([self._x[1], x[1]]))
+        self._x = self._x.and_also(x)
         self._y = np.concatenate([self._y, solved.T @ self._whitened])
         self._noise = np.concatenate([self._noise, np.full(len(pending), sigma**2)])
         squares = Squares.between(self._x, self._x, is_kept=True)
         self._lower = _factor(self._amplitude**2 * squares.shape(self._length), self._noise)
         self._whitened = _forward(self._lower, self._y)
 
-    def _kernel(self, one: Encoded, other: Encoded) -> Array:
+    def _kernel(self, one: Rows, other: Rows) -> Array:
         """Return covariances, shape (len(one), len(other))."""
         return self._amplitude**2 * Squares.between(one, other).shape(self._length)
 
@@ -160,19 +160,23 @@ def _factor(gram: Array, noise: Array) -> Array:
 
 def _forward(lower: Array, right: Array) -> Array:
     """Solve ``lower @ x = right``."""
-    solved: Array = solve_triangular(lower, right, lower=True, check_finite=False)
-    return solved
+    # LAPACK goes by columns: rows of a lower factor are columns of an upper one, transposed.
+    solved, fault = dtrtrs(lower.T, right, lower=0, trans=1)
+    if fault:
+        raise np.linalg.LinAlgError("the factor has a zero on its diagonal")
+    found: Array = solved
+    return found
 
 
-def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Encoded:
+def _encode(knobs: tuple[Knob, ...], settings: Sequence[Setting]) -> Rows:
     return _encoded(knobs, [_row(knobs, setting) for setting in settings])
 
 
-def _encoded(knobs: tuple[Knob, ...], rows: Sequence[Row]) -> Encoded:
+def _encoded(knobs: tuple[Knob, ...], rows: Sequence[Row]) -> Rows:
     numbers = sum(knob.is_number for knob in knobs)
     units: Any = [row[0] for row in rows]
     picks: Any = [row[1] for row in rows]
-    return (
+    return Rows(
         np.array(units, dtype=np.float64).reshape(len(rows), numbers),
         np.array(picks, dtype=np.float64).reshape(len(rows), len(knobs) - numbers),
     )

@@ -7,8 +7,8 @@ both ways failed is left alone for a while.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 from agents.closeness import to_unit
 from agents.knobs import Knob, same_value
@@ -24,8 +24,7 @@ NEAR = 0.12
 """Lessons learnt within this part of the range hold here too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(NamedTuple):
     """What one visible change of one knob did."""
 
     knob: str

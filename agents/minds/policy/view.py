@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from agents.closeness import distance
 from agents.knobs import Knob, read_values, same_value, unfit
@@ -36,7 +36,7 @@ FEWEST_SIGMA = 1e-4
 class Whole(dict[str, KnobValue]):
     """A setting that nobody changes any more; what was computed of it is kept with it."""
 
-    __slots__ = ("_from", "_key", "_places", "row", "row_of")
+    __slots__ = ("_changed", "_from", "_key", "_places", "row", "row_of")
 
     row: Row
     row_of: tuple[Knob, ...] | None
@@ -47,6 +47,7 @@ class Whole(dict[str, KnobValue]):
         self._key: Key | None = None
         self._places: dict[str, int] = {}
         self._from: dict[int, tuple[Whole, dict[str, KnobValue]]] = {}
+        self._changed: dict[object, Whole] = {}
         self.row_of = None
 
     @property
@@ -66,6 +67,13 @@ class Whole(dict[str, KnobValue]):
             key[places[name]] = (name, _printed(value))
         return tuple(key)
 
+    def changed(self, knobs: tuple[Knob, ...], changes: Setting) -> Whole:
+        """Return the setting that those of `changes` make of this one which fit their knobs."""
+        name = (knobs, *((name, type(value), value) for name, value in changes.items()))
+        if name not in self._changed:
+            self._changed[name] = Whole({**self, **_fitting(knobs, changes)})
+        return self._changed[name]
+
     def differences_from(self, old: Whole) -> dict[str, KnobValue]:
         """Return the knobs that `old` has otherwise, with the values here; nobody changes it."""
         if id(old) not in self._from:
@@ -73,8 +81,7 @@ class Whole(dict[str, KnobValue]):
         return self._from[id(old)][1]
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One measured commit as a setting with a cost."""
 
     known: Known
@@ -237,8 +244,7 @@ def view_of(observation: Observation) -> View:
         parents = tuple(getattr(body, "parents", ()) or ())
         base = settings.get(parents[0]) if parents else None
         if base is not None:
-            changes = _fitting(observation.knobs, getattr(body, "knobs", {}) or {})
-            pending.append(Whole({**base, **changes}))
+            pending.append(base.changed(observation.knobs, getattr(body, "knobs", {}) or {}))
     briefing = observation.briefing
     return View(
         observation=observation,
