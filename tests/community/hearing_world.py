@@ -17,7 +17,7 @@ from hearing_look import look_at_catching_up, look_at_queries, must_be_thinned
 from hearing_oracle import Oracle
 from hearing_stage import Trees, Wires
 
-from agents.roles import Right, Role
+from agents.roles import Quotas, Right, Role
 from community.archive.ledger import Ledger
 from community.chronicle import Chronicle
 from community.clerk import Clerk
@@ -395,5 +395,6 @@ class World:
             bench=bench,
             admission=SimpleNamespace(is_closed=False),
             may=lambda name, right: True,
+            quotas=lambda name: Quotas(),
         )
         return AgentLab(house, name)
