@@ -33,7 +33,7 @@ def has_right(claim: HypothesisState) -> bool:
 
 def offered_us(state: RunState) -> list[int]:
     """Return when the claims that have the right to be confirmed were given it."""
-    known: list[int] = state.remember("offered", lambda: _offered_us(state), state.moves)
+    known: list[int] = state.remember("offered", lambda: _offered_us(state), state.index.moves)
     return known
 
 
