@@ -110,14 +110,14 @@ class CalledAgent(Agent):
                 task.cancel()
 
     def start(self, work: Coroutine[Any, Any, _T], what: str) -> asyncio.Task[_T]:
-        """Have something done beside, for as long as the agent is there.
+        """Have something done beside, for as long as the agent is there, once it is `ready`.
 
         Raises:
             BoardClosedError: it is not there any more.
         """
         if self._group is None:
             work.close()
-            raise BoardClosedError(self.ending or "it is not there yet; try again in a moment")
+            raise BoardClosedError(self.ending or "it is leaving")
         task = self._group.create_task(work, name=f"{self.name}: {what}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -221,6 +221,14 @@ class CalledAgent(Agent):
             done = await self._do(action, key, memory)
             self._leave_if_used_up()
             return done
+
+    async def ready(self) -> None:
+        """Return when the baseline is measured and what was missed is read.
+
+        Raises:
+            BoardClosedError: it takes no part any more.
+        """
+        await self._there()
 
     async def _there(self) -> tuple[Briefing, Memory]:
         await self._is_there.wait()

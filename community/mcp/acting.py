@@ -59,6 +59,7 @@ class Acting:
         Raises:
             CallRefusedError: it took too long, or its name is another call's.
             BoardClosedError: the agent takes no part any more.
+            TimeoutError: the run does not answer, or still measures its baseline.
         """
         asked = dict(arguments)
         request = asked.pop("request", "")
@@ -68,6 +69,8 @@ class Acting:
         key = _digest(name, request) if request else content
         if name == _RENEWED and not request:
             key = secrets.token_hex(10)
+        async with asyncio.timeout(ANSWER_S):
+            await self._agent.ready()
         known = self._asked.get(key)
         if known is not None and known[0] != content:
             raise CallRefusedError(

@@ -114,7 +114,8 @@ class McpResearcher:
                 await self._review(asked)
             if not sight.facts["under_way"]:
                 await self._propose(sight.facts["parent"])
-            await call(self._client, "wait_for_news", seconds=WAIT_S)
+            busy = sight.facts["under_way"] or self._waiting()
+            await call(self._client, "wait_for_news", seconds=WAIT_S if busy else 1.0)
             await self._read_verdicts()
         return ""
 
@@ -133,7 +134,8 @@ class McpResearcher:
         if code.is_error or line is None:
             self.refusals.append(code.text)
             return
-        value = self._chance.choice(self._knobs[name])
+        others = [value for value in self._knobs[name] if line[0] != f"{name} = {value}"]
+        value = self._chance.choice(others)
         edit = {
             "path": self._path,
             "how": "replace",
@@ -149,8 +151,11 @@ class McpResearcher:
         else:
             self.verdicts.setdefault(told.facts["post"], "")
 
+    def _waiting(self) -> list[str]:
+        return [name for name, status in self.verdicts.items() if not status]
+
     async def _read_verdicts(self) -> None:
-        for hypothesis in [name for name, status in self.verdicts.items() if not status]:
+        for hypothesis in self._waiting():
             told = await call(self._client, "verdict", hypothesis=hypothesis)
             if not told.is_error:
                 self.verdicts[hypothesis] = told.facts["status"]

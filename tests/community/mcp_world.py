@@ -61,13 +61,17 @@ class World:
 
 
 def at_home(
-    chronicle: Chronicle, repository: Repository, folder: Path, board: Board | None = None
+    chronicle: Chronicle,
+    repository: Repository,
+    folder: Path,
+    board: Board | None = None,
+    role: Role = EVERYTHING,
 ) -> AbstractAsyncContextManager[House]:
     """Run the institution: ada and bob are called by the test, eve comes from elsewhere."""
     for name in NAMES:
         mind = "remote" if name == "eve" else "policy:random"
         chronicle.record(AgentJoined(name, "explorer", mind, ()))
-    roles = {"ada": load_role("explorer"), "bob": load_role("explorer"), "eve": EVERYTHING}
+    roles = {"ada": load_role("explorer"), "bob": load_role("explorer"), "eve": role}
     return house(
         calibrated(chronicle), repository, folder, _scenario(), guests=("eve",), board=board,
         roles=roles,
