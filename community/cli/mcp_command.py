@@ -7,6 +7,7 @@ client has gone, 2 the seat cannot be had, 130 interrupted, 143 terminated.
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ import typer
 
 from community.cli.failures import INTERRUPTED, TERMINATED
 from community.cli.join_command import terminable
+from community.errors import TakingPartError
 
 if TYPE_CHECKING:
     from community.mcp.serving import Serving, Transport
@@ -75,6 +77,10 @@ def mcp(
     verdict, read_notebook, wait_for_news; and of propose, merge, reproduce, review, lead,
     claim_lead, comment and notebook those of its role. When the client goes the seat waits for it.
     """
+    if find_spec("mcp") is None:
+        raise TakingPartError(
+            "the MCP server needs the official SDK; get it: pip install 'research-community[mcp]'"
+        )
     from community.mcp.places import find_place
     from community.mcp.serving import Serving
 

@@ -51,7 +51,7 @@ class Acting:
 
     def __init__(self, agent: CalledAgent) -> None:
         self._agent = agent
-        self._asked: OrderedDict[str, tuple[str, asyncio.Task[Answer]]] = OrderedDict()
+        self._asked: OrderedDict[str, tuple[str, asyncio.Task[Answer | Exception]]] = OrderedDict()
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> Answer:
         """Do what the tool `name` says, or answer as before where that was done.
@@ -80,7 +80,7 @@ class Acting:
 
     async def _answer(self, name: str, asked: Mapping[str, Any], key: str, content: str) -> Answer:
         if key not in self._asked:
-            task = self._agent.start(self._done(name, asked, key), name)
+            task = self._agent.start(self._tried(name, asked, key), name)
             self._asked[key] = (content, task)
             while len(self._asked) > REMEMBERED:
                 self._asked.popitem(last=False)
@@ -93,13 +93,19 @@ class Acting:
             )
         if task.cancelled():
             raise BoardClosedError(self._agent.ending or "the server is ending")
-        if (error := task.exception()) is not None:
-            del self._asked[key]
-            raise error
         answer = task.result()
-        if answer.is_error:
+        if isinstance(answer, Exception) or answer.is_error:
             self._asked.pop(key, None)
+        if isinstance(answer, Exception):
+            raise answer
         return answer
+
+    async def _tried(self, name: str, asked: Mapping[str, Any], key: str) -> Answer | Exception:
+        """Return what came of it, an error too: it is the caller's, and ends nothing else."""
+        try:
+            return await self._done(name, asked, key)
+        except Exception as error:
+            return error
 
     async def _done(self, name: str, asked: Mapping[str, Any], key: str) -> Answer:
         key = f"{self._agent.name}-m{key}"

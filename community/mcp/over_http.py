@@ -35,13 +35,13 @@ TOKEN_VARIABLE: Final = "COMMUNITY_MCP_TOKEN"  # noqa: S105
 LEAST_CHARACTERS: Final = 16
 """Of a token."""
 BODY_BYTES: Final = 1024 * 1024
-IDLE_S: Final = 120.0
+IDLE_S: Final = 300.0
 """After so long without a request a session makes room for another."""
 ENDING_S: Final = 1
 """How long open requests get when the server ends."""
 _FULL = (
     b"another client has this researcher's session; one at a time. Close the other client, or wait "
-    b"until it was silent for two minutes"
+    b"until it was silent for five minutes"
 )
 
 

@@ -94,15 +94,25 @@ async def serve_seat(
     living = asyncio.create_task(_live(agent, lab, staying, tell), name=f"{name}: life")
     serving = asyncio.create_task(transport(make_server(agent, seated.run)), name="transport")
     try:
-        await asyncio.wait({serving})
+        await _until_gone(serving, living)
     finally:
         staying.cancel()
         living.cancel()
         await _say_farewell(lab, "left", is_final=False)
         serving.cancel()
         await asyncio.wait({serving, living, staying}, timeout=ENDING_S)
-    if not serving.cancelled() and (fault := serving.exception()) is not None:
-        raise fault
+    for each in (living, serving):
+        if each.done() and not each.cancelled() and (fault := each.exception()) is not None:
+            raise fault
+
+
+async def _until_gone(serving: asyncio.Task[None], living: asyncio.Task[None]) -> None:
+    """Return when the client has gone, or the researcher's life ended by a fault of ours."""
+    pending = {serving, living}
+    while serving in pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if living in done and living.exception() is not None:
+            return
 
 
 def _agent(seat: Seat, lab: RemoteLab, name: str, seated: Seated) -> CalledAgent:

@@ -164,7 +164,8 @@ class Toolbox:
         agent = self._agent
         match asked:
             case _Wait():
-                return await self._news.wait(asked.seconds, asked.after)
+                news = self._news.wait(asked.seconds, asked.after)
+                return await _soon(news, asked.seconds)
             case _Thread():
                 return await _soon(showing.thread(agent, asked.post, asked.part))
             case _Code():
@@ -207,8 +208,8 @@ _PLAIN_PAGES: Final = {
 }
 
 
-async def _soon(answer: Awaitable[Answer]) -> Answer:
-    async with asyncio.timeout(ANSWER_S):
+async def _soon(answer: Awaitable[Answer], more_s: float = 0.0) -> Answer:
+    async with asyncio.timeout(ANSWER_S + more_s):
         return await answer
 
 
