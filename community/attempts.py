@@ -5,7 +5,7 @@ Records and translations alone; `community.scheduler` makes the attempts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from community.events import AttemptEnded, ExperimentQueued
@@ -13,7 +13,8 @@ from community.evidence_events import ArtefactGraded, NumbersTold
 from community.queueing import Waiting
 from community.score_phase import Scored
 from community.script_phase import told_rows
-from trainer.experiment import TrainResult
+from trainer.aim import Aim
+from trainer.experiment import BudgetKind, TrainResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,24 @@ def attempt_ended(waiting: Waiting, slot: str, attempt: Attempt) -> AttemptEnded
         gate_cpu_s=round(attempt.train.gate_cpu_s, 3),
         slowdown=None if (slower := attempt.train.slowdown) is None else round(slower, 3),
     )
+
+
+def aimed(scored: Scored, train: TrainResult, kind: BudgetKind, aim: Aim | None) -> Scored:
+    """Return what counts under a task's objective: the score, or the time to its target.
+
+    Args:
+        scored: What the scorer says.
+        train: What the program took, on the clock that its budget is counted by.
+        kind: Of the budget.
+        aim: The target; None where the score itself counts.
+    """
+    if aim is None or scored.score.value is None:
+        return scored
+    if not aim.is_reached(scored.score.value):
+        missed = replace(scored.score, outcome="invalid", value=None, reason="target")
+        return replace(scored, score=missed)
+    took_s = train.wall_s if kind == "device_seconds" else train.cpu_s
+    return replace(scored, score=replace(scored.score, value=took_s))
 
 
 def told_score(value: float | None, digits: int) -> float | None:

@@ -173,7 +173,10 @@ class BaselineFailedError(CommunityError):
 
     def __init__(self, experiment_id: str, attempt: int, reason: str, *, is_trained: bool) -> None:
         job = f"jobs/{experiment_id}-{attempt}"
-        if is_trained:
+        if is_trained and reason in _DATA:
+            what = f"ran, but what it left got no score ({reason}: {_DATA[reason]})"
+            advice = f"run {job}/tree by hand, read {job}/log.txt"
+        elif is_trained:
             what = f"was trained, but its answers were refused ({reason}: {_refused(reason)})"
             advice = f"call build_model() and the model in {job}/tree/train.py by hand"
         else:
@@ -183,6 +186,17 @@ class BaselineFailedError(CommunityError):
             f"baseline run {experiment_id} is invalid: the task's start tree {what}; {advice}, "
             "and mend start/"
         )
+
+
+_DATA = {
+    "form": "it is not in the format that task.toml declares",
+    "refused": "the task's check() does not accept it",
+    "grader": "the task's check() or score() failed at it",
+    "constraint": "one of task.toml's constraints is not kept",
+    "guard": "one of task.toml's guards is not kept",
+    "target": "it does not reach the objective's target; make that easier, or the budget larger",
+}
+"""Why what a program left has no score, in words."""
 
 
 def _refused(reason: str) -> str:

@@ -8,6 +8,7 @@ which whoever may read the log can read: what checks them has seen nothing that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from trainer.gpu_pool import Lease
 from trainer.task import Task
 from trainer.task_file import BoundTable
 from trainer.train_phase import LOG_NAME
+
+_log = logging.getLogger(__name__)
 
 _WALL_PER_CPU = 6.0
 """Both looks at an artefact together may take so many times the processor time of one by the wall:
@@ -54,6 +57,9 @@ class GradingPhase:
         """
         descriptor = os.open(artefact, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         score = await self._scorer.grade(split, descriptor, self._deadline_s)
+        if score.reason in ("grader", "scorer"):  # for people alone: it may quote what is held out
+            job, said = artefact.parent.name, self._scorer.complaints()
+            _log.warning("%s: the task's grader failed; it said last:\n%s", job, said)
         if score.told:
             await asyncio.to_thread(_tell, artefact.parent / LOG_NAME, score.reason, score.told)
         return Scored(score, score.cpu_s)
@@ -68,7 +74,7 @@ def judging_of(task: Task) -> Judging | None:
         return [Bound(each.measure, kind, each.least, each.most) for each in tables]
 
     return Judging(
-        metric=task.metric,
+        metric=task.scored_metric,
         format=task.artifact.format,
         numbers=task.artifact.numbers,
         most_bytes=task.artefact_bytes,

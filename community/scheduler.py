@@ -18,7 +18,7 @@ from typing import Literal
 from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
 from community.artefacts import Artefacts
-from community.attempts import Attempt, attempt_ended, facts_of, told_score
+from community.attempts import Attempt, aimed, attempt_ended, facts_of, told_score
 from community.chronicle import Chronicle
 from community.errors import ScorerBrokenError
 from community.events import (
@@ -294,6 +294,7 @@ class Scheduler:
             if not self._artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
+        scored = aimed(scored, train, bench.budget.kind, bench.task.aim)
         return Attempt(train, scored, leased_us, train_us, answer_us)
 
     def _interrupted(

@@ -42,6 +42,7 @@ def lock_facts(task: Task) -> dict[str, str]:
         "task/editable": " ".join(task.editable),
         "task/leaves": task.leaves,
         "task/noise": task.noise,
+        **({"task/aim": repr(task.aim)} if task.aim is not None else {}),
         **({"task/picture": task.artifact.picture} if task.artifact is not None else {}),
         "task/block": str(task.block),
         "task/vocab": str(task.vocab),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.aim import Aim
 from trainer.errors import PatchRefusedError, TaskError
 from trainer.experiment import Budget
 from trainer.left_data import MODEL
@@ -86,6 +87,9 @@ class Task:
     """Of a task whose program leaves data: the format, and how it is graded."""
     noise: str = "seeds"
     """What another run of a tree may differ by; see `trainer.task_file.NoiseTable`."""
+    aim: Aim | None = None
+    """Of a task whose objective is the time to a target: `metric`, `unit` and `direction` are then
+    those of the time, and what the scorer measures is in here."""
     constraints: tuple[BoundTable, ...] = ()
     guards: tuple[BoundTable, ...] = ()
     landscape: Mapping[str, Any] | None = None
@@ -103,6 +107,11 @@ class Task:
     def leaves(self) -> str:
         """What a job of this task leaves, as `trainer.experiment.Job.leaves` has it."""
         return self.artifact.format if self.artifact is not None else MODEL
+
+    @property
+    def scored_metric(self) -> str:
+        """What the scorer measures."""
+        return self.aim.metric if self.aim is not None else self.metric
 
     @property
     def policy(self) -> PatchPolicy:
@@ -201,14 +210,15 @@ def _task(
     folder: Path, file: TaskFile, brief: str, start: Mapping[str, bytes], knobs: str | None
 ) -> Task:
     """Join what was read into the record."""
-    limits = file.limits
+    limits, target = file.limits, file.objective.target
+    aim = Aim(file.metric, file.direction, target) if target is not None else None
     return Task(
         name=folder.name,
         folder=folder,
         kind=file.kind,
-        metric=file.metric,
-        unit=file.unit,
-        direction=file.direction,
+        metric=aim.name if aim else file.metric,
+        unit="device-seconds" if aim else file.unit,
+        direction="lower" if aim else file.direction,
         editable=tuple(file.editable),
         tree_bytes=limits.tree_bytes,
         patch_bytes=limits.patch_bytes,
@@ -227,6 +237,7 @@ def _task(
         knobs_path=file.knobs.path if file.knobs else None,
         artifact=file.artifact,
         noise=file.noise.model,
+        aim=aim,
         constraints=tuple(file.constraints),
         guards=tuple(file.guards),
         landscape=file.landscape,

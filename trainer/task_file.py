@@ -97,6 +97,22 @@ class ArtifactTable(_Table):
     """What the report draws of the best one."""
 
 
+class ObjectiveTable(_Table):
+    """``[objective]``: what is to be made better."""
+
+    kind: Literal["best_score", "time_to_target"] = "best_score"
+    """best_score: the metric, at a fixed budget; time_to_target: the device time in which a program
+    of its own accord has left something that scores `target`, within the budget."""
+    target: Annotated[float, Field(allow_inf_nan=False, strict=False)] | None = None
+    """Of the metric."""
+
+    @model_validator(mode="after")
+    def _has_its_target(self) -> Self:
+        if (self.kind == "time_to_target") != (self.target is not None):
+            raise ValueError("kind time_to_target has a target, and best_score has none")
+        return self
+
+
 class NoiseTable(_Table):
     """``[noise]``: what another run of the same tree may differ by."""
 
@@ -140,6 +156,7 @@ class TaskFile(_Table):
     knobs: KnobsTable | None = None
     artifact: ArtifactTable | None = None
     noise: NoiseTable = NoiseTable()
+    objective: ObjectiveTable = ObjectiveTable()
     constraints: Annotated[list[BoundTable], Field(max_length=32)] = []
     """What every artefact has to keep to."""
     guards: Annotated[list[BoundTable], Field(max_length=32)] = []
@@ -166,6 +183,11 @@ class TaskFile(_Table):
                 )
         if self.artifact is None and (self.constraints or self.guards):
             raise ValueError("[[constraints]] and [[guards]] are of what an artifact's grader says")
+        if self.objective.target is not None:
+            if KINDS[self.kind].measured_by != "scorer":
+                raise ValueError("time_to_target is for tasks whose scores are measured")
+            if self.noise.model == "exact":
+                raise ValueError('time is a draw: time_to_target needs noise.model = "seeds"')
         if self.artifact is None and self.noise.model == "exact":
             raise ValueError(
                 'noise.model = "exact" is for a task of kind artifact: a model\'s score is a draw'
@@ -218,6 +240,7 @@ def _known_keys(tables: Sequence[str]) -> list[str]:
         "script": ScriptTable,
         "artifact": ArtifactTable,
         "noise": NoiseTable,
+        "objective": ObjectiveTable,
         "constraints": BoundTable,
         "guards": BoundTable,
     }
