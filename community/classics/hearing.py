@@ -116,6 +116,16 @@ def named(network: str, n: int) -> np.ndarray:
     Raises:
         ValueError: The name is none of `GRAPHS`.
     """
-    if network not in GRAPHS:
-        raise ValueError(f"no graph is called {network!r}; there are {', '.join(sorted(GRAPHS))}")
+    must_be_known(network)
     return GRAPHS[network](n)
+
+
+def must_be_known(network: str, *more: str) -> None:
+    """Refuse a name that is neither one of `GRAPHS` nor of `more`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if network not in (*GRAPHS, *more):
+        known = ", ".join(sorted((*GRAPHS, *more)))
+        raise ValueError(f"no graph is called {network!r}; there are {known}")

@@ -68,6 +68,7 @@ class Parameters:
     horizon: int = 100_000
 
     def __post_init__(self) -> None:
+        hearing.must_be_known(self.network, "caves")
         if not (0 <= self.spread <= 1 and 0 <= self.own[0] <= self.own[1] <= BREW):
             raise ValueError(f"spread is a probability; between 0 and {BREW} items are one's own")
         if self.network == "caves" and self.n % self.clique:

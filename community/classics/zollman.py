@@ -81,6 +81,7 @@ class Parameters:
     horizon: int = 1_000_000
 
     def __post_init__(self) -> None:
+        hearing.must_be_known(self.network)
         low, high = self.priors
         if not (0 < self.epsilon < 0.5 and self.trials >= 1 and self.n >= 1):
             raise ValueError("epsilon lies between 0 and 1/2, trials and agents are 1 at least")

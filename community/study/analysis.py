@@ -191,11 +191,12 @@ def _contrast(
     at = np.array([equal_s])
     one, other = (results.curves(key, common, axis, grid) for key in keys)
     early = [results.curves(key, common, "run_s", at)[:, 0] for key in keys]
+    is_followed = told[0] == "levels" and results.is_timed
     return Contrast(
         *told,
         gap=paired(*(results.finals(key, common) for key in keys)),
         early=paired(*early),
-        crossing=crossing(one, other, grid) if told[0] == "levels" else None,
+        crossing=crossing(one, other, grid) if is_followed else None,
     )
 
 

@@ -15,10 +15,10 @@ import dataclasses
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_type_hints
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from community.classics.networks import Drawn, Network, family, shape_of
 from community.classics.replicates import stream
@@ -110,6 +110,12 @@ def _split(name: str, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         listed = ", ".join([*sorted(known), *engine.beside])
         raise ValueError(f"{unknown[0]} is no parameter of {name}; there are {listed}")
     own = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items() if key in known}
+    kinds = get_type_hints(shape)
+    for key, value in own.items():
+        try:
+            TypeAdapter(kinds[key]).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ValueError(f"{key} = {value!r}: {error.errors()[0]['msg']}") from error
     return shape(**own), {key: given[key] for key in engine.beside if key in given}
 
 

@@ -62,6 +62,11 @@ class Results:
         return f"gain over the baseline ({one.unit})"
 
     @property
+    def is_timed(self) -> bool:
+        """Whether being early is being good: not of a model whose outcome is itself a time."""
+        return bool(self._any.ledger) or self._any.direction == "higher"
+
+    @property
     def _is_share(self) -> bool:
         return self.has_optimum and self._any.direction == "higher"
 

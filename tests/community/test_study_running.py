@@ -9,6 +9,7 @@ import pytest
 
 from community.classics import lazer_friedman, networks
 from community.errors import StudyFileError, StudyRunError
+from community.study.analysis import analyse
 from community.study.classic_runs import parameter_fault
 from community.study.design import Design, design_of
 from community.study.records import RunRecord, RunSpec
@@ -146,3 +147,27 @@ def test_wall_time_and_dollars_are_counted_from_when_the_baseline_is_there():
     assert 6.0 <= record.numbers["usd"] < 6.6
     assert list(record.trace.usd) == sorted(record.trace.usd)
     assert 0 < record.trace.usd[-1] <= record.numbers["usd"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [('order = "sync"', "order = 'sync'"), ('rival = "equl"', "rival = 'equl'"),
+     ("trials = 2.5", "trials = 2.5"), ('network = "rign"', "no graph is called 'rign'")],
+)  # fmt: skip
+def test_a_misspelt_word_of_a_classic_model_is_refused_before_anything_runs(
+    setting: str, said: str
+):
+    """Not run as something else, and not met as a fault of the program hours later."""
+    text = f'study = {{ engine = "classic:zollman" }}\n[set]\n{setting}\n[factors]\nn = [4, 6]\n'
+    with pytest.raises(StudyFileError, match=said):
+        design(text)
+
+
+def test_no_crossing_is_told_of_a_time():
+    """The outcome of the potions is when they were found: curves of it overtake nobody."""
+    found = design(
+        'study = { engine = "classic:potions", replicates = 2 }\n[set]\nn = 10\nhorizon = 50\n'
+        '[factors]\nnetwork = ["complete", "caves"]\n'
+    )
+    records = [made(found, place, replicate) for replicate in range(2) for place in range(2)]
+    assert analyse(found, records).contrasts[0].crossing is None
