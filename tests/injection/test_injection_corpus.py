@@ -11,11 +11,10 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 import pygit2
 import pytest
@@ -27,7 +26,7 @@ from agents.minds.policy.hostile.injections import Injection, injections
 from agents.minds.policy.hostile.remaking import code, remade
 from agents.minds.policy.view import view_of
 from agents.minds.prompting import make_prompt
-from agents.observation import KnownFailure, Observation, OpenLead
+from agents.observation import Observation
 from community.archive.export import results_tsv
 from community.archive.ledger import LedgerReader
 from community.archive.state import RunState
@@ -40,17 +39,15 @@ from community.tui.app import WatchApp
 from community.tui.pictures.thread import thread_picture
 from community.tui.scene import Scene
 from community.virtual.run import run_virtual
-from forum.messages import Comment, Conditions, Failure, Finding, Hypothesis, Lead, Post, Review
 
 sys.path.append(str(Path(__file__).parent.parent / "agents"))
 sys.path.append(str(Path(__file__).parent.parent / "community"))
 from cli_calls import community
-from made_observations import HUNCH, claim, measured, observation, open_hypothesis
+from said_everywhere import PLAIN, everywhere, hidden, skeleton
 from tui_pilot import listed, press, screen_text, until_shown
 
 TEXTS = injections()
 A_TURN = 5
-PLAIN = "nothing in particular"
 NAMES = [each.name for each in TEXTS]
 SHOWN = ["terminal-clear", "table-tab", "unseen-bidi", "markup-rich", "markup-closing"]
 """Of which it makes titles, once all has been said."""
@@ -164,11 +161,6 @@ def test_nobody_decides_otherwise_for_what_is_said(steered: Lived, base: Path) -
     assert len(loud) == len(calm)
 
 
-def hidden(text: str) -> set[str]:
-    """Return the characters of a text that steer a terminal or hide from a person."""
-    return {c for c in text if c not in "\n\t" and category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")}
-
-
 def strings(value: Any) -> Iterator[str]:
     """Yield every string of a row, keys too."""
     if isinstance(value, str):
@@ -277,56 +269,6 @@ async def test_the_terminal_shows_it_as_text(steered: Lived) -> None:
     assert not hidden(everything.replace("\n", ""))
     assert "[bold red]lab[/bold red]: [link=http://127.0.0.1]v1[/link]" in everything
     assert "]8;;http://127.0.0.1/?k=1" in everything
-
-
-def everywhere(text: str) -> Observation:
-    """Return an observation that holds a text wherever others can put one."""
-
-    def post(number: int, body: Any, thread: str | None = None) -> Post:
-        return Post(post_id=f"p{number}", seq=number, at_us=0, author="eve",
-                    message_id=f"m{number}", thread=thread, body=body)  # fmt: skip
-
-    evidence = {"verdict_id": "v1", "status": "improved"}
-    knobs: dict[str, Any] = {text[:60] or "x": text[:300]}
-    where = Conditions(parent_tree="t1", budget="10 steps", device_class="cpu", around=knobs)
-    hypothesis = open_hypothesis({"DIM": 64}).post.body
-    assert isinstance(hypothesis, Hypothesis)
-    hypothesis = hypothesis.model_copy(
-        update={"title": text, "rationale": text, "patch": text, "knobs": knobs}
-    )
-    asked = replace(open_hypothesis({}), post=post(1, hypothesis))
-    log = {"log_tail": text, "evidence": {**evidence, "outcome": "invalid"}}
-    known = measured("c1", {"DIM": 128}, 2.9, status="reproduced")
-    posts = (
-        post(2, hypothesis),
-        post(3, Finding(hypothesis="p9", evidence=evidence, text=text, patch=text, knobs=knobs)),
-        post(4, Failure(hypothesis="p9", text=text, patch=text, conditions=where, **log)),
-        post(5, Review(hypothesis="p2", opinion="doubt", forecast=HUNCH, text=text), "p2"),
-        post(6, Lead(title=text[:300], text=text, knobs=knobs)),
-        post(7, Comment(text=text)),
-    )
-    seen = observation(
-        replace(known, changes=knobs),
-        posts=posts, notebook=text, faults=(text, f"reproduce: {text}"),
-        open_hypotheses=(asked,), open_claims=(claim("c2", 2.0),), challenges=(claim("c3", 2.0),),
-        open_leads=(OpenLead(post(8, Lead(title=text[:300], text=text)), 0.0, False),),
-        failures=(KnownFailure("p9", "c9", "eve", "ok", -0.1, knobs, where, False),),
-    )  # fmt: skip
-    trees = {**seen.trees, "c1": {**seen.trees["c1"], text[:100] or "x": text}}
-    return replace(seen, trees=trees)
-
-
-def skeleton(prompt: str) -> str:
-    """Return a prompt without its quotations, as a reader takes it apart."""
-    kept, rest = [], prompt
-    while (found := re.search(r'<(\w+)([^>\n]*) mark="([0-9a-f]{12})">\n', rest)) is not None:
-        closing = f"\n</{found[1]} {found[3]}>"
-        end = rest.find(closing, found.end() - 1)
-        assert end >= 0, found[0]
-        facts = re.sub(r'path="[^"]*"', "path", found[2])
-        kept += [rest[: found.start()], f"<{found[1]}{facts}>"]
-        rest = rest[end + len(closing) :]
-    return "".join([*kept, rest])
 
 
 @pytest.fixture(scope="module")
