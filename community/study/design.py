@@ -15,6 +15,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -187,6 +188,10 @@ def design_of(study: Study) -> Design:
     controls: dict[str, Arm] = {}
     cells: list[Cell] = []
     found = _Faults()
+    every = math.prod(len(levels) for levels in study.factors.values())
+    if every > MOST_CELLS:
+        what = f"{every} combinations of levels; at most {MOST_CELLS}: take factors or levels away"
+        raise study.fail([(("factors",), what)])
     combinations = list(_combinations(study))
     if not combinations:
         raise study.fail([(("factors",), "no cell is left: only, exclude or generators drop all")])
@@ -216,15 +221,15 @@ def design_of(study: Study) -> Design:
         cells.append(Cell(labels, made.key, beside))
     if found.arms:
         raise study.fail(found.told())
-    every = arms | {key: arm for key, arm in controls.items() if key not in arms}
-    every = _named(study, every, cells)
-    return Design(study, tuple(cells), every, study.file.study.replicates)
+    found_arms = arms | {key: arm for key, arm in controls.items() if key not in arms}
+    named = _named(study, found_arms, cells)
+    return Design(study, tuple(cells), named, study.file.study.replicates)
 
 
 def _combinations(study: Study) -> Iterator[dict[str, Level]]:
     """Yield the cells that are run: factor -> level."""
     sizes = [range(len(levels)) for levels in study.factors.values()]
-    for places in itertools.islice(itertools.product(*sizes), MOST_CELLS):
+    for places in itertools.product(*sizes):
         cell = dict(zip(study.factors, places, strict=True))
         chosen = {name: study.factors[name][place] for name, place in cell.items()}
         labels = {name: level.label for name, level in chosen.items()}

@@ -313,3 +313,13 @@ def test_arms_have_their_graph_whatever_the_landscape():
     names = [m.name for m in arm.scenario.members()]
     one = build_topology(names, arm.scenario.topology, 1)
     assert one.edges == build_topology(names, arm.scenario.topology, 2).edges
+
+
+def test_more_combinations_than_can_be_run_are_refused_and_not_cut_short():
+    """Fifteen factors of two levels are 32,768 cells: told, before any is made."""
+    pair = '{ set = { n = 4 }, label = "x" }, { set = { n = 5 }, label = "y" }'
+    factors = "\n".join(f"f{i} = [{pair}]" for i in range(15))
+    text = f'study = {{ engine = "classic:zollman" }}\n[factors]\n{factors}\n'
+    study = parse_study(text, Path("/s/mine.toml"))
+    with pytest.raises(StudyFileError, match="32768 combinations of levels; at most 20000"):
+        design_of(study)
