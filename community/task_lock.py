@@ -26,8 +26,10 @@ from community.grading_phase import judging_of
 from scoring.grader import Corpus
 from scoring.lock import MANIFEST, hashes_of, locked_files
 from scoring.scorer import Scorer
+from trainer.errors import TaskError
 from trainer.lock_facts import lock_facts, lock_files
 from trainer.task import Task, list_tasks
+from trainer.task_kinds import KINDS
 
 GRADER = "constants"
 """The entry that tells the grader's numbers: its blocks and probes."""
@@ -143,6 +145,29 @@ async def measure(task: Task) -> TaskLock:
             )
         finally:
             await scorer.aclose()
+
+
+def must_be_graded(task: Task) -> None:
+    """Refuse a task that has no grader: there is nothing to lock, nor a lock to attack.
+
+    Raises:
+        TaskError: it has none; says what its scores rest on, and what to do instead.
+    """
+    kind = KINDS[task.kind]
+    if kind.grader:
+        return
+    if kind.is_modelled:
+        rests = (
+            "a model computes its scores and no candidate's code is ever run. What decides them is "
+            "in every run's first row (lock_hash: its parameters, trainer_hash: the program), and "
+            "no run is taken up under another"
+        )
+    else:
+        rests = "its score is the candidate's own word, which no lock could hold to anything"
+    advice = "lock and attack a task that is graded, nanolm or one of your own"
+    raise TaskError(
+        task.folder, [f"is of kind {task.kind}, without a locked grader: {rests}; {advice}"]
+    )
 
 
 def read_expected(task: Task) -> TaskLock:

@@ -56,6 +56,7 @@ def attack(
     from community.attack.catalogue import ATTACKS
     from community.attack.honest import HONEST
     from community.attack.suite import Order
+    from community.task_lock import must_be_graded
     from trainer.errors import TaskError
     from trainer.task import find_task, load_task
 
@@ -70,6 +71,7 @@ def attack(
     off = next((block for block in BLOCKS if block == disable), None)
     order = Order(tuple(chosen), () if only else tuple(HONEST), off)
     opened = load_task(find_task(task, Path.cwd()))
+    must_be_graded(opened)
     if opened.kind != "model":
         fault = (
             f"is of kind {opened.kind}: the attacks are on tasks of kind model, whose models are "

@@ -45,11 +45,13 @@ def write(task: _Task, heldout: _Heldout = None, *, no_heldout: _Shipped = False
     Scores from before and after a change do not compare: runs under the old lock cannot go on.
     """
     from community.lock_writing import write_lock
+    from community.task_lock import must_be_graded
     from trainer.task import find_task, load_task
 
     if no_heldout and heldout is not None:
         raise typer.BadParameter("give --heldout or --no-heldout, not both")
     loaded = load_task(find_task(task, Path.cwd()))
+    must_be_graded(loaded)
     written = asyncio.run(write_lock(loaded, heldout, is_shipped=no_heldout))
     for line in written.changes:
         typer.echo(f"  {line}")
@@ -71,11 +73,13 @@ def verify(task: _Task) -> None:
         differences,
         measure,
         must_be_as_expected,
+        must_be_graded,
         read_expected,
     )
     from trainer.task import find_task, load_task
 
     loaded = load_task(find_task(task, Path.cwd()))
+    must_be_graded(loaded)
     must_be_as_expected(loaded)
     expected, here = read_expected(loaded), asyncio.run(measure(loaded))
     must_be_as_expected(loaded, here.lock[GRADER])

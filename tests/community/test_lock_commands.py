@@ -185,3 +185,15 @@ def test_a_run_refuses_to_begin_under_a_lock_that_does_not_hold(
     changed = CliRunner().invoke(application(), ["run", "mine.toml"])
     assert (changed.exit_code, "locked/grade.py is changed" in changed.output) == (2, True)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("asked", [("attack",), ("lock", "verify"), ("lock", "write")])
+def test_a_task_without_a_grader_is_neither_locked_nor_attacked(asked: tuple[str, ...]) -> None:
+    """It says what the scores of a landscape rest on, and what can be locked instead."""
+    refused = CliRunner().invoke(application(), [*asked, "nk"])
+    told = " ".join(refused.output.split())
+    assert refused.exit_code == 2
+    assert "is of kind landscape, without a locked grader: a model computes its scores" in told
+    assert "in every run's first row" in told
+    assert "lock and attack a task that is graded, nanolm" in told
+    assert not (BUNDLED / "nk" / "locked").exists()
