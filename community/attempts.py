@@ -85,4 +85,5 @@ def facts_of(
     if attempt.scored is None or not attempt.scored.score.sha256:
         return told_rows(queued, attempt.scored)
     score = attempt.scored.score
-    return (ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures)),)
+    graded = ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures))
+    return (graded, *told_rows(queued, attempt.scored))

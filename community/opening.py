@@ -87,7 +87,7 @@ async def open_bench(
     check_memory(slots, task.memory_bytes)
     must_be_as_expected(task)
     secret = open_secret(folder, known, shared)
-    scorer = await _start_scorer(task, folder, secret)
+    scorer = await start_scorer(task, folder, secret)
     try:
         must_be_as_expected(task, scorer.manifest[GRADER])
         lock = run_lock(task, scorer.manifest)
@@ -132,7 +132,7 @@ async def open_bench(
         await scorer.aclose()
 
 
-async def _start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
+async def start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
     """Start the scorer on the task's own text, or on private text that nothing of the run shows."""
     private = private_text.recorded(task.locked)
     if private is not None:

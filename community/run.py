@@ -55,7 +55,7 @@ from community.topology import build_topology
 from community.topology.rewiring import Rewiring
 from community.twins import Twins
 from community.unasked import serve_unasked
-from community.world import Opening, open_ledger, open_world
+from community.world import Opening, measure_rows, open_ledger, open_world
 from forum.board import Board
 from forum.errors import ForumError
 from forum.ids import AgentName
@@ -140,7 +140,8 @@ async def run_community(
                 lost = [e.queued.experiment_id for e in chronicle.state.running()]
                 limit = scenario.stop.experiments
                 life_class = opening.bench.life_class
-                chronicle.record(RunResumed(tuple(lost), dict(opening.host), limit, life_class))
+                resumed = RunResumed(tuple(lost), dict(opening.host), limit, life_class)
+                chronicle.record(resumed, *measure_rows(chronicle.state, opening))
             else:
                 chronicle.record(opening.opened)
             _keep_files(chronicle, opening, folder)

@@ -96,6 +96,8 @@ class Bench:
     workspaces: Workspaces = field(default_factory=FolderWorkspaces)
     measured_by: Literal["scorer", "model", "candidate"] = "scorer"
     """Where scores come from, which every verdict says."""
+    verdict_lock: str = ""
+    """What verdicts rest on, where that is another lock than the one that names trees."""
 
     @property
     def digits(self) -> int:
@@ -325,7 +327,8 @@ class Scheduler:
     ) -> VerdictGiven:
         bench = self._bench
         assert ended.outcome in ("ok", "invalid")
-        name = f"{queued.experiment_id}/{attempt_number}/{bench.lock_hash}"
+        lock = bench.verdict_lock or bench.lock_hash
+        name = f"{queued.experiment_id}/{attempt_number}/{lock}"
         return VerdictGiven(
             verdict_id=f"v{queued.experiment_id}-{hashlib.sha256(name.encode()).hexdigest()[:8]}",
             experiment_id=queued.experiment_id,
@@ -336,7 +339,7 @@ class Scheduler:
             outcome=ended.outcome,
             score=told_score(attempt.scored.score.value if attempt.scored else None, bench.digits),
             reason=ended.reason,
-            lock_hash=bench.lock_hash,
+            lock_hash=lock,
             corpus_hash=bench.corpus_hash,
             device_class=bench.life_class,
             isolation=attempt.train.isolation,

@@ -15,9 +15,11 @@ from pathlib import Path
 from agents.minds.catalogue import make_mind
 from agents.minds.mind import Mind
 from community.archive.ledger import Ledger
+from community.archive.state import RunState
 from community.clock import RunClock
 from community.errors import ResumeError
 from community.events import RunOpened
+from community.evidence_events import MeasureChanged
 from community.run_folder import RunFolder
 from community.scenario import BoardSection, Member, Scenario
 from community.scheduler import Bench
@@ -42,6 +44,8 @@ class Opening:
     host: Mapping[str, str] = field(default_factory=dict)
     """Facts of this life's machine and moment."""
     mind_of: Callable[[Member], Mind] = _usual_mind
+    measure: MeasureChanged | None = None
+    """What is recorded where scores were the candidates' own word before this life."""
     is_followed: bool = True
     """Whether files beside the ledger are kept in step with it; else they are made at its end."""
 
@@ -116,6 +120,28 @@ def open_repository(folder: RunFolder, task: Task) -> tuple[Repository, str]:
     if not repository.refs().get("refs/heads/best"):
         repository.set_best(baseline)
     return repository, baseline
+
+
+def measure_rows(state: RunState, opening: Opening) -> tuple[MeasureChanged, ...]:
+    """Return the row by which a resumed run's scores become the scorer's; none where they are.
+
+    Raises:
+        ResumeError: they were the scorer's and would be so no more, or another grader's.
+    """
+    then, now, known = state.measured_by, opening.bench.measured_by, state.evidence.measure
+    if then == "scorer" and now == "candidate":
+        raise ResumeError(
+            f"run {opening.opened.run_id} cannot go on: its scores are measured, and without "
+            "[artifact] and locked/grade.py they would be the script's own word; put them back"
+        )
+    if opening.measure is None or now == "candidate":
+        return ()
+    if known is not None and known.lock_hash != opening.measure.lock_hash:
+        raise ResumeError(
+            f"run {opening.opened.run_id} cannot go on: its grader, or what is held out, changed "
+            "since it was added; put it back, or start a new run"
+        )
+    return (opening.measure,) if then == "candidate" else ()
 
 
 def must_match(known: RunOpened, now: RunOpened, names: Mapping[str, str], why: str = "") -> None:

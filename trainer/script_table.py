@@ -80,6 +80,16 @@ class ScriptTable(_Table):
     """Further environment variables; nothing secret."""
     data: Annotated[list[DataTable], Field(max_length=512)] = []
     """What it may read beside its tree."""
+    leaves: Annotated[str, Field(max_length=400)] = ""
+    """The file of its tree that it leaves for locked/grade.py, where there is a grader; what it
+    prints counts for nothing then."""
+
+    @field_validator("leaves")
+    @classmethod
+    def _is_below(cls, leaves: str) -> str:
+        if leaves and not re.fullmatch(r"\w[\w.-]*(?:/\w[\w.-]*)*", leaves):
+            raise ValueError("give a plain path below the tree, as in out/predictions.json")
+        return leaves
 
     @field_validator("environment")
     @classmethod
@@ -116,8 +126,16 @@ class ScriptTable(_Table):
         for given, each in zip(self.data, self.placed(folder).data, strict=True):
             if fault := data_fault(each.place):
                 yield f"script.data {given.source!r} {fault}"
+            if _overlaps(each.place, folder / "locked"):
+                yield f"script.data {given.source!r} would show locked/ to candidates; move it"
             if not given.target and not os.path.isabs(os.path.expanduser(given.source)):
                 yield f"script.data {given.source!r} needs a target: where the script finds it"
+
+
+def _overlaps(place: str, locked: Path) -> bool:
+    """Whether one of two folders lies in the other."""
+    one, other = Path(os.path.realpath(place)), Path(os.path.realpath(locked))
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def data_fault(place: str) -> str:

@@ -188,8 +188,11 @@ def load_task(folder: Path) -> Task:
     start: dict[str, bytes] = {}
     knobs = None
     kind = KINDS[file.kind] if file is not None else KINDS["model"]
-    if kind.grader and not _is_regular(folder / "locked" / "grade.py"):
-        faults.append(f"locked/grade.py is missing: it defines {kind.grader}")
+    grader = kind.grader
+    if file is not None and file.artifact is not None:  # also of a script that is graded
+        grader = KINDS["artifact"].grader
+    if grader and not _is_regular(folder / "locked" / "grade.py"):
+        faults.append(f"locked/grade.py is missing: it defines {grader}")
     if not kind.is_modelled:
         start = _read_start(folder / "start", faults)
     if file is not None and not kind.is_modelled:

@@ -176,11 +176,19 @@ class TaskFile(_Table):
 
     @model_validator(mode="after")
     def _has_its_table(self) -> Self:
+        is_graded_script = self.script is not None and self.artifact is not None
         for kind in KINDS.values():
+            if is_graded_script and kind.table == "artifact":
+                continue
             if kind.table and (self.kind == kind.name) != (getattr(self, kind.table) is not None):
                 raise ValueError(
                     f"a task of kind {kind.name} has a table [{kind.table}], and no other has"
                 )
+        if self.script is not None and bool(self.script.leaves) != is_graded_script:
+            raise ValueError(
+                "a script with a grader has both: script.leaves, the file that is graded, and the "
+                "table [artifact], which says what that is"
+            )
         if self.artifact is None and (self.constraints or self.guards):
             raise ValueError("[[constraints]] and [[guards]] are of what an artifact's grader says")
         if self.objective.target is not None:

@@ -91,7 +91,8 @@ class EvidenceState:
         elif isinstance(event, NumbersTold):
             self.told[event.experiment_id] = dict(event.numbers)
         elif isinstance(event, MeasureChanged):
-            self.measure, self.is_open_again = event, True
+            self.measure, self.is_open_again, self.finals = event, True, None
+            self.alarms.clear()
         elif isinstance(event, ArtefactGraded):
             self.graded[event.experiment_id] = event
         return ""
@@ -146,7 +147,7 @@ def _set_aside(state: RunState) -> None:
     state.index.repeats.clear()
     state.index.calibration.clear()
     state.index.confirming.clear()
-    state.noise = None
+    state.noise = state.seal = None
     for claim in state.hypotheses.values():
         claim.taken_back = frozenset(v for _, change in claim.changes for v in change.verdicts)
         claim.confirmations, claim.status = [], "measured"

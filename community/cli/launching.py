@@ -93,7 +93,7 @@ def launch_new(
     _check(loaded.scenario)
     if loaded.scenario.run.time == "real":
         task = load_task(find_task(loaded.scenario.run.task, Path.cwd()))
-        if KINDS[task.kind].grader:
+        if KINDS[task.kind].grader or task.artifact is not None:
             must_be_as_expected(task)
     if run_dir is None:
         folder = RunFolder.create(RUNS, _next_id(RUNS, loaded.name))

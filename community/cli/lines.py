@@ -32,7 +32,7 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
-from community.evidence_events import ClaimRetracted, FinalsOpened, VerdictRetracted
+from community.evidence_events import ClaimRetracted, FinalsOpened, MeasureChanged, VerdictRetracted
 from community.forum_events import (
     LeadClaimed,
     PersonActed,
@@ -262,6 +262,10 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     FrontierMoved: _frontier,
     SealScored: _seal,
     FinalsOpened: _finals,
+    MeasureChanged: lambda event, state: (
+        "from here on a grader measures; all scores before, self-reported, are set aside, and what "
+        "rested on them is open again"
+    ),
     VerdictRetracted: _retracted,
     ClaimRetracted: _retracted,
     AttemptEnded: _attempt,

@@ -26,6 +26,8 @@ if MODE == "hang":
 score = floor + (LR - 0.1) ** 2
 if MODE == "nan":
     score = float("nan")
+Path("out").mkdir()
+Path("out/model.json").write_text(json.dumps({"lr": LR}))
 print(f"val_bpb:          {score:.6f}")
 if MODE == "twice":
     print("val_bpb:          0.100000")
@@ -58,6 +60,27 @@ low = 0.001
 high = 1.0
 scale = "log"
 """
+
+
+GRADE = """def check(artifact):
+    if set(artifact) != {"lr"} or not 0 < artifact["lr"] <= 1:
+        raise ValueError("leave one number, lr")
+
+
+def score(artifact, held_out):
+    return {"val_bpb": 3.0 + (artifact["lr"] - 0.02) ** 2}
+"""
+
+
+def add_grader(task: Path) -> None:
+    """Have the stub's file graded, which finds another optimum than the script says."""
+    (task / "locked").mkdir()
+    (task / "locked" / "grade.py").write_text(GRADE)
+    text = (task / "task.toml").read_text()
+    text = text.replace(
+        "[script]\n", '[artifact]\nformat = "json"\n\n[script]\nleaves = "out/model.json"\n'
+    )
+    (task / "task.toml").write_text(text)
 
 
 def stub_task(into: Path, floor: float = 1.0) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from e2e_life import Life, call, recorded
 from e2e_scenarios import scenario_text
-from script_repositories import stub_task
+from script_repositories import add_grader, stub_task
 
 from community.archive.state import RunState
 from community.events import VerdictGiven
@@ -94,3 +94,45 @@ def test_what_it_runs_on_has_to_stay_as_it_was(ended: Ended):
     (root / "stub-data" / "second.txt").unlink()
     assert again.returncode != 0
     assert "the data that the script is shown changed" in again.stdout
+
+
+def test_a_grader_may_come_later_and_the_ledger_goes_on(ended: Ended):
+    """What was told before stays the candidate's word; all is judged anew by what is measured."""
+    root = ended.folder.parent
+    told = dict(ended.state.verdicts)
+    add_grader(root / "stub")
+    assert "locked/manifest.json" in call("lock", "write", "./stub", cwd=root).stdout
+    again = Life.begin("--resume", "--experiments", "34", cwd=root)
+    assert again.finish(120) == 0, again.text[-4000:]
+    rows = list(recorded(ended.folder))
+    state = RunState.from_rows(rows)
+    changed = next(r.seq for r in rows if r.event.kind == "measure_changed")
+    for row in rows:
+        if isinstance(row.event, VerdictGiven):
+            whose = "candidate" if row.seq < changed else "scorer"
+            assert row.event.measured_by == whose
+            assert ("self-reported" in row.event.device_class) == (whose == "candidate")
+    assert all(state.verdicts[name] == verdict for name, verdict in told.items())
+    assert state.noise is not None
+    assert state.noise.mean == pytest.approx(3.2304)
+    standing = [v for runs in state.verdicts_by_tree.values() for v in runs]
+    assert standing
+    assert {v.measured_by for v in standing} == {"scorer"}
+    assert all(v.score is None or v.score >= 3 for v in standing)
+    for claim in state.hypotheses.values():
+        for change in claim.standing_changes:
+            assert {state.verdicts[v].measured_by for v in change.verdicts} <= {"scorer"}
+    shown = call("show", "run", cwd=root).stdout
+    assert "self-reported" not in shown.split("baseline: ")[1].splitlines()[0]
+    table = [line.split("\t") for line in (ended.folder / "results.tsv").read_text().splitlines()]
+    assert table[1][1:4] == ["3.230400", "2.0", "keep"]
+    old = [row for row in table[2:] if row[4].startswith("[self-reported]")]
+    assert old
+    assert {row[3] for row in old} <= {"discard", "crash"}
+    gone = (root / "stub" / "task.toml").read_text()
+    (root / "stub" / "task.toml").write_text(
+        gone.replace('[artifact]\nformat = "json"\n', "").replace('leaves = "out/model.json"\n', "")
+    )
+    back = call("run", "--resume", "--run-dir", "run", "--experiments", "60", cwd=root)
+    assert back.returncode != 0
+    assert "its scores are measured" in back.stdout

@@ -74,15 +74,17 @@ class BlockReader:
         """Return what was reported, once all output has been fed."""
         self._take(bytes(self._line))
         self._line.clear()
+        numbers = dict(self._numbers)
         if self._found is None:
-            return Block(None, f"it printed no line `{self._shown} NUMBER`")
+            return Block(None, f"it printed no line `{self._shown} NUMBER`", numbers)
         if self._other is not None and self._reports == "once":
             told = f"{_shown(self._other)} and {_shown(self._found)}"
-            return Block(None, f"it printed `{self._shown}` more than once: {told}")
+            return Block(None, f"it printed `{self._shown}` more than once: {told}", numbers)
         value = _number(self._found)
         if value is None:
-            return Block(None, f"`{self._shown} {_shown(self._found)}` is no finite number")
-        return Block(value, "", dict(self._numbers))
+            fault = f"`{self._shown} {_shown(self._found)}` is no finite number"
+            return Block(None, fault, numbers)
+        return Block(value, "", numbers)
 
     def _extend(self, part: bytes) -> None:
         self._line += part[: max(0, LINE_BYTES - len(self._line))]

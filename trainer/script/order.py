@@ -29,6 +29,10 @@ class ScriptOrder:
     """Of one process; all together are watched from outside."""
     cpu_s: float
     """CPU seconds after which the kernel ends one process; a backstop."""
+    leaves: str = ""
+    """File of its tree that is handed over when it has ended well."""
+    leaves_bytes: int = 0
+    """Cap on it; one byte more is handed over of a larger one."""
 
     def to_descriptor(self) -> int:
         """Return a new descriptor with this record; the caller closes it."""

@@ -118,15 +118,19 @@ class ScriptExecutor:
         job.folder.mkdir(parents=True, exist_ok=True)
         reader = BlockReader(self._text, self._script.reports, anywhere=self._script.anywhere)
         with ExitStack() as stack:
-            pipes = [_pipe(stack) for _ in range(3)]
+            pipes = [_pipe(stack) for _ in range(4)]
             order = self._order(job, lease).to_descriptor()
             stack.callback(os.close, order)
             given = (order, *(writing for _, writing in pipes))
             keeper = _start(given)
-            status, mark, output = (os.dup(reading) for reading, _ in pipes)
+            status, mark, output, left = (os.dup(reading) for reading, _ in pipes)
         process = SandboxedProcess(status, mark)
+        artefact = left if self._script.leaves else None
+        if artefact is None:
+            os.close(left)
         try:
-            return await ScriptPhase(job, process, output, reader, requested_s).run(isolation)
+            phase = ScriptPhase(job, process, output, reader, requested_s, artefact)
+            return await phase.run(isolation)
         finally:
             await process.end(END_S)
             keeper.kill()  # it has ended, or hangs and takes its child along
@@ -162,6 +166,8 @@ class ScriptExecutor:
             scratch_bytes=script.scratch_bytes,
             memory_bytes=job.memory_bytes,
             cpu_s=job.budget.amount * len(slot.cpus) * GRACE * _BACKSTOP + _BACKSTOP_S,
+            leaves=script.leaves,
+            leaves_bytes=job.artefact_bytes,
         )
 
     def _environment(self, job: Job, lease: Lease) -> dict[str, str]:

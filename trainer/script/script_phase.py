@@ -18,10 +18,13 @@ from trainer.sandboxed_process import HandOver, SandboxedProcess
 from trainer.script.final_block import BlockReader
 from trainer.script.output import ScriptOutput
 from trainer.script.tree_usage import shared_out_bytes, tree_usage
+from trainer.streams import ArtefactStream
 from trainer.train_phase import END_S, LOG_NAME, MEMORY_SLACK
 
 TOLD_NAME: Final = "told.json"
 """Beside the log: what a script reported, in place of an artefact."""
+LEFT_NAME: Final = "left.data"
+"""The file that a graded script left."""
 _START_S: Final = 30.0
 _BLINK_S: Final = 1.0
 """Looking away longer than this was not meant: we were stopped, or the whole machine was."""
@@ -46,6 +49,8 @@ class ScriptPhase:
         output: read end of the output pipe; owned from here on.
         reader: finds the number.
         requested_s: loop time at which the run was asked for.
+        artefact: read end of the pipe for the file that it leaves; owned from here on. None where
+            its word is taken.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class ScriptPhase:
         output: int,
         reader: BlockReader,
         requested_s: float,
+        artefact: int | None = None,
     ) -> None:
         self._job = job
         self._process = process
@@ -63,6 +69,10 @@ class ScriptPhase:
         self._launched_s = self._looked_s = self._weighed_s = self._loop.time()
         self._unseen_s = 0.0
         path = job.folder / LOG_NAME
+        self._left: ArtefactStream | None = None
+        if artefact is not None:
+            place = job.folder / LEFT_NAME
+            self._left = ArtefactStream(artefact, place, job.artefact_bytes, process.changed.set)
         self._output = ScriptOutput(output, path, job.log_bytes, reader, process.changed.set)
 
     async def run(self, isolation: Isolation) -> TrainResult:
@@ -96,22 +106,26 @@ class ScriptPhase:
                 wall_s=wall_s,
                 charge_s=self._job.budget.charge_s(cpu_s, max(0.0, wall_s - self._unseen_s)),
                 start_s=begin.at_s - self._requested_s,
-                artefact=self._keep(numbers) if end.outcome == "ok" else None,
+                artefact=self._kept(numbers) if end.outcome == "ok" else None,
                 isolation=isolation,
             )
         finally:
             process.kill()
             self._output.close()
+            if self._left is not None:
+                self._left.discard()
 
     async def _bury(self) -> None:
         """Kill what is left, wait for its end, take the last of its output."""
         await self._process.end(END_S)
         deadline = self._loop.time() + END_S
-        while not self._output.is_ended and self._loop.time() < deadline:
+        ends = [self._output, *([self._left] if self._left is not None else [])]
+        while not all(end.is_ended for end in ends) and self._loop.time() < deadline:
             await self._process.wait(deadline - self._loop.time())
-        self._output.close()
-        if full := self._output.fault:
-            raise full
+        for end in ends:
+            end.close()
+            if end.fault:
+                raise end.fault
 
     def _end(self) -> _End | None:
         """What has ended the attempt, if anything has."""
@@ -179,14 +193,28 @@ class ScriptPhase:
         return _End("invalid", "crash", f"{how}; {last}")
 
     def _told(self) -> tuple[_End, dict[str, float]]:
-        """What a script that ended well has reported."""
+        """What a script that ended well has reported, or left."""
         block = self._output.block()
+        if self._left is not None:
+            if self._left.is_too_large:
+                words = f"it left more than {self._job.artefact_bytes} bytes"
+                return _End("invalid", "artefact", words), {}
+            if not self._left.size_bytes:
+                last = self._output.last_line()
+                words = f"it left no file where its task says; its last line: {last}"
+                return _End("invalid", "artefact", words), {}
+            return _End("ok", "", ""), dict(block.numbers)
         if block.value is None:
             detail = block.fault
             if last := self._output.last_line():
                 detail += f"; its last line: {last}"
             return _End("invalid", "report", detail), {}
         return _End("ok", "", ""), {"": block.value, **block.numbers}
+
+    def _kept(self, numbers: dict[str, float]) -> Path:
+        """Return the file that is scored: what it left, else its own word."""
+        told = self._keep(numbers)
+        return told if self._left is None else self._left.keep()
 
     def _keep(self, numbers: dict[str, float]) -> Path:
         """Write down what it reported, the metric under the empty name."""
