@@ -20,7 +20,7 @@ import typer
 
 if TYPE_CHECKING:
     from community.wrapping.first_look import FirstLook
-    from community.wrapping.proposal import Proposal, Wishes
+    from community.wrapping.proposal import Proposal
     from community.wrapping.repository_files import Found
 
 EXAMPLES = """
@@ -96,7 +96,7 @@ def init(
     _show(found, proposal)
     if not yes:
         typer.confirm(f"write {folder}?", default=True, abort=True)
-    _make(folder, found, proposal, wishes, has_baseline=baseline)
+    _make(folder, found, proposal, has_baseline=baseline)
 
 
 def _folder(root: Path, into: Path | None) -> Path:
@@ -121,13 +121,14 @@ def _show(found: Found, proposal: Proposal) -> None:
     knobs = proposal.knobs
     constants = f"{len(knobs.names)} in {knobs.path}: {', '.join(knobs.names)}" if knobs else "none"
     source = "tracked by git" if found.is_git else "as it lies there; no git"
+    is_model = proposal.kind == "model"
+    runs = [("command", shlex.join(proposal.command)), ("python", proposal.python)]
     rows = [
         ("repository", f"{found.root} ({len(found.files)} files, {source})"),
-        ("command", shlex.join(proposal.command)),
-        ("python", proposal.python),
+        *([("model", f"build_model() and train() of {proposal.entry}")] if is_model else runs),
         ("metric", f"{proposal.metric} in {proposal.unit}, {proposal.direction} is better"),
-        ("its line", f"{proposal.line} NUMBER"),
-        ("killed after", f"{budget}{own}"),
+        *([] if is_model else [("its line", f"{proposal.line} NUMBER")]),
+        ("budget, CPU" if is_model else "killed after", f"{budget}{own}"),
         ("may be changed", ", ".join(proposal.editable)),
         ("constants", constants),
         *(("shown read-only", f"{place} as {target}") for place, target in proposal.data),
@@ -145,17 +146,20 @@ def _show(found: Found, proposal: Proposal) -> None:
         typer.echo(f"  note             {note}")
 
 
-def _make(
-    folder: Path, found: Found, proposal: Proposal, wishes: Wishes, *, has_baseline: bool
-) -> None:
+def _make(folder: Path, found: Found, proposal: Proposal, *, has_baseline: bool) -> None:
     """Write the task beside its place, look at it, and put it there once it works."""
     from community.loading import check_task, read_scenario
     from community.wrapping.task_writing import SCENARIO, write_task
+    from trainer.task import load_task
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".community-init-") as place:
         draft = Path(place) / folder.name
         write_task(draft, found, proposal)
+        if proposal.kind == "model":
+            from community.lock_writing import write_lock
+
+            asyncio.run(write_lock(load_task(draft), None))
         seen = _look(draft) if has_baseline else None
         if seen is not None and proposal.budget_s is None:
             usual_s = max(seen.walls_s)
@@ -168,7 +172,8 @@ def _make(
     typer.echo(f"\nwrote {shown}: task.toml, brief.md, knobs.toml, {SCENARIO}, start/")
     if seen is not None:
         _tell(seen, proposal)
-    typer.echo("scores are the script's own word (self-reported): nobody measures them")
+    if proposal.kind == "script":
+        typer.echo("scores are the script's own word (self-reported): nobody measures them")
     typer.echo(f"\nnext:  community run {shown / SCENARIO}")
 
 

@@ -6,19 +6,24 @@ takes, and how far two runs of the same code lie apart.
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from sysconfig import get_paths
 from typing import Final
 
 from community.errors import WrappingError
 from community.plain_text import several_lines
 from community.run_folder import LOG_TAIL_CHARACTERS
+from community.score_phase import SandboxedScorePhase
 from community.script_phase import ScriptScorePhase
+from scoring.scorer import Scorer
 from trainer.devices import find_slots
 from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
+from trainer.local_executor import LocalExecutor
 from trainer.script.script_executor import ScriptExecutor
 from trainer.task import Task
 from trainer.train_phase import LOG_NAME
@@ -56,7 +61,8 @@ async def look(task: Task, on_run: Callable[[int], None]) -> FirstLook:
 
     Cancellation: the script is killed before it returns.
     """
-    assert task.script is not None
+    if task.script is None:
+        return await _look_at_model(task, on_run)
     pool = GpuPool(find_slots("auto", device="auto"))
     scores, walls = [], []
     with tempfile.TemporaryDirectory(prefix="rc-look-") as place:
@@ -68,6 +74,39 @@ async def look(task: Task, on_run: Callable[[int], None]) -> FirstLook:
                 result = await executor.train(job, lease)
                 scores.append(await _score(task, result, job, lease))
                 walls.append(result.wall_s)
+        return FirstLook(tuple(scores), tuple(walls), lease.slot.name)
+
+
+async def _look_at_model(task: Task, on_run: Callable[[int], None]) -> FirstLook:
+    """Train and score the start tree twice, as `look` does for scripts."""
+    pool = GpuPool(find_slots("auto", device="cpu"))
+    scores, walls = [], []
+    with tempfile.TemporaryDirectory(prefix="rc-look-") as place:
+        tree, data = write_workspace(task.start, Path(place) / "tree"), Path(place) / "data"
+        source = Path(get_paths()["stdlib"])
+        scorer = await Scorer.start(task.locked, source, data, secrets.token_bytes(32))
+        try:
+            executor = LocalExecutor(hidden=scorer.corpus.hidden)
+            phase = SandboxedScorePhase(executor, scorer, task, task.budget)
+            async with executor, pool.lease() as lease:
+                for number in range(1, RUNS + 1):
+                    on_run(number)
+                    job = replace(
+                        _job(task, tree, Path(place) / str(number), number),
+                        data=data,
+                        budget=task.budget,
+                        artefact_bytes=task.artefact_bytes,
+                    )
+                    result = await executor.train(job, lease)
+                    if result.artefact is None:
+                        raise _failure(result, job)
+                    scored = await phase.score(result.artefact, tree, "dev", lease, job.seed)
+                    if scored.score.value is None:
+                        raise WrappingError(f"its model is refused: {scored.score.reason}")
+                    scores.append(scored.score.value)
+                    walls.append(result.wall_s)
+        finally:
+            await scorer.aclose()
         return FirstLook(tuple(scores), tuple(walls), lease.slot.name)
 
 
@@ -90,9 +129,14 @@ async def _score(task: Task, result: TrainResult, job: Job, lease: Lease) -> flo
         scored = await ScriptScorePhase().score(result.artefact, job.workspace, "dev", lease, 0)
         assert scored.score.value is not None
         return scored.score.value
+    raise _failure(result, job)
+
+
+def _failure(result: TrainResult, job: Job) -> WrappingError:
+    """Return the error with the end of the log."""
     text = (job.folder / LOG_NAME).read_text("utf-8", "replace")[-LOG_TAIL_CHARACTERS:]
     tail = "\n".join(f"    {line}" for line in several_lines(text)[-_LINES:])
-    raise WrappingError(
+    return WrappingError(
         f"the unmodified script failed ({result.reason}: {result.detail})\n{_advice(result)}\n"
         f"  the end of what it printed:\n{tail}"
     )

@@ -12,11 +12,12 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from community.errors import WrappingError
 from community.wrapping import reading
 from community.wrapping.constants_found import KnobFile, knobs_of
+from community.wrapping.reading import defines_model
 from community.wrapping.repository_files import Found
 from trainer.patch_policy import SOURCE_SUFFIXES
 from trainer.script.final_block import Reports
@@ -27,6 +28,9 @@ KILL_SHARE: Final = 2.0
 """autoresearch's outer rule: what takes twice its time is killed."""
 CEILING_S: Final = 600.0
 """For the first look at a script of which nobody says how long it takes."""
+MODEL_ENTRY: Final = "train.py"
+MODEL_S: Final = 10.0
+"""CPU seconds of one training, unless somebody says otherwise."""
 _MOST_EDITABLE: Final = 12
 _NOT_OPENED: Final = re.compile(r"prepare|eval|metric|data|test|setup|conftest|download|tokeniz")
 _KNOB_FILES: Final = ("config.py", "config.toml", "hparams.py", "hyperparameters.py", "settings.py")
@@ -78,6 +82,8 @@ class Proposal:
     knobs: KnobFile | None
     notes: tuple[str, ...]
     """What a person should know about the guesses."""
+    kind: Literal["script", "model"] = "script"
+    """model: the code defines `build_model` and `train`, and the scorer measures what it trains."""
 
 
 def propose(found: Found, wishes: Wishes, ask: Ask | None) -> Proposal:
@@ -91,6 +97,8 @@ def propose(found: Found, wishes: Wishes, ask: Ask | None) -> Proposal:
     Raises:
         WrappingError: something is neither given nor found, or what is given does not hold.
     """
+    if not wishes.command and defines_model(found.files.get(MODEL_ENTRY, b"")):
+        return _model(found, wishes)
     command, entry = _command(found, wishes, ask)
     told = _printed(found, wishes, entry, ask)
     direction = _direction(told.metric, wishes, ask)
@@ -122,6 +130,33 @@ def propose(found: Found, wishes: Wishes, ask: Ask | None) -> Proposal:
         environment={"PYTHONPATH": "src"} if _has_src(found) else {},
         knobs=knobs,
         notes=(*notes, *more),
+    )
+
+
+def _model(found: Found, wishes: Wishes) -> Proposal:
+    """Return the task of a repository whose code defines a model for the scorer to measure."""
+    return Proposal(
+        command=(),
+        entry=MODEL_ENTRY,
+        metric="val_bpb",
+        line="",
+        anywhere=False,
+        reports="once",
+        direction="lower",
+        unit="bits per byte",
+        budget_s=wishes.budget_s or MODEL_S,
+        own_budget_s=None,
+        editable=_editable(found, MODEL_ENTRY, None, wishes) if wishes.editable else (MODEL_ENTRY,),
+        python="",
+        data=(),
+        environment={},
+        knobs=knobs_of(MODEL_ENTRY, found.files[MODEL_ENTRY]),
+        notes=(
+            f"{MODEL_ENTRY} defines build_model() and train(model, run): what it trains is "
+            "measured by the grader of the task nanolm, in bits per byte of held-out Python text; "
+            "put another into locked/grade.py, and `community lock write` it",
+        ),
+        kind="model",
     )
 
 

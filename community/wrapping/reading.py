@@ -96,6 +96,13 @@ def _rank(path: str, content: bytes) -> int:
     return place + (0 if b"__main__" in content or path == name else 4)
 
 
+def defines_model(content: bytes) -> bool:
+    """Whether a file defines `build_model()` and `train(model, run)`, as tasks of models do."""
+    text = _text(content)
+    has_model = re.search(r"(?m)^def build_model\(\s*\)", text) is not None
+    return has_model and re.search(r"(?m)^def train\(\s*\w+[^,)]*,\s*run\b", text) is not None
+
+
 def printed_in(text: str) -> list[Printed]:
     """Return the numbers that code prints by name, likeliest first."""
     found: list[tuple[int, int, Printed]] = []

@@ -16,9 +16,11 @@ from community.errors import WrappingError
 from community.wrapping.proposal import CEILING_S, Proposal
 from community.wrapping.repository_files import Found
 from trainer.devices import find_slots, usable_memory_bytes
+from trainer.task import BUNDLED
 
 SCENARIO: Final = "community.toml"
 _BESIDE: Final = "beside"
+_GRADED: Final = BUNDLED / "nanolm"
 _MEMORY_SHARE: Final = 0.8
 _LEAST_TREE: Final = 64 << 10
 _QUOTED: Final = 24 << 10
@@ -37,8 +39,13 @@ def write_task(folder: Path, found: Found, proposal: Proposal) -> None:
             _put(folder / "start" / path, content)
         for path, content in found.beside.items():
             _put(folder / _BESIDE / path, content)
-        _put(folder / "task.toml", task_toml(found, proposal).encode())
-        _put(folder / "brief.md", _brief(found, proposal).encode())
+        is_model = proposal.kind == "model"
+        toml = _model_toml(found, proposal) if is_model else task_toml(found, proposal)
+        _put(folder / "task.toml", toml.encode())
+        words = _model_brief(found, proposal) if is_model else _brief(found, proposal)
+        _put(folder / "brief.md", words.encode())
+        if is_model:
+            _put(folder / "locked" / "grade.py", (_GRADED / "locked" / "grade.py").read_bytes())
         if proposal.knobs is not None:
             _put(folder / "knobs.toml", proposal.knobs.toml.encode())
         _put(folder / SCENARIO, _scenario(folder.name, proposal).encode())
@@ -95,6 +102,39 @@ def task_toml(found: Found, proposal: Proposal) -> str:
     if proposal.knobs is not None:
         lines += ["", "[knobs]", f"path = {_text(proposal.knobs.path)}"]
     return "\n".join(lines) + "\n"
+
+
+def _model_toml(found: Found, proposal: Proposal) -> str:
+    """Return the text of task.toml for code that defines a model."""
+    size = sum(map(len, found.files.values()))
+    lines = [
+        f"# Made by `community init` of {found.root.name}; every value may be changed.",
+        'kind = "model"',
+        f"metric = {_text(proposal.metric)}",
+        f"unit = {_text(proposal.unit)}",
+        f"direction = {_text(proposal.direction)}",
+        f"editable = {_list(proposal.editable)}",
+        "",
+        "[budget] # of the one process that trains; device_seconds on a GPU",
+        'kind = "cpu_seconds"',
+        f"amount = {_number(proposal.budget_s or CEILING_S)}",
+        "",
+        "[limits]",
+        f"tree_bytes = {_rounded(2 * size)}",
+    ]
+    if proposal.knobs is not None:
+        lines += ["", "[knobs]", f"path = {_text(proposal.knobs.path)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _model_brief(found: Found, proposal: Proposal) -> str:
+    return (
+        f"# {found.root.name}\n\n`{proposal.entry}` defines `build_model()` and "
+        f"`train(model, run)`. Make what it trains in {proposal.budget_s:g} CPU seconds better at "
+        f"telling the next byte of Python text: `{proposal.metric}`, {proposal.direction} is "
+        "better, measured by a scorer on text that training never sees. The model maps tokens, "
+        "int64 of shape (batch, time), to logits of shape (batch, time, 256).\n"
+    )
 
 
 def memory_bytes() -> int:

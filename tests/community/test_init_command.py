@@ -12,9 +12,12 @@ from cli_calls import community, told
 from typer.testing import Result
 from wrapped_repositories import AUTORESEARCH, PLAIN, everything, git, repository
 
+from community.task_lock import must_be_as_expected
 from community.wrapping import reading
 from community.wrapping.constants_found import knobs_of
-from trainer.task import load_task
+from community.wrapping.proposal import Wishes, propose
+from community.wrapping.repository_files import find_files
+from trainer.task import BUNDLED, load_task
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +176,53 @@ def test_what_the_tree_cannot_hold_is_shown_beside_it(tmp_path: Path):
     assert task.script is not None
     shown = {each.target: Path(each.place).read_text() for each in task.script.data}
     assert shown == {"a/b/c/d/e/deep.py": "X = 1\n", "odd name.txt": "y"}
+
+
+def test_without_a_terminal_nothing_is_asked(tmp_path: Path):
+    """And it says what to type instead."""
+    repository(tmp_path / "mine", PLAIN)
+    assert "add --yes" in told(community("init", "mine"))
+
+
+def test_answers_override_what_is_found(tmp_path: Path):
+    """What it cannot know it asks, with what it found for an answer."""
+    files = {**PLAIN, "train.py": 'SIZE = 3\nprint("quux:", SIZE)\n'}
+    root = repository(tmp_path / "mine", files)
+    asked = {}
+
+    def ask(question: str, proposed: str) -> str:
+        asked[question] = proposed
+        answers = {"number that counts": "quux", "text before it": "quux:", "better?": "higher"}
+        return next((a for words, a in answers.items() if words in question), proposed)
+
+    proposal = propose(find_files(root), Wishes(python=sys.executable), ask)
+    assert asked["command that runs one experiment"] == "python train.py"
+    assert asked["is a lower or a higher quux better?"] == ""
+    assert (proposal.metric, proposal.line, proposal.direction) == ("quux", "quux:", "higher")
+
+
+MODEL = (BUNDLED / "nanolm" / "start" / "train.py").read_text()
+
+
+def test_code_that_defines_a_model_is_measured(tmp_path: Path):
+    """It gets the grader of language models and a lock, and no command."""
+    repository(tmp_path / "mine", {"train.py": MODEL})
+    result = init("--budget", "2")
+    assert result.exit_code == 0, result.output
+    task = load_task(tmp_path / "mine_task")
+    assert (task.kind, task.budget.amount, task.script) == ("model", 2, None)
+    must_be_as_expected(task)
+    assert "self-reported" not in result.output
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_twice_to_show_the_noise(tmp_path: Path):
+    """By the scorer, as experiments will be."""
+    repository(tmp_path / "mine", {"train.py": MODEL})
+    result = community("init", "mine", "--yes", "--budget", "2")
+    assert result.exit_code == 0, result.output
+    assert "baseline: " in result.output
+    assert "bits per byte" in result.output
 
 
 def test_numbers_are_found_by_what_prints_them():

@@ -191,6 +191,15 @@ def test_fold_refuses_rows_that_contradict_the_ledger(event: ev.Event) -> None:
         _extra(event)
 
 
+def test_fold_refuses_another_word_among_its_verdicts() -> None:
+    """What a script said of itself never stands beside what was measured, nor the other way."""
+    waiting = queued("e0009", "screen", CHILD, "t-child")
+    told = [*rows(), ev.Row(len(rows()) + 1, 100 * S, waiting)]
+    self_reported = dataclasses.replace(verdict(waiting, 0.1), measured_by="candidate")
+    with pytest.raises(LedgerInconsistentError, match="a candidate's word among those of a scorer"):
+        RunState.from_rows([*told, ev.Row(len(told) + 1, 101 * S, self_reported)])
+
+
 def test_fold_refuses_gaps_and_time_that_runs_back() -> None:
     """Rows are numbered without gaps and their time never decreases."""
     told = rows()
