@@ -84,10 +84,7 @@ async def open_script(
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
     assert task.script is not None
-    budget = budget_for(task, scenario)
-    if budget.kind != "device_seconds":
-        text = f"a script's budget is in device_seconds, and the scenario gives {budget.kind}"
-        raise TaskError(task.folder, [f"{text}; change `budget` there or drop it"])
+    budget = _budget(task, scenario)
     slots = find_slots(scenario.pool.slots, device="auto")
     check_memory(slots, task.memory_bytes)
     secret = open_secret(folder, known, shared)
@@ -135,6 +132,14 @@ async def open_script(
         yield Opening(
             bench, opened, secret, scenario.board, host_facts(), measure=measure if scorer else None
         )
+
+
+def _budget(task: Task, scenario: Scenario) -> Budget:
+    budget = budget_for(task, scenario)
+    if budget.kind != "device_seconds":
+        text = f"a script's budget is in device_seconds, and the scenario gives {budget.kind}"
+        raise TaskError(task.folder, [f"{text}; change `budget` there or drop it"])
+    return budget
 
 
 async def _opened_scorer(
