@@ -182,8 +182,7 @@ class Account:
                 raise OutOfFundsError(final)
             self._news.clear()
             await self._news.wait()
-        name = f"c{self._number + 1:06d}"
-        entry = Reserved(name, agent, role, model, turn, most, tokens)
+        entry = Reserved(self.next_call_id, agent, role, model, turn, most, tokens)
         self._journal.reserved(entry)
         self._take(entry)
         return entry
@@ -218,6 +217,20 @@ class Account:
         self._give_back(settled)
         self._news.set()
         return settled
+
+    @property
+    def next_call_id(self) -> str:
+        """The name of the next call."""
+        return f"c{self._number + 1:06d}"
+
+    def again(self, entry: Reserved | Settled) -> None:
+        """Write down and count a step of another run that is played again; nobody is paid."""
+        if isinstance(entry, Reserved):
+            self._journal.reserved(entry)
+            self._take(entry)
+        else:
+            self._journal.settled(entry)
+            self._give_back(entry)
 
     def of(self, agent: str) -> Tally:
         """Return what an agent has spent."""

@@ -46,6 +46,8 @@ TurnRecorder = Callable[[str, int, tuple[str, ...], str | None, float], Awaitabl
 
 ACTIONS_PER_TURN = 12
 """More than any role needs; a mind that answers more has gone astray."""
+FAULT_CHARACTERS = 1_000
+"""Of what is kept of a mind's fault."""
 DECIDE_S = 900.0
 """A mind that thinks longer than a quarter of an hour is taken to hang."""
 LONGEST_WAIT_S = 300.0
@@ -121,6 +123,11 @@ class Agent:
         self._fruitless = 0
         self._faults: list[str] = []
         """Why actions of the last turn came to nothing."""
+        self._fed = 0
+        self.heard = (0, 0)
+        """When it last looked around: how many posts its feed had brought, and the newest heard."""
+        self.fault = ""
+        """Why its mind came to nothing in the last turn; empty if it did not."""
 
     async def live(self) -> str:
         """Take turns until the run stops, the board closes or the role's turns are used up.
@@ -156,6 +163,7 @@ class Agent:
         why = "its feed ended"
         try:
             async for post in self._seat.posts():
+                self._fed += 1
                 self._take_in(memory, [post])
         except BoardClosedError as error:
             why = str(error)
@@ -210,8 +218,10 @@ class Agent:
         self._news.clear()
         turn = self.spend.turns
         self.spend.experiments, self.spend.posts = memory.experiments, memory.said
+        self.heard = (self._fed, memory.last_seq)
         observation = await self.observe(briefing, memory, turn)
         self._faults.clear()
+        self.fault = ""
         self.spend.turns += 1
         paid_usd = self._paid_usd()
         actions = await self._decide(observation)
@@ -279,13 +289,15 @@ class Agent:
                 actions = tuple(await self._mind.decide(observation, self._reading))
             _check(actions)
         except OutOfFundsError as error:
+            self.fault = _told(error)
             self._end(str(error))
             return ()
         except Exception as error:
             # A mind may be anybody's code or a model's answer: whatever it raises is its own fault.
             self.spend.faults += 1
             self._fruitless += 1
-            self._faults.append(f"no turn: {error}")
+            self.fault = _told(error)
+            self._faults.append(f"no turn: {self.fault}")
             _log.warning("%s, turn %d: its mind failed: %r", self.name, observation.turn, error)
             return ()
         return actions or (Wait(),)
@@ -357,6 +369,12 @@ def turn_seed(run_seed: int, agent: str, turn: int) -> int:
     """Return the seed of one turn: 64 bits from (run seed, agent, turn), on every machine."""
     name = f"{run_seed}/{agent}/{turn}".encode()
     return int.from_bytes(hashlib.sha256(name).digest()[:8], "big")
+
+
+def _told(error: Exception) -> str:
+    """Return an error in words that a record can hold."""
+    text = str(error)[:FAULT_CHARACTERS] or type(error).__name__
+    return text.encode("utf-8", "replace").decode()
 
 
 def _check(actions: Sequence[object]) -> None:

@@ -53,7 +53,7 @@ class Attendance:
     def is_deserted(self) -> bool:
         """Whether everybody who may propose has left, or has used up his experiments."""
         proposers = [name for name, role in self._roles.items() if "propose" in role.rights]
-        return all(self._has_left(name) for name in proposers)
+        return all(self.has_left(name) for name in proposers)
 
     def moments_us(self) -> list[int]:
         """Return the run times at which those who are away will not be waited for any more."""
@@ -68,7 +68,12 @@ class Attendance:
         left_us = self._chronicle.state.forum.left_us.get(agent, 0)
         return max(self._began_us, left_us)
 
-    def _has_left(self, agent: str) -> bool:
+    def may_propose(self, agent: str) -> bool:
+        """Whether an agent's role may propose."""
+        return "propose" in self._roles[agent].rights
+
+    def has_left(self, agent: str) -> bool:
+        """Whether nothing more is to be expected of an agent."""
         state = self._chronicle.state
         if agent in self._gone or has_used_up(state, agent, self._roles[agent].quotas):
             return True

@@ -13,6 +13,9 @@ CommunityError
 ├── ExportError                   there is nothing to export, or nowhere to put it
 ├── ScenarioError                 a scenario file cannot be used; lists every fault
 ├── ModelError                    a modelled task's parameters cannot be used; lists every fault
+├── ModelsSilentError             nobody is left but those whose models do not answer
+├── RecordError                   a run's record cannot be played again
+│   └── ReplayDiffersError        what is played is not what was recorded
 ├── ResumeError                   a run cannot go on where it stopped
 │   └── RunSecretError            its secret is lost, another one, or cannot be written
 ├── BaselineFailedError           the unmodified start cannot be measured
@@ -276,12 +279,33 @@ class WrappingError(CommunityError):
     """No task can be made of a repository: what is missing, or what its baseline came to."""
 
 
+class RecordError(CommunityError):
+    """A run's record cannot be played again: what it was made with is not here, or has changed."""
+
+
+class ReplayDiffersError(RecordError):
+    """What is played again is not what was recorded; the message names the first difference."""
+
+
 class SightError(CommunityError):
     """There is nothing to see: no such agent, or no such turn."""
 
 
 class TakingPartError(CommunityError):
     """A run is not live, does not answer, or has no place for who asks."""
+
+
+class ModelsSilentError(CommunityError):
+    """Nobody is left who may propose but those whose models do not answer, for too long now."""
+
+    def __init__(self, await_s: float, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+        told = "; ".join(self.words)
+        super().__init__(
+            f"no model has answered for {await_s / 60:.3g} minutes, and nobody else may propose "
+            f"({told}). The run has stopped and keeps everything; see to the key, the network or "
+            "the provider, then go on with `community run --resume`"
+        )
 
 
 class ScorerBrokenError(CommunityError):

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from community.evidence_events import EvidenceEvent
 from community.forum_events import ForumEvent
 from community.mind_events import MindEvent
+from community.mind_events import TurnTaken as TurnTaken  # one of the first kinds
 from trainer.experiment import BudgetKind
 
 Purpose = Literal[
@@ -101,21 +102,6 @@ class AgentJoined:
     mind: str
     hears: tuple[str, ...]
     """Whose posts reach it, to begin with."""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnTaken:
-    """A mind decided; a restarted agent goes on with the next turn."""
-
-    kind: ClassVar[str] = "turn_taken"
-    agent: str
-    turn: int
-    actions: tuple[str, ...]
-    """Kinds of the actions chosen, in order."""
-    notebook: str | None = None
-    """New text of the notebook when the turn rewrote it."""
-    cost_usd: float = 0.0
-    """What thinking it cost, as far as the mind can tell."""
 
 
 @dataclass(frozen=True, slots=True)

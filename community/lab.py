@@ -46,6 +46,8 @@ class AgentLab:
     def __init__(self, institution: Institution, agent: str) -> None:
         self._institution = institution
         self._agent = agent
+        self.looked = (0, 0)
+        """The ledger's last row and the run time when the agent's last turn began."""
 
     async def briefing(self) -> Briefing:
         """Return the task and the baseline, once that is measured."""
@@ -90,7 +92,12 @@ class AgentLab:
         return Merged(self._editable(merged.files), tuple(merged.conflicts))
 
     async def wait_for_turn(self) -> None:
-        """Return when nobody has paused the agent."""
+        """Return when nobody has paused the agent; what it looks at now is what it decides on."""
+        await self._until_unpaused()
+        chronicle = self._institution.chronicle
+        self.looked = (chronicle.state.last_seq, chronicle.clock.now_us())
+
+    async def _until_unpaused(self) -> None:
         chronicle = self._institution.chronicle
         await chronicle.wait_until(lambda state: self._agent not in state.forum.paused)
 
@@ -104,7 +111,7 @@ class AgentLab:
         made = await self._made(request)
         if made is not None:
             return made
-        await self.wait_for_turn()
+        await self._until_unpaused()
         self._must_hold("propose")
         self._must_have_experiments()
         if self._joins(proposal):
@@ -184,7 +191,7 @@ class AgentLab:
             return self._declined(commit, f"{hypothesis!r} is no hypothesis of {self._agent}'s")
         institution = self._institution
         if screen_of(institution.chronicle.state, hypothesis) is None:
-            await self.wait_for_turn()
+            await self._until_unpaused()
         await institution.chronicle.wait_until(lambda _: institution.may_screen(claim))
         refusal = institution.screen(claim)
         if refusal:
@@ -206,7 +213,7 @@ class AgentLab:
         if mine:  # it ended before a restart, and she has not heard of it yet
             return self._outcome(claim, told_verdict(institution.chronicle.state, claim, mine[-1]))
         if claim.reproduction_by != self._agent:
-            await self.wait_for_turn()
+            await self._until_unpaused()
             state, quotas = institution.chronicle.state, institution.quotas(self._agent)
             refusal = refuses_reproduction(state, self._agent, quotas, hypothesis)
             refusal = refusal or institution.reproduce(hypothesis, self._agent)

@@ -1,4 +1,4 @@
-"""Events about minds that ask models: what they were shown, what they answered, what it cost.
+"""Events about minds: turns; and of those that ask models what they were shown, said and cost.
 
 Records like those of `community.events`, which lists them all; kept apart for their subject. A
 reservation is recorded before its call is made, an answer before anything is made of it: so a
@@ -9,6 +9,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """A mind decided; a restarted agent goes on with the next turn."""
+
+    kind: ClassVar[str] = "turn_taken"
+    agent: str
+    turn: int
+    actions: tuple[str, ...]
+    """Kinds of the actions chosen, in order."""
+    notebook: str | None = None
+    """New text of the notebook when the turn rewrote it."""
+    cost_usd: float = 0.0
+    """What thinking it cost, as far as the mind can tell."""
+    saw_seq: int = 0
+    """The ledger's last row when it looked around; 0 in older ledgers, and of who is elsewhere."""
+    looked_us: int = 0
+    """Run time at which it looked."""
+    heard_posts: int = 0
+    """Posts that its feed had brought by then."""
+    heard_seq: int = 0
+    """Of the posts it knew by then, its own included, the newest."""
+    fault: str = ""
+    """Why its mind came to nothing, as it was told in the next turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ def is_language_mind(name: str) -> bool:
     return family_of(name) is not None or is_command_mind(name)
 
 
+def is_replay(name: str) -> bool:
+    """Whether a mind's name is one that gives a record's answers."""
+    return name.startswith("replay:") and name != "replay:"
+
+
 def model_name_fault(name: str) -> str:
     """Return what is wrong with a name that begins like one of a model; empty for all others."""
     family = name.partition(":")[0]

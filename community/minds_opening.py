@@ -32,9 +32,10 @@ from community.archive.state import RunState
 from community.chronicle import Chronicle
 from community.cli_sections import cli_of
 from community.command_runs import Programs
-from community.events import Noticed
+from community.errors import CommunityError
+from community.events import Event, Noticed
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
-from community.mind_faults import is_language_mind
+from community.mind_faults import is_language_mind, is_replay
 from community.scenario import Member, Scenario
 from community.spend_sections import ModelSection
 
@@ -64,7 +65,10 @@ class Minds:
         self._others = others
         self._made: list[LanguageMind] = []
         self._account: Account | None = None
-        self._providers = Providers(pace, self._tell)
+        self.providers = Providers(pace, self._tell)
+        """Whom those that ask models share."""
+        self.failure: CommunityError | None = None
+        """Why the run cannot go on, by the word of a mind."""
 
     def make(self, member: Member) -> Mind:
         """Return the mind of `member`.
@@ -72,7 +76,12 @@ class Minds:
         Raises:
             MindError: it cannot be made here.
             PriceError: its model has no price.
+            RecordError: it is to answer from a record that has no answers of this agent.
         """
+        if is_replay(member.mind):
+            from community.recorded.live import ReplayMind
+
+            return ReplayMind(member, self.means(member), self._fail)
         if not is_language_mind(member.mind):
             return self._others(member)
         mind = make_mind(member.mind, self.means(member))
@@ -90,7 +99,7 @@ class Minds:
             member.name,
             member.role,
             self.account,
-            self._providers,
+            self.providers,
             (member.model or ModelSection()).as_options(),
             self._record,
             lambda turn: self._answered(member.name, turn),
@@ -115,6 +124,13 @@ class Minds:
             caps = self._scenario.spend.as_caps()
             self._account = Account(prices, caps, _Journal(self._chronicle), entries)
         return self._account
+
+    def _fail(self, why: CommunityError) -> None:
+        self.failure = self.failure or why
+
+    def say(self, *events: Event) -> None:
+        """Record what is told of minds."""
+        self._chronicle.record(*events)
 
     async def aclose(self) -> None:
         """Close the connections of all minds that were made."""
@@ -206,7 +222,7 @@ def pinned_prices(scenario: Scenario, state: RunState) -> PriceTable:
 
 def account_entries(state: RunState) -> list[Reserved | Settled]:
     """Return what a ledger holds of calls, as an account takes it."""
-    return [_entry(each) for each in state.minds.entries]
+    return [as_entry(each) for each in state.minds.entries]
 
 
 def _prices(scenario: Scenario) -> Iterator[tuple[str, Price]]:
@@ -259,7 +275,8 @@ class _Journal:
         )
 
 
-def _entry(event: SpendReserved | SpendSettled) -> Reserved | Settled:
+def as_entry(event: SpendReserved | SpendSettled) -> Reserved | Settled:
+    """Return a recorded step of the account as accounts take it."""
     if isinstance(event, SpendReserved):
         return Reserved(
             event.call_id,

@@ -28,6 +28,7 @@ from community.chronicle import Chronicle
 from community.clerk import Clerk
 from community.clock import RunClock
 from community.command_runs import programs_in
+from community.errors import ModelsSilentError
 from community.events import (
     AgentJoined,
     Event,
@@ -42,7 +43,6 @@ from community.events import (
 from community.finals import is_ending, run_finals
 from community.incidents import IncidentLog
 from community.institution import Institution
-from community.lab import AgentLab
 from community.minds_opening import Minds, open_minds
 from community.outside import Outside, guests_of
 from community.queueing import Queue
@@ -51,11 +51,12 @@ from community.scenario import REMOTE, Member, Scenario, TopologySection
 from community.scheduler import Scheduler
 from community.screening import FOUND, awaits_status
 from community.sealing import open_finals
+from community.stalling import SILENT, watch_models
 from community.topology import build_topology
 from community.topology.rewiring import Rewiring
 from community.twins import Twins
 from community.unasked import serve_unasked
-from community.world import Opening, measure_rows, open_ledger, open_world
+from community.world import Opening, World, measure_rows, open_ledger, open_world
 from forum.board import Board
 from forum.errors import ForumError
 from forum.ids import AgentName
@@ -100,6 +101,7 @@ async def run_community(
     is_resumed: bool = False,
     on_row: Callable[[Row], None] | None = None,
     shared: Shared | None = None,
+    world: World | None = None,
 ) -> str:
     """Run a community until a stop condition holds.
 
@@ -110,6 +112,7 @@ async def run_community(
         is_resumed: Go on where that ledger ends.
         on_row: Told of every ledger row, those that a resumed ledger holds included.
         shared: What is taken over from other runs.
+        world: Another world than the scenario's, for a new run.
 
     Returns:
         The stop condition that held.
@@ -122,7 +125,7 @@ async def run_community(
         stopped, and `is_resumed` takes it up again.
     """
     is_real = scenario.run.time == "real"
-    ledger, clock = open_ledger(folder, is_resumed=is_resumed, is_durable=is_real)
+    ledger, clock = open_ledger(folder, is_resumed=is_resumed, is_durable=is_real, world=world)
     try:
         chronicle = Chronicle(ledger, clock)
         if on_row is not None:
@@ -131,8 +134,9 @@ async def run_community(
                 show(row)
             ledger.subscribe(show)
         known, shared = chronicle.state.opened, shared or Shared()
+        taken = shared.secret or shared.baseline
         async with open_world(
-            scenario, scenario_text, folder, known, shared=shared.secret or shared.baseline
+            scenario, scenario_text, folder, known, shared=taken, world=world
         ) as opening:
             # run time begins, or goes on, now: neither start-up nor the time between is run time
             chronicle.clock = RunClock(offset_us=chronicle.state.last_us)
@@ -144,6 +148,7 @@ async def run_community(
                 chronicle.record(resumed, *measure_rows(chronicle.state, opening))
             else:
                 chronicle.record(opening.opened)
+            opening.seating.begin(chronicle)
             _keep_files(chronicle, opening, folder)
             if shared.baseline is not None:
                 with LedgerReader(shared.baseline) as other:
@@ -169,14 +174,15 @@ async def _live(scenario: Scenario, chronicle: Chronicle, opening: Opening) -> s
         await run_finals(chronicle, opening.bench, scenario)
         why = reached
     except BaseExceptionGroup as group:
-        why = "failed"
-        raise _first(group) from group
+        first = _first(group)
+        why = SILENT if isinstance(first, ModelsSilentError) else "failed"
+        raise first from group
     except Exception:
         why = "failed"
         raise
     finally:
-        is_over = why not in ("interrupted", "failed")  # a run that goes on keeps its secret
-        chronicle.record(RunStopped(why, opening.secret.hex() if is_over else ""))
+        goes_on = why in ("interrupted", "failed", SILENT)  # then it keeps its secret
+        chronicle.record(RunStopped(why, "" if goes_on else opening.secret.hex()))
     return why
 
 
@@ -228,6 +234,8 @@ async def _research(scenario: Scenario, chronicle: Chronicle, opening: Opening) 
         chronicle.record(Noticed("start", f"{len(members)} researchers begin"))
         await desk.notify(Notice(kind="start", text=f"{len(members)} researchers begin"))
         tasks.append(group.create_task(institution.serve(), name="institution"))
+        watching = watch_models(scenario, chronicle, minds, institution.attendance)
+        tasks.append(group.create_task(watching, name="models"))
         living = [
             group.create_task(_live_agent(community, member), name=f"agent {member.name}")
             for member in local
@@ -256,22 +264,25 @@ def _cancel_all(tasks: list[asyncio.Task[None]]) -> None:
 
 async def _live_agent(community: _Community, member: Member) -> None:
     """Seat one agent and let it live; what it broke on is noted, and the community goes on."""
-    chronicle = community.chronicle
-    lab = AgentLab(community.institution, member.name)
+    chronicle, seating = community.chronicle, community.opening.seating
+    lab = seating.lab(community.institution, member.name)
     before = chronicle.state.agents[member.name]
 
     async def on_turn(
-        agent: str, turn: int, actions: tuple[str, ...], notebook: str | None, cost_usd: float
+        name: str, turn: int, actions: tuple[str, ...], notebook: str | None, cost_usd: float
     ) -> None:
-        chronicle.record(TurnTaken(agent, turn, actions, notebook, round(cost_usd, 6)))
+        usd, heard, looked = round(cost_usd, 6), agent.heard, lab.looked
+        chronicle.record(
+            TurnTaken(name, turn, actions, notebook, usd, *looked, *heard, agent.fault)
+        )
 
     try:
         async with community.board.seat(AgentName(member.name)) as seat:
             agent = Agent(
                 name=member.name,
                 role=community.roles[member.name],
-                mind=community.minds.make(member),
-                seat=seat,
+                mind=seating.mind(member, community.minds),
+                seat=seating.seat(seat, member.name),
                 lab=lab,
                 knobs=community.knobs,
                 run_seed=community.opening.opened.seed,
@@ -282,6 +293,8 @@ async def _live_agent(community: _Community, member: Member) -> None:
             why = await agent.live()
     except* (AgentError, ForumError, TrainerError) as group:
         why = str(_first(group))
+    if community.minds.failure is not None:
+        raise community.minds.failure
     community.institution.attendance.take_leave(member.name)
     if why:
         chronicle.record(Noticed("pause", f"{member.name} left: {why}"[:300]))

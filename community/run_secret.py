@@ -60,6 +60,24 @@ def open_secret(folder: RunFolder, known: RunOpened | None, shared: Path | None 
     return secret
 
 
+def kept_secret(folder: RunFolder) -> bytes | None:
+    """Return the secret that lies in a run's folder, if one does.
+
+    Raises:
+        RunSecretError: it cannot be read.
+    """
+    return _kept(folder.secret)
+
+
+def keep_secret(folder: RunFolder, secret: bytes) -> None:
+    """Lay a secret into the folder of a run that has not begun, which then takes it.
+
+    Raises:
+        RunSecretError: the file cannot be written.
+    """
+    _keep(folder.secret, secret)
+
+
 def _secret_of(ledger: Path) -> bytes | None:
     """Return another run's secret: its file's, or what its ledger reveals."""
     kept = _kept(RunFolder(ledger.parent).secret)

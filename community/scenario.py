@@ -253,6 +253,9 @@ class LabSection(_Section):
     await_remote_s: Annotated[float, Field(ge=0)] = 3600.0
     """How long a run in which nobody else may propose waits for agents from elsewhere that are
     away, seconds of run time."""
+    await_models_s: Annotated[float, Field(gt=0)] = 1800.0
+    """How long a run in which nobody else may propose waits for models that do not answer; then it
+    stops, and can be resumed."""
     isolation: Isolation = "full"
     """Weakest isolation of candidate code the run accepts; with less it refuses to start."""
 

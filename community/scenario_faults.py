@@ -21,6 +21,7 @@ from community.board_faults import board_faults
 from community.cli_sections import CliSection
 from community.mind_faults import (
     is_language_mind,
+    is_replay,
     model_name_fault,
     price_faults,
     spend_warnings,
@@ -151,7 +152,7 @@ def cross_checks(
             word = _text(item, key)
             if word is None:
                 continue
-            is_model = key == "mind" and is_language_mind(word)
+            is_model = key == "mind" and (is_language_mind(word) or is_replay(word))
             fault = model_name_fault(word) if key == "mind" else ""
             if fault or not (is_model or word in known):
                 found.append((("agents", index, key), fault or _unknown(key, word, known)))

@@ -11,24 +11,56 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from agents.minds.catalogue import make_mind
 from agents.minds.mind import Mind
 from community.archive.ledger import Ledger
 from community.archive.state import RunState
+from community.chronicle import Chronicle
 from community.clock import RunClock
 from community.errors import ResumeError
 from community.events import RunOpened
 from community.evidence_events import MeasureChanged
+from community.institution import Institution
+from community.lab import AgentLab
+from community.minds_opening import Minds
 from community.run_folder import RunFolder
 from community.scenario import BoardSection, Member, Scenario
 from community.scheduler import Bench
+from forum.board import Seat
 from trainer.repository import Repository
 from trainer.task import Task, find_task, load_task
 
 
 def _usual_mind(member: Member) -> Mind:
     return make_mind(member.mind)
+
+
+class Seating:
+    """What an agent of the run is seated with: its lab, its place at the board, its mind.
+
+    A run that is played again (`community.recorded`) has another one.
+    """
+
+    def begin(self, chronicle: Chronicle) -> None:
+        """Take note that the run begins, or goes on."""
+
+    def lab(self, institution: Institution, name: str) -> AgentLab:
+        """Return the lab as the agent sees it."""
+        return AgentLab(institution, name)
+
+    def seat(self, seat: Seat, name: str) -> Seat:
+        """Return the agent's place at the board."""
+        return seat
+
+    def mind(self, member: Member, minds: Minds) -> Mind:
+        """Return what decides for it.
+
+        Raises:
+            MindError, PriceError: as `community.minds_opening.Minds.make`.
+        """
+        return minds.make(member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +80,21 @@ class Opening:
     """What is recorded where scores were the candidates' own word before this life."""
     is_followed: bool = True
     """Whether files beside the ledger are kept in step with it; else they are made at its end."""
+    seating: Seating = field(default_factory=Seating)
+
+
+class World(Protocol):
+    """A world of the caller's own, in place of those that scenarios name."""
+
+    def open_ledger(self, folder: RunFolder) -> Ledger:
+        """Make the new run's ledger."""
+        ...
+
+    def open(
+        self, scenario: Scenario, scenario_text: str, folder: RunFolder
+    ) -> AbstractAsyncContextManager[Opening]:
+        """Open what the run is made with, as `open_world`."""
+        ...
 
 
 def open_world(
@@ -57,6 +104,7 @@ def open_world(
     known: RunOpened | None,
     *,
     shared: Path | None = None,
+    world: World | None = None,
 ) -> AbstractAsyncContextManager[Opening]:
     """Open what `scenario` runs with in its world, and close all of it in the end.
 
@@ -66,11 +114,14 @@ def open_world(
         folder: The run's folder.
         known: First row of a ledger that is resumed, or None for a new run.
         shared: Ledger of another run whose secret a new run takes over.
+        world: Another world than the scenario's.
 
     Raises:
         CommunityError, TrainerError: see `community.opening.open_bench` and
             `community.modelled.opening.open_modelled`.
     """
+    if world is not None:
+        return world.open(scenario, scenario_text, folder)
     if scenario.run.time == "virtual":
         from community.modelled.opening import open_modelled
 
@@ -85,7 +136,11 @@ def open_world(
 
 
 def open_ledger(
-    folder: RunFolder, *, is_resumed: bool, is_durable: bool = True
+    folder: RunFolder,
+    *,
+    is_resumed: bool,
+    is_durable: bool = True,
+    world: World | None = None,
 ) -> tuple[Ledger, RunClock]:
     """Open the run's ledger and a clock that goes on where its last row stands.
 
@@ -93,10 +148,13 @@ def open_ledger(
         folder: The run's.
         is_resumed: Whether there is one already.
         is_durable: Whether a power cut may undo nothing; a kill never does.
+        world: Another world than the scenario's, in which nothing is resumed.
 
     Raises:
         LedgerError: it cannot be used; the message says why.
     """
+    if world is not None:
+        return world.open_ledger(folder), RunClock()
     if not is_resumed:
         return Ledger.create(folder.ledger, is_durable=is_durable), RunClock()
     ledger = Ledger.open(folder.ledger, is_durable=is_durable)

@@ -19,6 +19,10 @@ Tell = Callable[[str, bool], None]
 """(provider, whether it answers) -> told; on each change."""
 
 
+WORDS_CHARACTERS = 200
+"""Of a provider's newest failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How patient the callers of a provider are; tests take smaller numbers."""
@@ -62,6 +66,10 @@ class Provider:
         self._probe_s = pace.first_probe_s
         self._down_at = 0.0
         self.is_down = False
+        self.silent_since_s: float | None = None
+        """Loop time of the first failed call since its last answer; None where none failed."""
+        self.last_words = ""
+        """Of the newest failure."""
 
     @asynccontextmanager
     async def turn(self, until: float) -> AsyncIterator[None]:
@@ -105,6 +113,7 @@ class Provider:
 
     def _answered(self) -> None:
         self._failures = 0
+        self.silent_since_s = None
         self.limit = min(self.pace.most, self.limit + 1.0 / max(1.0, self.limit))
         if self.is_down:
             self.is_down = False
@@ -113,6 +122,9 @@ class Provider:
 
     def _failed(self, error: CallFailedError, began: float) -> None:
         now = asyncio.get_running_loop().time()
+        self.last_words = str(error)[:WORDS_CHARACTERS]
+        if self.silent_since_s is None:
+            self.silent_since_s = now
         if error.kind in ("bad_request", "unknown_model", "too_long"):
             self._answered_at_all()
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from agents.prices import Usage
 from community.mind_events import (
     Answered,
     MindEvent,
@@ -15,6 +16,10 @@ from community.mind_events import (
     SpendReserved,
     SpendSettled,
 )
+
+REPLAYS = "replays"
+"""Among the host's facts of a run, which no hash covers: the run whose record is played in it, and
+the hash of that. Nobody was paid in it."""
 
 
 @dataclass(slots=True)
@@ -26,11 +31,27 @@ class ThinkingState:
     doubt_micro_usd: int = 0
     """Beyond that, of calls of which nobody knows."""
     calls: int = 0
-    tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
+    """Tokens by kind."""
     outcomes: dict[str, int] = field(default_factory=dict)
     """How calls ended."""
     answers: dict[str, int] = field(default_factory=dict)
     """How answers were taken."""
+
+    @property
+    def tokens(self) -> int:
+        """All that count."""
+        return self.usage.tokens
+
+    def add(self, other: ThinkingState) -> None:
+        """Add what another agent's thinking has cost."""
+        self.micro_usd += other.micro_usd
+        self.doubt_micro_usd += other.doubt_micro_usd
+        self.calls += other.calls
+        self.usage = self.usage.plus(other.usage)
+        for mine, theirs in ((self.outcomes, other.outcomes), (self.answers, other.answers)):
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
 
 
 @dataclass(slots=True)
@@ -89,7 +110,9 @@ class MindState:
         spent.micro_usd += event.micro_usd
         spent.doubt_micro_usd += event.doubt_micro_usd
         spent.calls += 1
-        spent.tokens += event.input + event.output + event.cache_read + event.cache_write
+        spent.usage = spent.usage.plus(
+            Usage(event.input, event.output, event.cache_read, event.cache_write, event.thinking)
+        )
         spent.outcomes[event.outcome] = spent.outcomes.get(event.outcome, 0) + 1
 
     def _of(self, agent: str) -> ThinkingState:

@@ -38,6 +38,8 @@ class Confirmed:
 
     number: int
     """Experiments with a verdict when it ended."""
+    at_us: int
+    """Run time at which it ended."""
     hypothesis: str
     status: str
     """At present."""
@@ -96,6 +98,7 @@ def confirmed(
         found.append(
             Confirmed(
                 number=bisect_right(ends, at_us),
+                at_us=at_us,
                 hypothesis=claim.post_id,
                 status=claim.status,
                 centre=baseline + sign * entry.estimate,

@@ -26,14 +26,19 @@ MOST_ROWS = 5_000_000
 """A file may have been packed to unpack without end."""
 
 
-def export_rows(ledger: Path, out: Path) -> None:
+def export_rows(ledger: Path, out: Path, *, is_whole: bool = False) -> None:
     """Write the rows of `ledger` to `out`, without the long texts of posts.
+
+    Args:
+        ledger: Of a run.
+        out: The file.
+        is_whole: Whether the texts stay, so that the run can be played again.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     with LedgerReader(ledger) as reader:
-        lines = [_line(row) for row in reader.rows()]
+        lines = [_line(row, is_whole=is_whole) for row in reader.rows()]
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
         file.write("".join(lines).encode())
@@ -105,9 +110,9 @@ def _row(path: Path, number: int, line: bytes) -> Row:
         raise LedgerDamagedError(f"{path}, line {number}: {error}; export the run again") from error
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, *, is_whole: bool) -> str:
     event = row.event
-    if isinstance(event, Posted):
+    if isinstance(event, Posted) and not is_whole:
         short = {
             key: "" if key in ("patch", "rationale", "log_tail", "text") else value
             for key, value in event.body.items()

@@ -2,7 +2,8 @@
 
 Every package has one root error class whose messages say what, which and what to do; those are
 shown without a traceback. Anything else is a bug of ours: the traceback is shown and the code is 1.
-An interrupted command ends with 130 (128 + SIGINT), a terminated one with 143.
+An interrupted command ends with 130 (128 + SIGINT), a terminated one with 143, a run in which no
+model answers any more with 75.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from agents.errors import AgentError
-from community.errors import CommunityError
+from community.errors import CommunityError, ModelsSilentError
 from forum.errors import ForumError
 from scoring.errors import ScoringError
 from trainer.errors import TrainerError
@@ -23,6 +24,8 @@ FAULT_OF_OURS = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 TERMINATED = 143
+SILENT = 75
+"""No model answers; the same may succeed later (EX_TEMPFAIL of sysexits.h)."""
 
 _KNOWN = (AgentError, CommunityError, ForumError, ScoringError, TrainerError)
 _FRAMEWORK: tuple[type[Exception], ...] = (typer.Exit, typer.Abort, *typer.BadParameter.__mro__[:3])
@@ -52,7 +55,7 @@ def report(error: Exception) -> int:
     if messages := known_messages(error):
         for message in messages:
             typer.echo(f"community: {message}", err=True)
-        return USER_ERROR
+        return SILENT if isinstance(error, ModelsSilentError) else USER_ERROR
     typer.echo("".join(traceback.format_exception(error)), err=True)
     typer.echo(
         "community: this is a fault of the program, not of yours. What a run's ledger.db holds is "

@@ -29,6 +29,7 @@ from community.loading import (
 )
 from community.mind_faults import check_means
 from community.run_folder import LATEST, RUNS, RunFolder
+from community.run_secret import keep_secret
 from community.scenario import Scenario, StopSection
 from community.task_lock import must_be_as_expected
 from trainer.task import find_task, load_task
@@ -112,6 +113,32 @@ def new_run_dir(scenario: str) -> Path:
         ScenarioError: the scenario cannot be read.
     """
     return RUNS / _next_id(RUNS, read_scenario(scenario).name)
+
+
+def launch_loaded(loaded: LoadedScenario, run_dir: Path, secret: bytes | None) -> Launch:
+    """Make the folder of a new run of a scenario that is no file.
+
+    Args:
+        loaded: The scenario.
+        run_dir: The run's own folder.
+        secret: What its scores are drawn by, where it shall be another run's.
+
+    Raises:
+        TaskError, KnobError, DeviceError, TaskLockError: as `launch_new`.
+        RunFolderError: the folder is taken or cannot be written.
+    """
+    _check(loaded.scenario)
+    if loaded.scenario.run.time == "real":
+        must_be_as_expected(load_task(find_task(loaded.scenario.run.task, Path.cwd())))
+    folder = RunFolder.create(run_dir.parent, run_dir.name)
+    if secret is not None:
+        keep_secret(folder, secret)
+    return _launch(loaded, folder)
+
+
+def next_folder(name: str) -> Path:
+    """Return the next free ``runs/<name>-<number>``."""
+    return RUNS / _next_id(RUNS, name)
 
 
 def launch_resumed(

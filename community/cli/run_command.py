@@ -11,9 +11,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -35,8 +35,12 @@ Examples:
   community run --resume                         go on with the newest run
   community run quickstart --tui                 with the screens of `community watch`
   community run quickstart --headless > log.txt  one line per event, no panel
+  community run replay:latest                    the newest run again, from its record alone
+  community run replay:demo                      a small recorded community, shipped
 """
 
+NAMELESS = "name a scenario, for example: community run quickstart"
+REPLAY = "replay:"
 _BaselineFrom = Annotated[
     str | None,
     typer.Option(
@@ -52,6 +56,15 @@ _SecretFrom = Annotated[
     ),
 ]
 
+_VerdictsOption = Annotated[
+    Literal["recorded", "live"],
+    typer.Option(
+        help="Of replay:RUN. recorded: nothing is asked, trained or paid, and the ledger comes out "
+        "the same, or the first row that differs is named. live: experiments are run for real, "
+        "models' answers are the record's, and the run ends where a model would be shown something "
+        "else than then.",
+    ),
+]
 _Headless = Annotated[
     bool, typer.Option("--headless", help="Print one line per event instead of drawing a panel.")
 ]
@@ -70,7 +83,7 @@ def run(
         str | None,
         typer.Argument(
             help="A shipped scenario (quickstart, lone, isolated, controls, overnight) or the path "
-            "of a .toml file; may be left out with --resume.",
+            "of a .toml file; may be left out with --resume. replay:RUN plays a record again.",
         ),
     ] = None,
     *,
@@ -92,6 +105,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of all chance in the run.")] = None,
     baseline_from: _BaselineFrom = None,
     secret_from: _SecretFrom = None,
+    verdicts: _VerdictsOption = "recorded",
 ) -> None:
     """Run a community.
 
@@ -100,42 +114,69 @@ def run(
     --resume goes on with nothing lost, also after a power cut.
     """
     if scenario is None and not resume:
-        raise typer.BadParameter(
-            "name a scenario, for example: community run quickstart", param_hint="SCENARIO"
-        )
-    if tui:
-        shares = {"--baseline-from": baseline_from, "--secret-from": secret_from}
-        options = {"--experiments": experiments, "--seed": seed, **shares}
-        _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
-    from community.cli.launching import launch_new, launch_resumed
-    from community.cli.result_commands import show
+        raise typer.BadParameter(NAMELESS, param_hint="SCENARIO")
+    shares = {"--baseline-from": baseline_from, "--secret-from": secret_from}
+    options = {"--experiments": experiments, "--seed": seed, **shares}
     from community.run import Shared
     from community.run_folder import RunFolder
 
-    shared = Shared(
-        secret=None if secret_from is None else RunFolder.open(secret_from).ledger,
-        baseline=None if baseline_from is None else RunFolder.open(baseline_from).ledger,
-    )
-    if scenario is None or resume:
-        launch = launch_resumed(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
+    if scenario is not None and scenario.startswith(REPLAY):
+        is_odd = resume or tui or any(each is not None for each in options.values())
+        launch = _replay(scenario, run_dir, verdicts, is_odd=is_odd)
+        if launch is None:
+            return
     else:
-        launch = launch_new(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
+        if tui:
+            _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
+        launch = _usual(scenario, run_dir, experiments, seed, is_resumed=resume)
+    ledgers = [x and RunFolder.open(x).ledger for x in (secret_from, baseline_from)]
+    shared = Shared(*(each or None for each in ledgers))
     for warning in launch.warnings:
         typer.echo(f"community: warning: {warning}", err=True)
     _write_line(f"run folder: {launch.folder.path}")
     if launch.finished:
         _write_line(launch.finished)
+        from community.cli.result_commands import show
+
         show(str(launch.folder.path))
         return
     progress = _progress(launch, is_headless=headless or not sys.stdout.isatty())
-    code = _run(launch, progress, shared)
-    if code:
+    if code := _run(launch, progress, shared):
         raise typer.Exit(code)
+
+
+def _replay(scenario: str, run_dir: Path | None, verdicts: str, *, is_odd: bool) -> Launch | None:
+    """Play a record again; or return what to run with the record's answers."""
+    from community.cli.recorded_run import launch_with_answers, replay_recorded
+
+    if is_odd:
+        raise typer.BadParameter("takes --run-dir and --verdicts alone", param_hint=scenario)
+    name = scenario.removeprefix(REPLAY)
+    if verdicts == "live":
+        return launch_with_answers(name, run_dir=run_dir)
+    replay_recorded(name, run_dir=run_dir, write=_write_line)
+    return None
+
+
+def _usual(
+    scenario: str | None,
+    run_dir: Path | None,
+    experiments: int | None,
+    seed: int | None,
+    *,
+    is_resumed: bool,
+) -> Launch:
+    """Return what to run, or to go on with."""
+    from community.cli.launching import launch_new, launch_resumed
+
+    if scenario is None or is_resumed:
+        return launch_resumed(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
+    return launch_new(scenario, run_dir=run_dir, experiments=experiments, seed=seed)
 
 
 def _with_screens(
     scenario: str | None,
-    options: dict[str, int | str | None],
+    options: Mapping[str, int | str | None],
     run_dir: Path | None,
     *,
     is_headless: bool,

@@ -21,6 +21,7 @@ from community.report.drift_figure import drift_svg
 from community.report.figures import lineage_svg, pool_svg
 from community.report.picture import best_picture_svg
 from community.report.progress_figure import progress_svg
+from community.report.spend_figure import spend_svg
 from community.run_folder import RunFolder
 from community.show import shown
 from community.show.evidence_lines import (
@@ -73,6 +74,7 @@ def write_report(folder: RunFolder) -> Path:
     use = pool_use(state)
     drawn = {
         "progress": progress_svg(state),
+        "spend": spend_svg(state),
         "lineage": lineage_svg(state),
         "drift": drift_svg(state),
         "pool": pool_svg(use),
@@ -89,6 +91,7 @@ def write_report(folder: RunFolder) -> Path:
     record = shown(state, "")
     page = template.render(
         state=state,
+        replay_of=record.replay_of,
         headline=record.headline,
         nothing_reproduced=NOTHING_REPRODUCED.capitalize() if has_nothing(record) else "",
         best_title=record.best.title,

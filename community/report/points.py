@@ -5,7 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from agents.prices import MICRO_USD
 from community.archive.progress import score_sign, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import HypothesisState, RunState
@@ -118,6 +120,36 @@ def leads(state: RunState) -> tuple[Lead, ...]:
     moves = [Lead(bisect_right(ends, at_us), m.score) for at_us, m in standing_moves(state)]
     start = baseline_mean(state, "vault")
     return (*([] if start is None or not moves else [Lead(0, start)]), *moves)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """A moment at which the best confirmed score, or what is known of it, changed."""
+
+    usd: float
+    """Dollars that thinking had cost by then."""
+    score: float
+
+
+def usd_by(state: RunState, moments_us: Sequence[int]) -> list[float]:
+    """Return the dollars that thinking had cost by each of `moments_us`, doubt included."""
+    times = [at_us for at_us, _ in state.minds.paid]
+    sums = [0, *accumulate(micro_usd for _, micro_usd in state.minds.paid)]
+    return [sums[bisect_right(times, at_us)] / MICRO_USD for at_us in moments_us]
+
+
+def worths(state: RunState) -> tuple[Worth, ...]:
+    """Return the moves of the frontier by dollars, from the baseline at none to all that was spent.
+
+    Nothing where nothing was spent, or nothing was reproduced.
+    """
+    moves, start = standing_moves(state), baseline_mean(state, "vault")
+    if not state.minds.paid or not moves or start is None:
+        return ()
+    spent = usd_by(state, [at_us for at_us, _ in moves])
+    found = [Worth(0.0, start)]
+    found += [Worth(usd, move.score) for usd, (_, move) in zip(spent, moves, strict=True)]
+    return (*found, Worth(usd_by(state, [state.last_us])[0], moves[-1][1].score))
 
 
 def _numbers(state: RunState) -> dict[str, int]:

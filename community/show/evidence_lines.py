@@ -10,7 +10,7 @@ from community.archive.yardstick import Alarm
 from community.cli.lines import run_time
 from community.events import Purpose
 from community.plain_text import SELF_REPORTED, isolation_words, one_line
-from community.show.records import HeadlineShown, Shown
+from community.show.records import HeadlineShown, Shown, ThinkingShown
 
 LEGEND = (
     "±: half of the two-sided 95 % interval; q: share of false ones among the as sure",
@@ -98,15 +98,28 @@ def thinking_lines(record: Shown) -> list[str]:
         return []
     total, doubt = record.spend.cost_usd, sum(each.doubt_usd for each in asked.values())
     unsure = f", of which {doubt:.4f} may not have been spent" if doubt else ""
-    lines = [f"thinking: ${total:.4f}{unsure}"]
-    for name, each in asked.items():
-        failed = sum(count for end, count in each.outcomes.items() if end != "ok")
-        unused = sum(count for end, count in each.answers.items() if end != "acted")
-        lines.append(
-            f"  {name}: {each.calls} calls ({failed} failed), {unused} answers with faults, "
-            f"{each.tokens} tokens, ${each.usd + each.doubt_usd:.4f}"
-        )
+    again = "; a replay: as it was recorded, nobody was paid" if record.replay_of else ""
+    lines = [f"thinking: ${total:.4f}{unsure}{again}"]
+    lines += [f"  {name}: {_thought(each)}" for name, each in asked.items()]
+    roles = record.spend.thinking_by_role
+    if len(asked) > 1:
+        lines += [f"  role {role}: {_thought(each)}" for role, each in roles.items() if role]
+        lines.append(f"  together: {_thought(roles[''])}")
     return lines
+
+
+def _thought(each: ThinkingShown) -> str:
+    failed = sum(count for end, count in each.outcomes.items() if end != "ok")
+    unused = sum(count for end, count in each.answers.items() if end != "acted")
+    kinds = (
+        f"{each.input} read, {each.cache_read} from cache, {each.cache_write} into it, "
+        f"{each.output} written"
+    )
+    kinds += f", {each.thinking} of them thinking" if each.thinking else ""
+    return (
+        f"{each.calls} calls ({failed} failed), {unused} answers with faults, {each.tokens} tokens "
+        f"({kinds}), ${each.usd + each.doubt_usd:.4f}"
+    )
 
 
 def alarm_line(alarm: Alarm) -> str:

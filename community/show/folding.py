@@ -10,6 +10,7 @@ from community.admission import spent_usd
 from community.archive.credit import credit_table
 from community.archive.finals import Final, finals
 from community.archive.leaderboard import contributions, researchers
+from community.archive.mind_state import REPLAYS, ThinkingState
 from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
 from community.archive.state import RunState
 from community.archive.yardstick import alarms, dev_looks, spend_by_purpose
@@ -53,6 +54,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
     board = (dataclasses.replace(c, title=_title(c.title)) for c in contributions(state))
     return Shown(
         run_id=opened.run_id,
+        replay_of=opened.host.get(REPLAYS, ""),
         task=opened.task,
         seed=opened.seed,
         metric=opened.metric,
@@ -84,7 +86,9 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
             score_cpu_s=sum(spend.score_cpu_s for spend in state.spend.values()),
             run_s=(state.last_us - state.opened_us) / 1e6,
             by_agent={name: spend.device_seconds for name, spend in sorted(state.spend.items())},
+            by_role=_device_seconds_by_role(state),
             thinking=_thinking(state),
+            thinking_by_role=_by_role(state),
             cost_usd=spent_usd(state),
         ),
         stop=state.stop_reason,
@@ -98,17 +102,42 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
 
 
 def _thinking(state: RunState) -> dict[str, ThinkingShown]:
-    return {
-        name: ThinkingShown(
-            calls=spent.calls,
-            usd=spent.micro_usd / MICRO_USD,
-            doubt_usd=spent.doubt_micro_usd / MICRO_USD,
-            tokens=spent.tokens,
-            outcomes=dict(spent.outcomes),
-            answers=dict(spent.answers),
-        )
-        for name, spent in sorted(state.minds.by_agent.items())
-    }
+    return {name: _thought(spent) for name, spent in sorted(state.minds.by_agent.items())}
+
+
+def _by_role(state: RunState) -> dict[str, ThinkingShown]:
+    """What the agents of each role have cost together, and all of them under an empty name."""
+    sums: dict[str, ThinkingState] = {}
+    for name, spent in state.minds.by_agent.items():
+        for role in (state.agents[name].role, ""):
+            sums.setdefault(role, ThinkingState()).add(spent)
+    return {role: _thought(spent) for role, spent in sorted(sums.items())}
+
+
+def _device_seconds_by_role(state: RunState) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for name, spend in state.spend.items():
+        known = state.agents.get(name)
+        if known is not None and known.role:
+            sums[known.role] = sums.get(known.role, 0.0) + spend.device_seconds
+    return dict(sorted(sums.items()))
+
+
+def _thought(spent: ThinkingState) -> ThinkingShown:
+    usage = spent.usage
+    return ThinkingShown(
+        calls=spent.calls,
+        usd=spent.micro_usd / MICRO_USD,
+        doubt_usd=spent.doubt_micro_usd / MICRO_USD,
+        tokens=spent.tokens,
+        input=usage.input,
+        output=usage.output,
+        cache_read=usage.cache_read,
+        cache_write=usage.cache_write,
+        thinking=usage.thinking,
+        outcomes=dict(spent.outcomes),
+        answers=dict(spent.answers),
+    )
 
 
 def _incidents(state: RunState) -> tuple[IncidentShown, ...]:

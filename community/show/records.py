@@ -146,15 +146,19 @@ class SpendShown:
     """Run time so far, stops left out."""
     by_agent: dict[str, float]
     """Device seconds per agent; calibration is under ``lab``."""
+    by_role: dict[str, float]
+    """Likewise of all agents of a role."""
     thinking: dict[str, ThinkingShown]
     """Per agent whose mind asks a model."""
+    thinking_by_role: dict[str, ThinkingShown]
+    """Of all such agents of a role, and of all together under an empty name."""
     cost_usd: float
     """Of all thinking, modelled turns and doubt included."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThinkingShown:
-    """What one agent's mind asked of models."""
+    """What one agent's mind asked of models, or several agents'."""
 
     calls: int
     usd: float
@@ -162,6 +166,13 @@ class ThinkingShown:
     doubt_usd: float
     """What calls that broke off may have cost beyond."""
     tokens: int
+    """All of these but thinking, which is a part of what was written."""
+    input: int
+    """Read afresh."""
+    output: int
+    cache_read: int
+    cache_write: int
+    thinking: int
     outcomes: dict[str, int]
     """How its calls ended."""
     answers: dict[str, int]
@@ -214,6 +225,8 @@ class Shown:
     """All that is said of a run."""
 
     run_id: str
+    replay_of: str
+    """The run whose record was played again here, and its ledger's hash; empty for a run."""
     task: str
     seed: int
     metric: str

@@ -52,6 +52,9 @@ def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
     lines = [f"run {record.run_id}: task {record.task}, seed {record.seed}, {record.budget} each"]
+    if record.replay_of:
+        name, _, then = record.replay_of.partition(" ")
+        lines.append(f"a replay of {name}, from its record alone (ledger hash {then[:12]})")
     is_leaky = record.isolation in ("partial isolation", "no isolation")
     if record.isolation:
         why = " (`community doctor` says why)" if is_leaky else ""

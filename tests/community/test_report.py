@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from community import events as ev
 from community.archive.ledger import Ledger
 from community.archive.state import RunState
+from community.events import Row
+from community.mind_events import SpendReserved, SpendSettled
 from community.report import figures, write_report
-from community.report.points import Lead, leads
+from community.report.points import Lead, Worth, leads, usd_by, worths
 from community.run_folder import RunFolder
 
 
@@ -51,6 +53,45 @@ def test_the_line_of_the_best_begins_at_the_baseline_of_its_own_split() -> None:
     """A line of means on vault does not start at a mean on dev."""
     assert leads(RunState.from_rows(rows())) == (Lead(0, 3.3), Lead(3, 2.7))
     assert leads(RunState.from_rows(rows()[:10])) == ()
+
+
+def _paid_rows(*costs: tuple[int, int]) -> list[Row]:
+    """Return the scripted run with calls that ended at given microseconds, at given costs."""
+    events = [(row.at_us, row.event) for row in rows()]
+    for number, (at_us, micro_usd) in enumerate(costs, start=1):
+        name, at = f"c{number:06d}", next(n for n, (t, _) in enumerate(events) if t > at_us)
+        call = SpendReserved(name, "ada", "explorer", "anthropic:m", 0, 2 * micro_usd, 10)
+        end = SpendSettled(name, "ada", "ok", 5, 3, 2, 0, 1, micro_usd)
+        events[at:at] = [(at_us, call), (at_us, end)]
+    return [Row(seq, at_us, event) for seq, (at_us, event) in enumerate(events, start=1)]
+
+
+def test_progress_per_dollar_follows_what_was_spent_by_then(tmp_path: Path) -> None:
+    """The best confirmed score stands at the dollars of its moment, and lasts to all that was."""
+    whole = _paid_rows((25_000_000, 300_000), (45_000_000, 200_000), (75_000_000, 500_000))
+    state = RunState.from_rows(whole)
+    assert usd_by(state, [0, 25_000_000, 44_000_000, 100_000_000]) == [0.0, 0.3, 0.3, 1.0]
+    assert worths(state) == (Worth(0.0, 3.3), Worth(0.5, 2.7), Worth(1.0, 2.7))
+    folder = RunFolder.create(tmp_path, "paid")
+    with Ledger.create(folder.ledger) as ledger:
+        for row in whole:
+            ledger.append(row.at_us, row.event)
+    page = write_report(folder).read_text()
+    assert "$1 for 5 experiments, 1 reproduced" in page
+    assert "dollars that thinking had cost" in page
+    assert "Thinking cost nothing" not in page
+
+
+def test_a_run_that_cost_nothing_has_no_chart_of_dollars(tmp_path: Path) -> None:
+    """It says so in a sentence."""
+    folder = RunFolder.create(tmp_path, "free")
+    with Ledger.create(folder.ledger) as ledger:
+        for row in rows():
+            ledger.append(row.at_us, row.event)
+    page = write_report(folder).read_text()
+    assert "Thinking cost nothing in this run" in page
+    assert "dollars that thinking had cost" not in page
+    assert not (folder.report / "spend.svg").exists()
 
 
 def test_one_outlier_does_not_flatten_the_lineage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Runs that are played again from their record: no model, no sandbox, no scorer, no network."""
