@@ -279,7 +279,7 @@ class Scheduler:
             artefact_bytes=bench.task.artefact_bytes,
             leaves=bench.task.leaves,
             has_seed_gate=needs_seed_gate(self._chronicle.state, queued),
-            takes_slow=self._chronicle.state.experiments[queued.experiment_id].was_void,
+            takes_slow=takes_slow(self._chronicle.state, queued.experiment_id),
         )
         train_began_us = clock.now_us()
         train = await bench.executor.train(job, lease)
@@ -353,6 +353,11 @@ class Scheduler:
             slot=ended.slot,
             sketch=attempt.scored.sketch if attempt.scored else "",
         )
+
+
+def takes_slow(state: RunState, experiment_id: str) -> bool:
+    """Whether a timing counts whatever the machine did: the second one, and of a fact the first."""
+    return state.noise_model.is_lasting or state.experiments[experiment_id].was_void
 
 
 def earlier_use(state: RunState) -> list[tuple[int, str, float]]:

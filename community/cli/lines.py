@@ -32,7 +32,13 @@ from community.events import (
     StatusChanged,
     VerdictGiven,
 )
-from community.evidence_events import ClaimRetracted, FinalsOpened, MeasureChanged, VerdictRetracted
+from community.evidence_events import (
+    ArtefactGraded,
+    ClaimRetracted,
+    FinalsOpened,
+    MeasureChanged,
+    VerdictRetracted,
+)
 from community.forum_events import (
     LeadClaimed,
     PersonActed,
@@ -207,6 +213,13 @@ def _seal(event: SealScored, state: RunState) -> str:
     return f"seal, asked once: {found} (baseline {baseline}), commit {event.commit[:10]}"
 
 
+def _graded(event: ArtefactGraded, state: RunState) -> str | None:
+    """Tell what a grader said beside the metric."""
+    metric = state.opened.metric if state.opened is not None else ""
+    beside = [f"{plain(k, 32)} {v:.4g}" for k, v in event.measures.items() if k != metric]
+    return f"{event.experiment_id} has {', '.join(beside[:6])}" if beside else None
+
+
 def _finals(event: FinalsOpened, state: RunState) -> str:
     leading = ", ".join(commit[:10] for commit in event.commits)
     return f"nobody proposes any more; last runs on seal: the baseline and {leading}"
@@ -261,6 +274,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     StatusChanged: _status,
     FrontierMoved: _frontier,
     SealScored: _seal,
+    ArtefactGraded: _graded,
     FinalsOpened: _finals,
     MeasureChanged: lambda event, state: (
         "from here on a grader measures; all scores before, self-reported, are set aside, and what "

@@ -55,3 +55,20 @@ async def test_a_void_timing_is_repeated_once_and_marked(
     assert state.spend["ada"].device_seconds == 2 * 1.2
     lines = summary_lines(shown(state, ""))
     assert any("0 attempts lost, 1 timed on a slow machine and repeated" in line for line in lines)
+
+
+async def test_a_fact_is_taken_from_a_slow_machine_at_once(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+):
+    """What was left is no worse for it: one attempt, which is marked all the same."""
+    calibrated(chronicle)
+    assert chronicle.state.opened is not None
+    chronicle.state.opened = replace(chronicle.state.opened, manifest={"task/noise": "exact"})
+    async with house(chronicle, repository, tmp_path, scenario_of()) as home:
+        scheduler: Any = home.institution._scheduler
+        scheduler._bench = replace(scheduler._bench, executor=(slow := SlowMachine()))
+        await screened(home, "ada", 1.5)
+    assert slow.asked == [(1, True)]
+    verdict = chronicle.state.experiments["e0001"].verdict
+    assert verdict is not None
+    assert (verdict.outcome, verdict.is_slow) == ("ok", True)
