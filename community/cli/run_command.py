@@ -120,6 +120,8 @@ def run(
     from community.run import Shared
     from community.run_folder import RunFolder
 
+    ledgers = [x and RunFolder.open(x).ledger for x in (secret_from, baseline_from)]
+    shared = Shared(*(each or None for each in ledgers))
     if scenario is not None and scenario.startswith(REPLAY):
         is_odd = resume or tui or any(each is not None for each in options.values())
         launch = _replay(scenario, run_dir, verdicts, is_odd=is_odd)
@@ -129,8 +131,6 @@ def run(
         if tui:
             _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
         launch = _usual(scenario, run_dir, experiments, seed, is_resumed=resume)
-    ledgers = [x and RunFolder.open(x).ledger for x in (secret_from, baseline_from)]
-    shared = Shared(*(each or None for each in ledgers))
     for warning in launch.warnings:
         typer.echo(f"community: warning: {warning}", err=True)
     _write_line(f"run folder: {launch.folder.path}")
