@@ -154,7 +154,7 @@ def must_be_graded(task: Task) -> None:
         TaskError: it has none; says what its scores rest on, and what to do instead.
     """
     kind = KINDS[task.kind]
-    if kind.grader:
+    if kind.grader or task.artifact is not None:  # the latter: a script that was given one
         return
     if kind.is_modelled:
         rests = (
