@@ -21,7 +21,7 @@ from agents.minds.scrubbing import scrubbed
 from community.scheduler import Bench
 from scoring import private_text
 from trainer.commands.command import run_command
-from trainer.commands.folders import forget_files_with, read_file, remove
+from trainer.commands.folders import forget_files, read_file, remove
 from trainer.commands.records import Command, CommandLimits, Ended
 from trainer.commands.view import find_program, interpreter_of, program_files
 from trainer.errors import TrainerError
@@ -33,6 +33,8 @@ STDERR_BYTES = 64 * 1024
 """Kept of what it said beside its output."""
 KEY_CHARACTERS = 8
 """A variable's value that is shorter is no secret and is not looked for."""
+KEPT_CHARACTERS = 400_000
+"""Of each part of a transcript."""
 HOME_FILE_BYTES = 64 << 20
 """Of a file in the home; a larger one is not kept."""
 Programs = Callable[[str, Cli], Commands]
@@ -179,8 +181,8 @@ class CommandRuns:
         )
         self._keep(errand, left, secrets)
         if secrets.values:
-            forget_files_with(places.home, secrets.as_bytes(), HOME_FILE_BYTES)
-            forget_files_with(places.tree, secrets.as_bytes(), HOME_FILE_BYTES)
+            for folder in (places.home, places.tree):
+                forget_files(folder, secrets.are_in, HOME_FILE_BYTES)
         return left
 
     def _keep(self, errand: Errand, left: Left, secrets: _Secrets) -> None:
@@ -196,7 +198,7 @@ class CommandRuns:
             "errors": left.stderr,
             "actions": left.actions or "",
         }
-        text = "\n".join(f"===== {name} =====\n{said}" for name, said in parts.items())
+        text = "\n".join(f"===== {name} =====\n{_shorter(said)}" for name, said in parts.items())
         place = self._places.transcripts / (f"{stem}.txt" if not tries else f"{stem}.{tries}.txt")
         place.write_text(secrets.scrubbed(text), encoding="utf-8", errors="replace")
 
@@ -234,9 +236,18 @@ class _Secrets:
             text = scrubbed(text, value)
         return text
 
-    def as_bytes(self) -> list[bytes]:
-        """Return them as files would hold them."""
-        return [value.encode() for value in self.values]
+    def are_in(self, content: bytes) -> bool:
+        """Whether a file's content holds one of them, in any usual form."""
+        text = content.decode("latin-1")  # in which every byte is a letter
+        return self.scrubbed(text) != text
+
+
+def _shorter(text: str) -> str:
+    """Return a part of a transcript, without its middle where it is long."""
+    if len(text) <= KEPT_CHARACTERS:
+        return text
+    half = KEPT_CHARACTERS // 2
+    return f"{text[:half]}\n[{len(text) - 2 * half} characters left out]\n{text[-half:]}"
 
 
 @dataclass(frozen=True, slots=True)

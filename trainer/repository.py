@@ -247,6 +247,8 @@ def write_checkout(
         RepositoryError: it cannot be written.
     """
     _isolate()
+    if folder.exists() or folder.is_symlink():
+        raise RepositoryError(f"{folder} exists already; what somebody left there is not reused")
     who = pygit2.Signature("community", "community@community.invalid", 0, 0, "utf-8")
     ids: dict[str, pygit2.Oid] = {}
     try:

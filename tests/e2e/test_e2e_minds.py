@@ -1,15 +1,18 @@
-"""Claude, a GPT and a local model beside policies, in a whole run that is killed in the middle.
+"""Claude, a GPT, a local model and a coding agent beside policies, in a run killed in the middle.
 
-The models are servers of ours behind the real SDKs. Nothing is paid or run twice, the ledger's sums
-are the servers' own, and the key is nowhere.
+The models are servers of ours behind the real SDKs; the coding agent is a program of ours that one
+of them tells what to do, in the real sandbox. Nothing is paid or run twice, the ledger's sums are
+the servers' own, and the key is nowhere.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
+import shutil
 import sys
 import threading
 from collections import Counter
@@ -34,12 +37,12 @@ from community.tui.scene import Scene
 sys.path.append(str(Path(__file__).parent.parent / "contracts"))
 sys.path.append(str(Path(__file__).parent.parent / "community"))
 from canary import CANARY, FORMS, everything_in, leaks
-from model_servers import FLAVOURS, Flavour, Say, Served, Status, serving
+from model_servers import FLAVOURS, PROGRAMS, Flavour, Say, Served, Status, serving
 from tui_pilot import press, screen_text, until_shown
 
 EXPERIMENTS = 12
 AGENTS = ("ada explorer anthropic:claude", "bob exploiter openai:gpt",
-          "dan reproducer verify", "eve explorer social")  # fmt: skip
+          "dan reproducer verify", "eve explorer social", "fay explorer cli:claude")  # fmt: skip
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPATIBLE_API_KEY")
 PRICES = "{ input = 2.0, output = 10.0, cache_read = 0.1, cache_write = 2.5 }"
 
@@ -84,7 +87,11 @@ def script_of(flavour: Flavour, billed: list[tuple[str, Usage]]):
             ("notebook", {"text": f"Key: {CANARY}, {FORMS['hex']}. Tried {name}."}),
             ("propose", proposal),
         )
-        return Say(calls=calls, text="Rates.", usage=usage)
+        does: tuple[tuple[str, object], ...] = ()
+        if flavour in PROGRAMS:  # which changes its tree
+            does = (("edits", [[edit["path"], edit["search"], edit["text"]]]),)
+            del proposal["edits"], proposal["parent"]
+        return Say(calls=calls, text="Rates.", usage=usage, does=does)
 
     return script
 
@@ -111,6 +118,19 @@ def served_by_threads(flavour: Flavour, billed) -> Iterator[Served]:
         thread.join(10)
 
 
+def program_of(where: Path, url: str, environment: pytest.MonkeyPatch) -> str:
+    """Put a program called claude into PATH; returns the scenario's line about it."""
+    (where / "bin").mkdir()
+    source = Path(__file__).parent.parent / "contracts" / "scripted_cli.py"
+    shutil.copy(source, where / "bin" / "claude")
+    (where / "bin" / "claude").chmod(0o755)
+    environment.setenv("PATH", f"{where / 'bin'}:{os.environ['PATH']}")
+    environment.setenv("MODEL_URL", url)
+    passes = 'env = ["ANTHROPIC_API_KEY", "MODEL_URL"]'
+    hosts = f'hosts = ["{url.removeprefix("http://")}"]'
+    return f"minds = {{ cli = {{ claude = {{ usd_per_turn = 0.5, {passes}, {hosts} }} }} }}\n"
+
+
 def _is_later_call(row: Row) -> bool:
     return isinstance(row.event, SpendReserved) and row.event.turn > 0
 
@@ -131,7 +151,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[End
     where = tmp_path_factory.mktemp("minds")
     billed: list[tuple[str, Usage]] = []
     with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
-        servers = {name: stack.enter_context(served_by_threads(name, billed)) for name in FLAVOURS}
+        flavours = (*FLAVOURS, "cli:claude")
+        servers = {name: stack.enter_context(served_by_threads(name, billed)) for name in flavours}
         for key in KEYS:
             environment.setenv(key, CANARY)
         environment.setenv("ANTHROPIC_BASE_URL", servers["anthropic"].url)
@@ -144,6 +165,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[End
         )  # fmt: skip
         prices = f'{{ "anthropic:*" = {PRICES}, "openai*" = {PRICES} }}'
         text = text.replace("usd = 20.0", f"usd = 20.0, prices = {prices}")
+        text = program_of(where, servers["cli:claude"].url, environment) + text
         (where / "mine.toml").write_text(text)
         life = Life.begin("mine.toml", cwd=where)
         assert life.await_row(_is_later_call, 90) is not None, life.text
@@ -161,6 +183,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[End
                 ("export", "run", "--out", "exported"),
             )
         )  # fmt: skip
+        shown += call("prompt", "run", "--agent", "fay", "--turn", "0", cwd=where).stdout
         for turn in ("0", "1"):
             shown += call("prompt", "run", "--agent", "ada", "--turn", turn, cwd=where).stdout
         yield Ended(life.folder, state_of(life.folder), billed, again.text + shown)
@@ -170,11 +193,11 @@ def test_models_take_part_like_everybody(ended: Ended) -> None:
     """Their hypotheses are measured, and each API was asked."""
     minds = {agent.name: agent.mind for agent in ended.state.agents.values()}
     proposers = {claim.proposer for claim in ended.state.hypotheses.values() if claim.experiments}
-    assert {"ada", "bob", "cyd"} <= proposers
+    assert {"ada", "bob", "cyd", "fay"} <= proposers
     assert ended.state.experiments_done >= EXPERIMENTS - 3
     asked = {row.event.model for row in recorded(ended.folder)
              if isinstance(row.event, SpendReserved)}  # fmt: skip
-    assert asked == {minds[name] for name in ("ada", "bob", "cyd")}
+    assert asked == {minds[name] for name in ("ada", "bob", "cyd", "fay")}
 
 
 def test_a_kill_pays_for_nothing_twice(ended: Ended) -> None:
@@ -226,8 +249,9 @@ def test_prices_and_prompts_are_pinned(ended: Ended) -> None:
 
 
 def test_what_a_mind_saw_can_be_shown_again(ended: Ended) -> None:
-    """Rebuilt from the ledger, two turns are what their recorded hashes say."""
+    """Rebuilt from the ledger, turns are what their recorded hashes say."""
     assert ended.printed.count("You are ada") == 2
+    assert ended.printed.count("You are fay") == 1
     assert "not as it was shown" not in ended.printed
 
 

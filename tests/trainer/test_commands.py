@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from trainer.commands.command import run_command
-from trainer.commands.folders import forget_files_with, read_file, remove
+from trainer.commands.folders import forget_files, read_file, remove
 from trainer.commands.records import Command, CommandLimits
 from trainer.commands.relay import RefusedError, Relay
 from trainer.commands.view import check_hidden
@@ -314,6 +314,6 @@ def test_files_that_hold_a_key_are_forgotten_and_no_others(tmp_path):
     (home / "deep" / "settings").write_text('{"key": "sk-key"}')
     (home / "notes").write_text("nothing")
     (home / "link").symlink_to(outside)
-    assert forget_files_with(home, [b"sk-key"], 1000) == 1
+    assert forget_files(home, lambda content: b"sk-key" in content, 1000) == 1
     assert sorted(p.name for p in home.rglob("*")) == ["deep", "link", "notes"]
     assert outside.read_text() == "sk-key"

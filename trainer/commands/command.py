@@ -27,6 +27,7 @@ _BOOTSTRAP: Final = (
     " from trainer.commands.keeper import main; main(int(sys.argv[2]))"
 )
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
+_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 _GRACE_S: Final = 30.0
 """Beyond its deadline, for the keeper to have ended it."""
 _BURIED_S: Final = 10.0
@@ -176,8 +177,9 @@ def _order(command: Command) -> Order:
         raise CommandError(f"a command is to be shown {missing[0]}, which does not exist")
     check_hidden([*(source for source, _ in shown), *reads], command.hidden)
     proxy = f"http://127.0.0.1:{PROXY_PORT}"
+    own = [] if is_of_system(command.argv[0]) else [os.path.dirname(command.argv[0])]
     usual = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        "PATH": ":".join([*own, *_PATH]),
         "HOME": HOME,
         "USER": "agent",
         "SHELL": "/bin/sh",

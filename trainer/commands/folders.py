@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -95,13 +95,13 @@ def read_file(root: Path, path: str, most_bytes: int) -> bytes | str:
     return content if len(content) <= most_bytes else f"it has more than {most_bytes} bytes"
 
 
-def forget_files_with(root: Path, texts: list[bytes], most_bytes: int) -> int:
-    """Delete the files below `root` that hold one of `texts`; returns how many those were."""
+def forget_files(root: Path, is_secret: Callable[[bytes], bool], most_bytes: int) -> int:
+    """Delete the files below `root` whose content `is_secret`; returns how many those were."""
     forgotten = 0
     at = os.open(root, _FOLDER)
     try:
         for folder, name, facts in entries(at):
-            if stat.S_ISREG(facts.st_mode) and _holds(folder, name, texts, most_bytes):
+            if stat.S_ISREG(facts.st_mode) and _is_to_go(folder, name, is_secret, most_bytes):
                 with suppress(OSError):
                     os.unlink(name, dir_fd=folder)
                     forgotten += 1
@@ -112,14 +112,14 @@ def forget_files_with(root: Path, texts: list[bytes], most_bytes: int) -> int:
     return forgotten
 
 
-def _holds(folder: int, name: str, texts: list[bytes], most_bytes: int) -> bool:
-    """Whether a file holds one of `texts`; one that cannot be read whole is taken to."""
+def _is_to_go(folder: int, name: str, is_secret: Callable[[bytes], bool], most_bytes: int) -> bool:
+    """Whether a file's content is secret; one that cannot be read whole is taken to be."""
     try:
         with os.fdopen(os.open(name, _FILE, dir_fd=folder), "rb") as stream:
             content = stream.read(most_bytes + 1)
     except OSError:
         return True
-    return len(content) > most_bytes or any(text in content for text in texts)
+    return len(content) > most_bytes or is_secret(content)
 
 
 def remove(folder: Path) -> None:

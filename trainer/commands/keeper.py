@@ -39,6 +39,7 @@ def main(number: int) -> NoReturn:
         order = _receive(link)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.setsid()
+        os.nice(10)  # experiments go first
         proc = os.open("/proc", _FOLDER)
         folders = [os.open(path, _FOLDER) for path in (order.work, order.home)]
         with suppress(OSError):

@@ -165,4 +165,3 @@ def _limit(order: Order) -> None:
         _, hard = resource.getrlimit(kind)
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(kind, (value, value))
-    os.nice(10)  # experiments go first
