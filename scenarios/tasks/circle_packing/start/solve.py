@@ -77,7 +77,7 @@ def solve(run) -> dict:
             waiting = list(place)
             continue
         one = finished(waiting.pop())  # one a step, so that no step is long
-        if one[:, 2].sum() > best[:, 2].sum():
+        if one[:, 2].min() > 0 and one[:, 2].sum() > best[:, 2].sum():
             best = one
         if not waiting:
             place = begin(rng, best)
@@ -120,8 +120,13 @@ def begin(rng: np.random.Generator, best: np.ndarray | None) -> np.ndarray:
         else:
             place[start, :, :2] = pattern(rng) + JITTER * rng.normal(size=(COUNT, 2))
             place[start, :, 2] = 0.05
-    place[:, :, :2] = np.clip(place[:, :, :2], 0.01, 0.99)
+    place[:, :, :2] = inside(place[:, :, :2])
     return place
+
+
+def inside(centres: np.ndarray) -> np.ndarray:
+    """Fold centres beyond a side back into the square, so that no two meet in a corner."""
+    return np.clip(np.abs((centres + 1) % 2 - 1), 1e-3, 1 - 1e-3)
 
 
 class Moved:
@@ -172,7 +177,7 @@ def gradient(place: np.ndarray, weight: float) -> np.ndarray:
 def finished(place: np.ndarray) -> np.ndarray:
     """Return a packing in which nothing overlaps: x, y, r, float64 of shape (26, 3)."""
     one = place.copy()
-    one[:, :2] = np.clip(one[:, :2], 1e-3, 1 - 1e-3)
+    one[:, :2] = inside(one[:, :2])
     one[:, 2] = np.maximum(one[:, 2], 1e-4)
     if FINISH == "contacts":
         one = tightened(one)
@@ -204,7 +209,7 @@ def tightened(one: np.ndarray) -> np.ndarray:
     """Solve for circles that touch where they almost do (Gauss-Newton, least change)."""
     for _ in range(6):
         away = one[FIRST, :2] - one[SECOND, :2]
-        apart = np.linalg.norm(away, axis=1)
+        apart = np.maximum(np.linalg.norm(away, axis=1), 1e-9)
         gaps = apart - one[FIRST, 2] - one[SECOND, 2]
         near = np.flatnonzero(gaps < NEAR)
         slopes = np.zeros((len(near), COUNT, 3))
@@ -225,6 +230,6 @@ def tightened(one: np.ndarray) -> np.ndarray:
         one = one + change.reshape(COUNT, 3)
         if not np.abs(change).max(initial=0.0) > 1e-14:
             break
-    one[:, :2] = np.clip(one[:, :2], 1e-3, 1 - 1e-3)
+    one[:, :2] = inside(one[:, :2])
     one[:, 2] = np.maximum(one[:, 2], 1e-4)
     return one
