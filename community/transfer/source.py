@@ -7,6 +7,7 @@ on with the same command, so what it is about is written down first and has to b
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +135,11 @@ def _size(
 ) -> Size:
     text = _scenario_text(source, task, amount)
     scenario = parse_scenario(text, place.with_suffix(".toml")).scenario
-    is_begun = (place / "ledger.db").is_file()
-    folder = RunFolder(place) if is_begun else RunFolder.create(place.parent, place.name)
+    if (place / "ledger.db").is_file():
+        folder = RunFolder(place)
+    else:  # new, or killed before it had a ledger
+        shutil.rmtree(place, ignore_errors=True)
+        folder = RunFolder.create(place.parent, place.name)
     folder.scenario.write_text(text, "utf-8")
     return Size(label, changes, scenario, text, folder)
 

@@ -21,6 +21,7 @@ import pytest
 
 from agents.actions import Action, PostComment, PostLead, Wait, WriteNotebook
 from agents.lab import LabReader
+from agents.minds import catalogue
 from agents.minds.catalogue import add_mind
 from agents.minds.policy.hostile.injections import Injection, injections
 from agents.minds.policy.hostile.remaking import code, remade
@@ -116,10 +117,12 @@ def live(folder: Path, texts: Sequence[str]) -> Lived:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder, and make the mind known."""
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder, and make the mind known as long as it is used."""
     add_mind("policy:says", Says, frozenset({"propose", "lead", "comment"}))
-    return tmp_path_factory.mktemp("runs")
+    yield tmp_path_factory.mktemp("runs")
+    catalogue._MAKERS.pop("policy:says")
+    catalogue.NEEDS.pop("policy:says")
 
 
 @pytest.fixture(scope="module")

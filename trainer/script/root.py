@@ -63,12 +63,10 @@ def replace_root(
     """
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", _STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "size=4m,mode=755")
+    late = [path for path in code if is_in_scratch(path)]
     for path in code:
-        if os.path.islink(path):
-            os.makedirs(os.path.dirname(_STAGE + path), exist_ok=True)
-            os.symlink(os.readlink(path), _STAGE + path)
-        else:
-            _bind(path, path)
+        if path not in late:
+            _show(path)
     outside = [(source, target) for source, target in data if not is_in_scratch(target)]
     for source, target in outside:
         _bind(source, target)
@@ -86,6 +84,11 @@ def replace_root(
     for folder in SCRATCH:
         options = f"size={scratch_bytes},nr_inodes=65536,mode=700"
         mount("tmpfs", _STAGE + folder, "tmpfs", MS_NOSUID | MS_NODEV, options)
+    for path in late:  # an installation in /tmp, which the private one would hide
+        _show(path)
+        if not os.path.islink(path):
+            attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV
+            set_mount_attributes(_STAGE + path, attributes, recursive=True)
     shutil.copytree(tree, _STAGE + TREE, dirs_exist_ok=True, symlinks=True)
     for source, target in data:
         if is_in_scratch(target):
@@ -99,6 +102,15 @@ def replace_root(
 def is_in_scratch(target: str) -> bool:
     """Whether a path inside lies where the script may write."""
     return target.startswith(tuple(f"{folder}/" for folder in SCRATCH))
+
+
+def _show(path: str) -> None:
+    """Show a program's file or folder at its own path; a link as a link."""
+    if os.path.islink(path):
+        os.makedirs(os.path.dirname(_STAGE + path), exist_ok=True)
+        os.symlink(os.readlink(path), _STAGE + path)
+    else:
+        _bind(path, path)
 
 
 def _bind(source: str, target: str) -> None:
