@@ -228,8 +228,9 @@ def _session(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return min(max(0, int(value)), _MOST_TOKENS) if is_number else 0  # type: ignore[call-overload]
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(0, value), _MOST_TOKENS)
 
 
 def _money(value: object) -> int | None:

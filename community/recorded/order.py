@@ -10,7 +10,6 @@ and the first that differs ends it.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -183,7 +182,9 @@ class RecordedLoop(VirtualLoop):
 
     def _may_open(self, gate: _Gate) -> bool:
         """Whether the gate is the next thing to happen."""
-        if not self._ready and not self._held and self._first_timer_us() > gate.at_us:
+        first_us = self._first_timer_us()
+        is_idle = not self._ready and not self._held
+        if is_idle and (first_us is None or first_us > gate.at_us):
             return True
         return gate.at_us <= self.now_us + HOLD_US and gate.is_ready()
 
@@ -205,29 +206,6 @@ class RecordedLoop(VirtualLoop):
             self._order.failure = ReplayDiffersError(
                 f"time stands still at {self.time():g} s, before row {self._order.done + 1}"
             )
-
-    def _first_timer_us(self) -> float:
-        timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-            self._timer_cancelled_count -= 1
-        return timers[0][0] if timers else float("inf")
-
-    def _jump(self) -> None:
-        """Move the clock to the next timer, unless it is past that, and make ready all due."""
-        first_us = self._first_timer_us()
-        if first_us == float("inf"):
-            super()._jump()  # says who waits for ever
-            return
-        self.now_us = max(self.now_us, self._timers[0][0])
-        self._jumped_at = self.callbacks
-        while self._timers and self._timers[0][0] <= self.now_us:
-            timer = heapq.heappop(self._timers)[2]
-            timer._scheduled = False  # type: ignore[attr-defined]
-            if timer._cancelled:
-                self._timer_cancelled_count -= 1
-            else:
-                self._ready.append(timer)
 
 
 class RecordedLedger(Ledger):

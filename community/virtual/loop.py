@@ -223,21 +223,27 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _jump(self) -> None:
         """Move the clock to the next timer, and make all that are due then ready."""
-        timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-            self._timer_cancelled_count -= 1
-        if not timers:
+        first_us = self._first_timer_us()
+        if first_us is None:
             raise waits_for_ever(self)
-        self.now_us = timers[0][0]
+        self.now_us = max(self.now_us, first_us)
         self._jumped_at = self.callbacks
-        while timers and timers[0][0] == self.now_us:
+        timers = self._timers
+        while timers and timers[0][0] <= self.now_us:
             timer = heapq.heappop(timers)[2]
             timer._scheduled = False  # type: ignore[attr-defined]
             if timer._cancelled:
                 self._timer_cancelled_count -= 1
             else:
                 self._ready.append(timer)
+
+    def _first_timer_us(self) -> int | None:
+        """Return when the next timer is due that was not cancelled; None where there is none."""
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+            self._timer_cancelled_count -= 1
+        return timers[0][0] if timers else None
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Forget cancelled timers once they are most of all timers."""

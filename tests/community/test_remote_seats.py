@@ -268,11 +268,11 @@ async def test_turns_are_recorded_once_and_within_the_quota(
     """A repeat changes nothing; what is far ahead or beyond the quota is refused."""
     enrolled(chronicle, "ada")
     role = replace(load_role("synthesiser"), quotas=Quotas(turns=3, experiments=1))
-    async with house(chronicle, repository, tmp_path, scenario()) as home:
+    roles = {each.name: load_role(each.role) for each in scenario().members()} | {"ada": role}
+    async with house(chronicle, repository, tmp_path, scenario(), roles=roles) as home:
 
         async def turn_down(*_: Any) -> None: ...
 
-        home.institution._roles["ada"] = role  # type: ignore[index]
         seats = RemoteSeats(home.institution, {"ada": role}, (), b"s", turn_down)
 
         async def ask(op: str, **args: Any) -> Any:
