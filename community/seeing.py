@@ -28,6 +28,7 @@ from agents.observation import Observation
 from agents.roles import Right
 from community.admission import Admission
 from community.archive.ledger import LedgerReader
+from community.archive.queries import experiment_limit
 from community.archive.state import RunState
 from community.cli_sections import cli_of
 from community.clock import RunClock
@@ -275,6 +276,7 @@ def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolde
     assert opened is not None
     life_class = verdicts[-1].device_class if verdicts else opened.device_class
     roles = {member.name: scenario.role(member.role) for member in scenario.members()}
+    stop = scenario.stop.model_copy(update={"experiments": experiment_limit(state)})
 
     def may(agent: str, right: Right) -> bool:
         return right in roles[agent].rights
@@ -288,9 +290,7 @@ def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolde
         bench=SimpleNamespace(
             task=task, repository=Repository.open(folder.repository), life_class=life_class
         ),
-        admission=Admission(
-            scenario.stop, scenario.noise.confirm_pairs, scenario.lab.confirm_share, task.noise
-        ),
+        admission=Admission.of(scenario.model_copy(update={"stop": stop}), task),
         may=may,
         log_tail=log_tail,
     )

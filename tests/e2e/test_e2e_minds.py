@@ -1,33 +1,28 @@
-"""Claude, a GPT, a local model and a coding agent beside policies, in a run killed in the middle.
+"""Models, a coding agent, an MCP client and policies in one run that is ended in the middle.
 
-The models are servers of ours behind the real SDKs; the coding agent is a program of ours that one
-of them tells what to do, in the real sandbox. Nothing is paid or run twice, the ledger's sums are
-the servers' own, and the key is nowhere.
+Nothing is paid or run twice, the ledger's sums are the servers' own, what the client had asked for
+goes on, and the key is nowhere. A short run is killed once; one of fifty experiments (slow) is told
+to end by SIGTERM first, and killed after that.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import random
-import re
-import shutil
+import signal
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e_life import Life, call, recorded, state_of
-from e2e_scenarios import scenario_text
+from e2e_life import Life, recorded, state_of
+from mixed_community import CAP_USD, CLIENT, MODELS, PRICE, Books, client_of, mixed
 
-from agents.prices import Usage
+from agents.prices import MICRO_USD, Usage
 from community.archive.state import RunState
-from community.events import Row, RunResumed, TurnTaken
+from community.archive.state_records import HypothesisState
+from community.events import AttemptEnded, AttemptStarted, Row, RunResumed, TurnTaken
+from community.forum_events import SeatTaken
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
 from community.run_folder import RunFolder
 from community.tui.app import WatchApp
@@ -36,216 +31,218 @@ from community.tui.scene import Scene
 
 sys.path.append(str(Path(__file__).parent.parent / "contracts"))
 sys.path.append(str(Path(__file__).parent.parent / "community"))
-from canary import CANARY, FORMS, everything_in, leaks
-from model_servers import FLAVOURS, PROGRAMS, Flavour, Say, Served, Status, serving
+from canary import everything_in, leaks
+from cli_calls import community
 from tui_pilot import press, screen_text, until_shown
 
-EXPERIMENTS = 12
-AGENTS = ("ada explorer anthropic:claude", "bob exploiter openai:gpt",
-          "dan reproducer verify", "eve explorer social", "fay explorer cli:claude")  # fmt: skip
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPATIBLE_API_KEY")
-PRICES = "{ input = 2.0, output = 10.0, cache_read = 0.1, cache_write = 2.5 }"
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run goes on, and how it is ended on the way."""
+
+    experiments: int
+    """At least."""
+    ends: tuple[tuple[int, signal.Signals], ...]
+    """(after so many experiments, by what), once all have proposed, and the client and a model
+    both wait for something."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there is time for more minds."""
+        return self.experiments >= 50
 
 
-SPY = """import os, glob
-print("SPY", sorted(os.environ.items()))
-for place in ["/proc/*/environ", "/proc/*/cmdline", "/proc/self/mountinfo", "/proc/keys"]:
-    for path in glob.glob(place):
-        try:
-            print("SPY", path, open(path, "rb").read())
-        except OSError as error:
-            print("SPY", path, error)
-"""
-"""What candidate code can see of the program that runs it."""
-
-
-def script_of(flavour: Flavour, billed: list[tuple[str, Usage]]):
-    """Return a server that turns one knob of the code it is shown, and sometimes has no time.
-
-    Its first proposal looks around, and everything it says has a form of the key in it.
-    """
-    chance = random.Random(flavour)
-
-    def script(body, number):
-        if chance.random() < 0.15:
-            return Status(chance.choice([429, 529, 500]), f"busy, {FORMS['base64']}")
-        text = json.dumps(body)
-        name = chance.choice(["EMBED_LR", "MATRIX_LR", "HEAD_LR"])
-        found = re.search(rf"{name} = ([0-9.e-]+)\\n", text)
-        assert found is not None
-        value = float(found[1]) * chance.choice([1.7, 2.3, 3.1])
-        edit = {"path": "train.py", "how": "replace"}
-        turned = f"{name} = {value:.6g}\n" + ("" if billed else SPY)
-        edit |= {"search": f"{name} = {found[1]}\n", "text": turned}
-        proposal = {
-            "title": f"{name} {value:.3g}", "rationale": f"Rates: {FORMS['url']}.", "parent": "",
-            "edits": [edit], "gain": 0.05, "confidence": 0.7, "lead": "", "insists": True,
-        }  # fmt: skip
-        usage = Usage(*(chance.randrange(1, 900) for _ in range(4)))
-        billed.append((body["model"], usage))
-        calls = (
-            ("notebook", {"text": f"Key: {CANARY}, {FORMS['hex']}. Tried {name}."}),
-            ("propose", proposal),
-        )
-        does: tuple[tuple[str, object], ...] = ()
-        if flavour in PROGRAMS:  # which changes its tree
-            does = (("edits", [[edit["path"], edit["search"], edit["text"]]]),)
-            del proposal["edits"], proposal["parent"]
-        return Say(calls=calls, text="Rates.", usage=usage, does=does)
-
-    return script
-
-
-@contextmanager
-def served_by_threads(flavour: Flavour, billed) -> Iterator[Served]:
-    """Run a server on a loop in a thread of its own for the block."""
-    ready: list[Served] = []
-    is_up, over = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with serving(flavour, script_of(flavour, billed)) as served:
-            ready.append(served)
-            is_up.set()
-            await asyncio.to_thread(over.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), name=f"server {flavour}")
-    thread.start()
-    assert is_up.wait(10)
-    try:
-        yield ready[0]
-    finally:
-        over.set()
-        thread.join(10)
-
-
-def program_of(where: Path, url: str, environment: pytest.MonkeyPatch) -> str:
-    """Put a program called claude into PATH; returns the scenario's line about it."""
-    (where / "bin").mkdir()
-    source = Path(__file__).parent.parent / "contracts" / "scripted_cli.py"
-    shutil.copy(source, where / "bin" / "claude")
-    (where / "bin" / "claude").chmod(0o755)
-    environment.setenv("PATH", f"{where / 'bin'}:{os.environ['PATH']}")
-    environment.setenv("MODEL_URL", url)
-    passes = 'env = ["ANTHROPIC_API_KEY", "MODEL_URL"]'
-    hosts = f'hosts = ["{url.removeprefix("http://")}"]'
-    return f"minds = {{ cli = {{ claude = {{ usd_per_turn = 0.5, {passes}, {hosts} }} }} }}\n"
-
-
-def _is_later_call(row: Row) -> bool:
-    return isinstance(row.event, SpendReserved) and row.event.turn > 0
+SHORT = Plan(9, ((2, signal.SIGKILL),))
+FIFTY = Plan(52, ((14, signal.SIGTERM), (32, signal.SIGKILL)))
+MORE = 3
+"""Experiments after the last end: fewer than a confirmation takes."""
 
 
 @dataclass(frozen=True)
 class Ended:
     """The run, and what the servers counted."""
 
+    plan: Plan
     folder: Path
     state: RunState
-    billed: list[tuple[str, Usage]]
+    books: Books
+    held: frozenset[str]
+    """The client's hypotheses that were being measured when the run was ended."""
     printed: str
 
 
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Ended]:
-    """Give a finished run that was killed while models were asked, and resumed."""
-    where = tmp_path_factory.mktemp("minds")
-    billed: list[tuple[str, Usage]] = []
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
-        flavours = (*FLAVOURS, "cli:claude")
-        servers = {name: stack.enter_context(served_by_threads(name, billed)) for name in flavours}
-        for key in KEYS:
-            environment.setenv(key, CANARY)
-        environment.setenv("ANTHROPIC_BASE_URL", servers["anthropic"].url)
-        environment.setenv("OPENAI_BASE_URL", f"{servers['openai'].url}/v1")
-        local = f"openai-compatible:m@{servers['openai-compatible'].url}/v1"
-        agents = (*AGENTS, f"cyd explorer {local}")
-        text = scenario_text(
-            small, agents, stop={"experiments": EXPERIMENTS}, topology={"family": "complete"},
-            board={"broker": "memory"}, spend={"usd": 20.0},
-        )  # fmt: skip
-        prices = f'{{ "anthropic:*" = {PRICES}, "openai*" = {PRICES} }}'
-        text = text.replace("usd = 20.0", f"usd = 20.0, prices = {prices}")
-        text = program_of(where, servers["cli:claude"].url, environment) + text
-        (where / "mine.toml").write_text(text)
-        life = Life.begin("mine.toml", cwd=where)
-        assert life.await_row(_is_later_call, 90) is not None, life.text
-        life.pause(0.02)
-        life.kill()
-        assert "finished" not in life.text
-        again = Life.begin("--resume", cwd=where)
-        assert again.finish(150) == 0, again.text[-4000:]
-        shown = "".join(
-            call(*command, cwd=where).stdout
-            for command in (
-                ("show", "run"), ("show", "run", "--json"), ("report", "run"),
-                ("estimate", "mine.toml"), ("prompt", "mine.toml", "--agent", "bob"),
-                ("prompt", "run", "--agent", "nobody", "--turn", "0"),
-                ("export", "run", "--out", "exported"),
-            )
-        )  # fmt: skip
-        shown += call("prompt", "run", "--agent", "fay", "--turn", "0", cwd=where).stdout
-        for turn in ("0", "1"):
-            shown += call("prompt", "run", "--agent", "ada", "--turn", turn, cwd=where).stdout
-        yield Ended(life.folder, state_of(life.folder), billed, again.text + shown)
+def _is_open(claim: HypothesisState) -> bool:
+    """Whether it waits for its first word."""
+    return bool(claim.experiments) and claim.awaits_screen
 
 
-def test_models_take_part_like_everybody(ended: Ended) -> None:
-    """Their hypotheses are measured, and each API was asked."""
-    minds = {agent.name: agent.mind for agent in ended.state.agents.values()}
-    proposers = {claim.proposer for claim in ended.state.hypotheses.values() if claim.experiments}
-    assert {"ada", "bob", "cyd", "fay"} <= proposers
-    assert ended.state.experiments_done >= EXPERIMENTS - 3
-    asked = {row.event.model for row in recorded(ended.folder)
-             if isinstance(row.event, SpendReserved)}  # fmt: skip
-    assert asked == {minds[name] for name in ("ada", "bob", "cyd", "fay")}
-
-
-def test_a_kill_pays_for_nothing_twice(ended: Ended) -> None:
-    """A turn has one first answer; what was under way when it came is lost, and stays spent."""
-    rows = recorded(ended.folder)
-    answers = Counter(
-        (row.event.agent, row.event.turn, row.event.round)
-        for row in rows
-        if isinstance(row.event, Answered)
+def _is_moment(state: RunState, experiments: int) -> bool:
+    """Whether to end it now would hit the client, a model and somebody's experiment."""
+    claims = [each for each in state.hypotheses.values() if each.experiments]
+    proposers = {name for name, agent in state.agents.items() if agent.role != "reproducer"}
+    return (
+        state.experiments_done >= experiments
+        and proposers <= {each.proposer for each in claims}
+        and bool(state.minds.under_way)
+        and any(each.proposer == CLIENT and _is_open(each) for each in claims)
     )
-    turns = Counter((e.agent, e.turn) for row in rows if isinstance(e := row.event, TurnTaken))
-    assert set(answers.values()) == {1}
-    assert set(turns.values()) == {1}
-    resumed = next(row.seq for row in rows if isinstance(row.event, RunResumed))
-    before = {row.event.call_id for row in rows
-              if row.seq < resumed and isinstance(row.event, SpendReserved)}  # fmt: skip
-    before -= {row.event.call_id for row in rows
-               if row.seq < resumed and isinstance(row.event, SpendSettled)}  # fmt: skip
-    lost = {row.event.call_id for row in rows
-            if isinstance(row.event, SpendSettled) and row.event.outcome == "lost"}  # fmt: skip
-    assert lost == before
+
+
+def _await_moment(life: Life, experiments: int) -> None:
+    seq = max((row.seq for row in recorded(life.folder)), default=0)
+
+    def is_it(row: Row) -> bool:
+        is_news = isinstance(row.event, (SpendReserved, AttemptStarted))
+        return is_news and _is_moment(state_of(life.folder), experiments)
+
+    assert life.await_row(is_it, 300, after_seq=seq) is not None, life.text
+
+
+def _live(where: Path, plan: Plan) -> Iterator[frozenset[str]]:
+    """Run it through all its lives; yields what of the client's was open at each end."""
+    life = Life.begin("mine.toml", cwd=where)
+    for number, (experiments, end) in enumerate(plan.ends, start=1):
+        _await_moment(life, experiments)
+        life.process.send_signal(end)
+        code = life.finish(30)
+        life.kill()
+        assert code == (-9 if end == signal.SIGKILL else 143), life.text
+        state = state_of(life.folder)
+        claims = state.hypotheses.values()
+        yield frozenset(c.post_id for c in claims if c.proposer == CLIENT and _is_open(c))
+        last = () if number < len(plan.ends) else (
+            "--experiments", str(max(plan.experiments, state.experiments_admitted + MORE))
+        )  # fmt: skip
+        life = Life.begin("--resume", *last, cwd=where)
+    assert life.finish(300) == 0, life.text[-4000:]
+
+
+def _shown(monkeypatch: pytest.MonkeyPatch, where: Path) -> str:
+    """Return what all commands that look at runs print of it."""
+    monkeypatch.chdir(where)
+    looks = (
+        ("show", "run"), ("show", "run", "--json"), ("report", "run"), ("estimate", "mine.toml"),
+        ("prompt", "mine.toml", "--agent", "bob"), ("export", "run", "--out", "exported"),
+        ("prompt", "run", "--agent", "nobody", "--turn", "0"),
+        *(("prompt", "run", "--agent", name, "--turn", turn) for name, turn in
+          (("ada", "0"), ("ada", "1"), ("fay", "0"))),
+    )  # fmt: skip
+    return "".join(community(*look).output for look in looks)
+
+
+@pytest.fixture(scope="module", params=[SHORT, pytest.param(FIFTY, marks=pytest.mark.slow)],
+                ids=["short", "fifty"])  # fmt: skip
+def ended(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, small: Path
+) -> Iterator[Ended]:
+    """Give a finished run that was ended while models were asked, and resumed."""
+    plan: Plan = request.param
+    where = tmp_path_factory.mktemp("minds")
+    with mixed(where, small, is_long=plan.is_long) as books:
+        with client_of(where / "run"):
+            held = frozenset[str]().union(*_live(where, plan))
+        with pytest.MonkeyPatch.context() as place:
+            shown = _shown(place, where)
+        text = (where / "run.txt").read_text()
+        folder = where / "run"
+        yield Ended(plan, folder, state_of(folder), books, held, text + shown)
+
+
+def _events(ended: Ended, *kinds: type) -> list:
+    return [row.event for row in recorded(ended.folder) if isinstance(row.event, kinds)]
+
+
+def test_all_take_part_like_everybody(ended: Ended) -> None:
+    """Their hypotheses are measured, each API was asked, and the run came to its end."""
+    minds = {agent.name: agent.mind for agent in ended.state.agents.values()}
+    proposers = {claim.proposer for claim in ended.state.hypotheses.values() if claim.changes}
+    models = {*MODELS} & {*minds}
+    assert {*models, CLIENT} <= proposers
+    assert ended.state.stop_reason == "experiments"
+    assert ended.state.experiments_done >= ended.plan.experiments - 2
+    assert {e.model for e in _events(ended, SpendReserved)} == {minds[name] for name in models}
+
+
+def test_what_the_client_had_asked_for_goes_on_in_its_name(ended: Ended) -> None:
+    """Its proposals were being measured at each end; they have their verdicts, and it its seat."""
+    claims = [ended.state.hypotheses[post] for post in ended.held]
+    assert claims
+    assert {claim.proposer for claim in claims} == {CLIENT}
+    assert all(claim.changes for claim in claims)
+    resumed = [row.seq for row in recorded(ended.folder) if isinstance(row.event, RunResumed)]
+    assert len(resumed) == len(ended.plan.ends)
+    taken = [row for row in recorded(ended.folder) if isinstance(row.event, SeatTaken)]
+    assert {row.event.mind for row in taken} == {"mcp"}
+    assert taken[-1].seq > resumed[-1]
+
+
+def test_nothing_is_paid_twice(ended: Ended) -> None:
+    """A turn has one first answer; what was under way at a kill is lost, and stays spent."""
+    rows = recorded(ended.folder)
+    answers = Counter((e.agent, e.turn, e.round) for e in _events(ended, Answered))
+    turns = Counter((e.agent, e.turn) for e in _events(ended, TurnTaken))
+    calls = Counter(e.call_id for e in _events(ended, SpendSettled))
+    for counted in (answers, turns, calls):
+        assert set(counted.values()) == {1}
+    lost: set[str] = set()
+    for end in (row.seq for row in rows if isinstance(row.event, RunResumed)):
+        before = [row.event for row in rows if row.seq < end]
+        lost |= {e.call_id for e in before if isinstance(e, SpendReserved)}
+        lost -= {e.call_id for e in before if isinstance(e, SpendSettled) and e.outcome != "lost"}
+    settled = {e.call_id: e for e in _events(ended, SpendSettled)}
+    assert {name for name, e in settled.items() if e.outcome == "lost"} == lost
     assert ended.state.minds.under_way == {}
+    asked = {e.call_id: e for e in _events(ended, SpendReserved)}
+    unheard = Counter(
+        (asked[name].agent, asked[name].turn)
+        for name, e in settled.items()
+        if e.outcome in ("lost", "cut")
+    )
+    heard = Counter((e.agent, e.turn) for e in _events(ended, Answered))
+    paid = Counter((each.agent, each.turn) for each in ended.books.paid)
+    assert paid <= heard + unheard  # no turn is billed for again after its answer was heard
+
+
+def test_nothing_is_run_twice(ended: Ended) -> None:
+    """An attempt ends once, and an experiment is done after one that came to its end."""
+    attempts = Counter((e.experiment_id, e.attempt) for e in _events(ended, AttemptEnded))
+    assert set(attempts.values()) == {1}
+    whole = Counter(e.experiment_id for e in _events(ended, AttemptEnded) if e.outcome == "ok")
+    assert set(whole.values()) == {1}
+    measured = Counter(
+        claim.commit for claim in ended.state.hypotheses.values() if claim.experiments
+    )
+    assert set(measured.values()) == {1}
+
+
+def _usages(ended: Ended, *outcomes: str) -> Counter[Usage]:
+    return Counter(
+        Usage(e.input, e.output, e.cache_read, e.cache_write)
+        for e in _events(ended, SpendSettled)
+        if e.outcome in outcomes
+    )
 
 
 def test_what_was_settled_is_what_the_servers_counted(ended: Ended) -> None:
-    """All answers that arrived, and no others; cut ones are in doubt."""
-    mine = Counter(
-        (e.input, e.output, e.cache_read, e.cache_write)
-        for row in recorded(ended.folder)
-        if isinstance(e := row.event, SpendSettled) and e.outcome == "ok"
-    )
-    theirs = Counter((u.input, u.output, u.cache_read, u.cache_write) for _, u in ended.billed)
+    """All answers that arrived, at their price, and no others; those that were cut are in doubt."""
+    theirs = Counter(each.usage for each in ended.books.paid)
+    assert set(theirs.values()) == {1}
+    mine = _usages(ended, "ok")
     assert mine <= theirs
-    unheard = sum((theirs - mine).values())
-    in_doubt = sum(
-        isinstance(row.event, SpendSettled) and row.event.doubt_micro_usd > 0
-        for row in recorded(ended.folder)
-    )
-    assert unheard <= in_doubt
-    assert ended.state.minds.taken_micro_usd <= 20_000_000
+    settled = _events(ended, SpendSettled)
+    in_doubt = [e for e in settled if e.outcome in ("lost", "cut")]
+    assert sum((theirs - mine).values()) <= len(in_doubt)
+    assert sum(e.micro_usd for e in settled if e.outcome == "ok") == sum(map(PRICE.micro_usd, mine))
+    asked = len(_events(ended, SpendReserved))
+    assert asked - len(in_doubt) <= ended.books.requests <= asked
+    assert ended.state.minds.taken_micro_usd <= CAP_USD * MICRO_USD
 
 
 def test_prices_and_prompts_are_pinned(ended: Ended) -> None:
     """Once, before the first call."""
-    (first,) = [row for row in recorded(ended.folder) if isinstance(row.event, MindsPrepared)]
-    assert isinstance(first.event, MindsPrepared)
-    assert "system.md" in first.event.prompts
-    assert len(first.event.prices) == 3
+    (first,) = _events(ended, MindsPrepared)
+    assert "system.md" in first.prompts
+    assert len(first.prices) == 2 + ended.plan.is_long
 
 
 def test_what_a_mind_saw_can_be_shown_again(ended: Ended) -> None:
