@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SCENARIO ?= quickstart
 WORKERS ?= 2
+BESIDE := --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: help run test check lint types contracts format doctor classics clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make run      run the quick start (SCENARIO=lone for another scenario)'
-	@echo 'make test     run the tests (two files at a time, then those that measure; WORKERS=1: one by one)'
+	@echo 'make test     run the tests (two files at a time, those that measure last; WORKERS=1: one by one)'
 	@echo 'make check    lint, types, import contracts and tests: what CI runs'
 	@echo 'make doctor   what this machine can do'
 	@echo 'make classics the published models again, each number beside print (minutes)'
@@ -33,7 +34,8 @@ test: $(VENV)/.installed-dev
 ifeq ($(WORKERS),1)
 	$(BIN)/python -m pytest
 else
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m 'not slow and not alone'
+	$(BIN)/python -m pytest $(BESIDE) -m 'not slow and not alone and not paired'
+	$(BIN)/python -m pytest $(BESIDE) -m 'paired and not slow'
 	$(BIN)/python -m pytest -m 'alone and not slow'
 endif
 

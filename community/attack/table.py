@@ -69,12 +69,18 @@ def summary(report: Report) -> list[str]:
         through = [row.attack.name for row in report.rows if row.locked.got_through]
         lines.append(f"without {report.off!r} got through: {', '.join(through) or 'none'}")
         return lines
-    seen = sum(row.unblocked is not None and row.unblocked.got_through for row in report.rows)
+    tried = [row.unblocked for row in report.rows if row.unblocked is not None]
+    seen = sum(finding.got_through for finding in tried)
     twins = [row.twin for row in report.rows if row.twin is not None]
     honest = [*twins, *(finding for _, finding in report.honest)]
     accepted = sum(finding.is_accepted for finding in honest)
-    lines.append(f"{seen} of {len(report.rows)} seen to succeed with their block off")
-    lines.append(f"{accepted} of {len(honest)} honest candidates accepted with the unlocked score")
+    if tried:
+        lines += [
+            f"{seen} of {len(tried)} seen to succeed with their block off",
+            f"{accepted} of {len(honest)} honest candidates accepted with the unlocked score",
+        ]
+    else:
+        lines.append("not tried: their success with a block off, honest candidates")
     red = [row.attack.name for row in report.rows if not row.is_green]
     red += [name for name, finding in report.honest if not finding.is_accepted]
     lines.append("all green" if report.is_green else f"RED: {', '.join(red)}")

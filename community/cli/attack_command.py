@@ -23,6 +23,7 @@ Examples:
 \b
   community attack nanolm                      each attack: locked, its block off, its twin
   community attack ./mytask --json             the same for a task of your own, as JSON
+  community attack nanolm --quick              under the lock alone, in under a minute
   community attack nanolm --disable probe      must come out red: who gets through?
   community attack nanolm --only "calls home"  one attack
   community attack --list                      what is tried, and what each block is for
@@ -40,6 +41,9 @@ def attack(
     only: Annotated[
         list[str] | None, typer.Option(help="Run the attack of this name; may be repeated.")
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Try the lock alone: no block off, no honest twins.")
+    ] = False,
     is_list: Annotated[
         bool, typer.Option("--list", help="Tell blocks and attacks; run nothing.")
     ] = False,
@@ -65,11 +69,13 @@ def attack(
         return
     if disable is not None and disable not in BLOCKS:
         raise typer.BadParameter(f"no block {disable!r}; there are: {', '.join(BLOCKS)}")
+    if disable is not None and quick:
+        raise typer.BadParameter("--quick leaves every block in place; --disable takes one off")
     chosen = [one for one in ATTACKS if not only or one.name in only]
     if not chosen:
         raise typer.BadParameter(f"no attack {only}; see community attack --list")
     off = next((block for block in BLOCKS if block == disable), None)
-    order = Order(tuple(chosen), () if only else tuple(HONEST), off)
+    order = Order(tuple(chosen), () if only or quick else tuple(HONEST), off, quick)
     opened = load_task(find_task(task, Path.cwd()))
     must_be_graded(opened)
     if opened.kind != "model":

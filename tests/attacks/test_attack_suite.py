@@ -33,6 +33,13 @@ STRUCTURAL = (
 )
 """Attacks on every kind of wall, without a score phase of their own."""
 
+ONE_OF_A_KIND = (
+    *("reads the ledger", "calls home", "opens a thousand files", "slows the clock"),
+    *("commits a program", "announces a huge header", "prints its own score"),
+    "answers the next byte",
+)
+"""One attack on each kind of part: walls, limits, time, trees, artefacts, reports, answers."""
+
 needs_walls = pytest.mark.skipif(not probe().allows("full"), reason="needs full isolation")
 
 
@@ -116,38 +123,78 @@ def test_attacks_are_many_and_have_names_of_their_own():
     assert len(HONEST) >= 7
 
 
+@needs_walls
+@pytest.mark.timeout(600)
+def test_every_attack_is_refused(tmp_path: Path):
+    """The lock alone, as ``--quick`` tries it: each is stopped, and for the reason it expects."""
+    code, report = attack("--quick", home=tmp_path)
+    assert reds(report) == {}
+    assert {row["unblocked"] for row in report["attacks"]} == {None}
+    assert (code, report["is_green"], len(report["attacks"])) == (0, True, len(ATTACKS))
+
+
+@pytest.fixture(scope="module")
+def some(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Any]]:
+    """Exit code and report of one attack on each kind of part, run once for what is asked of it."""
+    return attack(*only(*ONE_OF_A_KIND), home=tmp_path_factory.mktemp("some"))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Any]]:
-    """Exit code and report of the whole suite, run once for all that is asked of it."""
+    """Exit code and report of the whole suite."""
     return attack(home=tmp_path_factory.mktemp("attack"))
 
 
 @needs_walls
+@pytest.mark.timeout(600)
+def test_one_attack_of_each_kind_bites_without_its_block(some: tuple[int, dict[str, Any]]):
+    """Refused for the expected reason, seen to succeed without the block, twins accepted."""
+    code, report = some
+    assert reds(report) == {}
+    assert all(row["unblocked"]["got_through"] for row in report["attacks"])
+    assert (code, {row["name"] for row in report["attacks"]}) == (0, set(ONE_OF_A_KIND))
+
+
+@needs_walls
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_suite_is_green(whole: tuple[int, dict[str, Any]]):
-    """Refused for the expected reason, seen to succeed without the block, twins accepted."""
+    """Every attack bites without its block, every twin and every honest model is accepted."""
     code, report = whole
     assert reds(report) == {}
     assert {name for name, twin in report["honest"].items() if not twin["is_accepted"]} == set()
     assert (code, report["is_green"], len(report["attacks"])) == (0, True, len(ATTACKS))
 
 
-@needs_walls
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("block", BLOCKS)
-def test_no_block_can_be_off_unseen(block: Block, whole: tuple[int, dict[str, Any]]):
-    """With this block alone off, as ``--disable`` has it, something gets through, and that is red.
+def _must_be_seen(block: Block, report: dict[str, Any]) -> None:
+    """With `block` alone off, as ``--disable`` has it, something gets through, and that is red.
 
     The table's column is made on the very bench that ``--disable`` opens: one block off, where an
     attack names no other.
     """
-    _, report = whole
     alone = {one.name: one for one in ATTACKS if one.block == block and not one.also}
     through = [row for row in report["attacks"] if row["name"] in alone]
     seen = [row for row in through if row["unblocked"]["got_through"]]
     assert seen
     found = Finding(**seen[0]["unblocked"])
     assert not Report(block, (Row(alone[seen[0]["name"]], found, None, None),), ()).is_green
+
+
+@needs_walls
+@pytest.mark.timeout(600)
+def test_these_blocks_cannot_be_off_unseen(some: tuple[int, dict[str, Any]]):
+    """What gets through without a block is red."""
+    for block in dict.fromkeys(one.block for one in ATTACKS if one.name in ONE_OF_A_KIND):
+        _must_be_seen(block, some[1])
+
+
+@needs_walls
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_no_block_can_be_off_unseen(block: Block, whole: tuple[int, dict[str, Any]]):
+    """What gets through without any one of them is red."""
+    _must_be_seen(block, whole[1])
 
 
 @needs_walls

@@ -59,7 +59,9 @@ def until(condition: Path, pattern: str, process: subprocess.Popen[str], count: 
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_an_interrupted_study_keeps_its_runs_and_leaves_no_worker(
     tmp_path: Path, how: signal.Signals
 ):

@@ -56,7 +56,7 @@ def _is_last_run(row: Row) -> bool:
 
 def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) -> None:
     """130, a ledger that says so, no process left; a second life finishes under a new limit."""
-    life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 40}), cwd=tmp_path)
+    life = Life.begin(_scenario(tmp_path, small, stop={"experiments": 12}), cwd=tmp_path)
     assert life.await_row(_is_screen_running, 60) is not None
     busy = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
     assert busy.returncode == 2, busy.stdout
@@ -68,11 +68,11 @@ def test_ctrl_c_ends_in_seconds_and_resume_goes_on(tmp_path: Path, small: Path) 
     last = recorded(life.folder)[-1].event
     assert last == RunStopped("interrupted")
     assert _last_runs(life) == []
-    resumed = Life.begin("--resume", "--experiments", "42", cwd=tmp_path)
+    resumed = Life.begin("--resume", "--experiments", "14", cwd=tmp_path)
     assert resumed.finish(90) == 0, resumed.text[-4000:]
     state = state_of(life.folder)
     assert state.stop_reason == "experiments"
-    assert state.experiments_done == state.experiments_admitted == experiment_limit(state) == 42
+    assert state.experiments_done == state.experiments_admitted == experiment_limit(state) == 14
     assert state.evidence.finals is not None
     again = call("run", "--resume", "--run-dir", "run", cwd=tmp_path)
     assert (again.returncode, state_of(life.folder).last_seq) == (0, state.last_seq)
