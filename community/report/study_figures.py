@@ -88,9 +88,15 @@ def curves_figure(analysis: Analysis, along: Literal["budget", "clock"] = "budge
                 handles.setdefault(name, handle)
         figure.legend(
             list(handles.values()), list(handles), loc="outside lower center", frameon=False,
-            fontsize=9, ncols=min(6, max(2, len(handles))),
+            fontsize=9, ncols=_columns_that_fit(list(handles), size[0]),
         )  # fmt: skip
         return figure
+
+
+def _columns_that_fit(names: Sequence[str], width: float) -> int:
+    """Return how many columns a legend of size 9 has room for in a figure `width` inches wide."""
+    longest = max(map(len, names), default=0)
+    return max(1, min(6, len(names), int(width / (0.65 + 0.075 * longest))))
 
 
 def _colours(analysis: Analysis) -> dict[str, str]:

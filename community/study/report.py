@@ -167,12 +167,32 @@ def _summary(design: Design, records: Sequence[RunRecord], analysis: Analysis, f
     lines += ["", "Where nothing is shown:", ""]
     lines += [f"- {line}" for line in null_lines(analysis, margin)] or ["- nowhere"]
     for stratum in analysis.strata:
-        lines += ["", f"## {stratum.label or 'Levels'}", ""]
+        lines += ["", f"## {stratum.label or 'Levels'}", "", *_arm_rows(stratum), ""]
         lines += [f"- {told}" for told, _, _ in _sentences(analysis, stratum, "levels", margin)]
     if analysis.effects:
         lines += ["", "## Main effects", ""]
         lines += [f"- {effect_sentence(effect)}" for effect in analysis.effects]
     return "\n".join(lines) + "\n"
+
+
+def _arm_rows(stratum: Stratum) -> list[str]:
+    """Return where each arm ended and its telemetry as a table in Markdown."""
+    columns = [(key, head) for key, head in COLUMNS if any(key in a.numbers for a in stratum.arms)]
+    rows = [
+        ["arm", "at the end", *(head for _, head in columns)],
+        ["---", *["---:"] * (1 + len(columns))],
+    ]
+    for arm in stratum.arms:
+        name = f"{arm.label} (control)" if arm.is_control else arm.label
+        numbers = [_cell(arm.numbers.get(key)) for key, _ in columns]
+        rows.append([name.replace("|", "/"), interval(arm.final), *numbers])
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _figures(
@@ -262,7 +282,7 @@ def _page(
         columns=[(key, head) for key, head in COLUMNS if key in numbers],
         level=lambda stratum: number(stratum.level, scale=abs(stratum.level) / 30 or 1.0),
         interval=interval,
-        cell=lambda value: "" if value is None else f"{value:.3g}",
+        cell=_cell,
         reference=study.reference,
         effects=[effect_sentence(effect) for effect in analysis.effects],
         fraction=_fraction(design),

@@ -76,6 +76,8 @@ def test_what_is_kept_in_a_repository_is_small_and_makes_the_report_again(
     text = (tmp_path / "kept" / "README.md").read_text()
     assert "ring is better than isolated" in text
     assert "Where nothing is shown" in text
+    assert "| arm | at the end |" in text
+    assert [line for line in text.splitlines() if line.startswith("| ring | ")]
     again = unpack_records(tmp_path / "kept" / "records.jsonl.gz")
     assert again == unpack_records(written.records)
 
