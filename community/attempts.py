@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from community.events import AttemptEnded, ExperimentQueued
-from community.evidence_events import ArtefactGraded, NumbersTold
+from community.evidence_events import ArtefactGraded, DeviceUsed, NumbersTold
 from community.queueing import Waiting
 from community.score_phase import Scored
 from community.script_phase import told_rows
@@ -26,6 +26,8 @@ class Attempt:
     leased_us: int
     train_us: tuple[int, int]
     answer_us: tuple[int, int]
+    used: DeviceUsed | None = None
+    """What it had of a card, where it had one."""
 
 
 def attempt_ended(waiting: Waiting, slot: str, attempt: Attempt) -> AttemptEnded:
@@ -80,10 +82,11 @@ def told_score(value: float | None, digits: int) -> float | None:
 
 def facts_of(
     queued: ExperimentQueued, attempt: Attempt
-) -> tuple[ArtefactGraded | NumbersTold, ...]:
-    """Return what is recorded beside a verdict: which data it is about, what a script said."""
+) -> tuple[ArtefactGraded | NumbersTold | DeviceUsed, ...]:
+    """Return what is recorded beside a verdict: of which data, what a script said, of the card."""
+    used = (attempt.used,) if attempt.used is not None else ()
     if attempt.scored is None or not attempt.scored.score.sha256:
-        return told_rows(queued, attempt.scored)
+        return (*used, *told_rows(queued, attempt.scored))
     score = attempt.scored.score
     graded = ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures))
-    return (graded, *told_rows(queued, attempt.scored))
+    return (graded, *used, *told_rows(queued, attempt.scored))

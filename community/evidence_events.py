@@ -138,6 +138,26 @@ class ArtefactGraded:
     """The metric among them; empty where the data were refused."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceUsed:
+    """What the training behind a verdict had of its card; for people, nothing is decided by it."""
+
+    kind: ClassVar[str] = "device_used"
+    experiment_id: str
+    peak_bytes: int
+    """Most memory in use on the card, as its driver says."""
+    busy: float
+    """Share of the time, from start to end of the training, in which a kernel ran."""
+    looks: int
+    """How often the driver was asked."""
+    untimed_s: float
+    """The constant that the budget does not count, as in task.toml."""
+    tokens_per_s: float | None = None
+    """Of the counted time, by the steps that the program itself printed; None where it did not."""
+    flop_share: float | None = None
+    """Model FLOP utilisation: ``6 N tokens_per_s / peak``, by `community.device_figures`."""
+
+
 EvidenceEvent = (
     ReviewerAssigned
     | ConfirmationDrawn
@@ -149,4 +169,5 @@ EvidenceEvent = (
     | NumbersTold
     | MeasureChanged
     | ArtefactGraded
+    | DeviceUsed
 )

@@ -25,9 +25,9 @@ from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
 from community.topology.edge_file import read_edges
-from trainer.devices import find_slots
 from trainer.task import find_task, list_tasks, load_task
 from trainer.task_kinds import KINDS
+from trainer.task_slots import slots_for
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
 """The shipped scenarios, tasks and roles: beside the packages, in a checkout as in a wheel."""
@@ -172,8 +172,8 @@ def check_task(scenario: Scenario) -> tuple[Knob, ...]:
             raise ModelError(
                 [f'task {task.name} is modelled, in virtual time only; set run.time = "virtual"']
             )
-        is_on_cpu = (scenario.budget or task.budget).kind in ("cpu_seconds", "steps")
-        find_slots(scenario.pool.slots, device="cpu" if is_on_cpu else "auto")
+        kind = (scenario.budget or task.budget).kind
+        slots_for(task, "device_seconds" if kind == "auto" else kind, scenario.pool.slots)
     if task.knobs_toml is None or task.knobs_path is None:
         return ()
     return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())

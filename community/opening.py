@@ -15,7 +15,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from sysconfig import get_paths
-from typing import Literal
 
 import trainer
 from community.archive.ledger import LedgerReader
@@ -40,13 +39,14 @@ from community.world import Opening, must_match, open_repository
 from scoring import private_text
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
-from trainer.devices import Slot, check_memory, device_class, find_gpus, find_slots
+from trainer.devices import Slot, check_memory, device_class, find_gpus
 from trainer.executor import Executor
 from trainer.experiment import Budget, Isolation
 from trainer.gpu_pool import GpuPool
 from trainer.local_executor import LocalExecutor
 from trainer.reference_kernel import kernel_bin, machine_s, settled_s
 from trainer.task import Task, find_task, load_task
+from trainer.task_slots import slots_for
 from trainer.text_process import TextProcess
 from trainer.tree_key import tree_key
 
@@ -81,9 +81,7 @@ async def open_bench(
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
     budget = budget_for(task, scenario)
-    # a budget of processor time says nothing about a GPU, so such runs get processor slots
-    kind: Literal["auto", "cpu"] = "auto" if budget.kind == "device_seconds" else "cpu"
-    slots = find_slots(scenario.pool.slots, device=kind)
+    slots = slots_for(task, budget.kind, scenario.pool.slots)
     check_memory(slots, task.memory_bytes)
     must_be_as_expected(task)
     secret = open_secret(folder, known, shared)
@@ -226,8 +224,11 @@ def budget_for(task: Task, scenario: Scenario) -> Budget:
     if section is None:
         return task.budget
     if section.kind != "auto":
-        return Budget(section.kind, section.amount)
-    return Budget("device_seconds" if find_gpus() else "cpu_seconds", section.amount)
+        kind = section.kind
+    else:
+        kind = "device_seconds" if find_gpus() else "cpu_seconds"
+    untimed_s = task.budget.untimed_s if kind == "device_seconds" else 0.0
+    return Budget(kind, section.amount, untimed_s=untimed_s)
 
 
 def _accepted(weakest: Isolation) -> tuple[Isolation, ...]:

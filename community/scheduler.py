@@ -20,6 +20,7 @@ from community.archive.state import RunState
 from community.artefacts import Artefacts
 from community.attempts import Attempt, aimed, attempt_ended, facts_of, told_score
 from community.chronicle import Chronicle
+from community.device_figures import device_used
 from community.errors import ScorerBrokenError
 from community.events import (
     AttemptEnded,
@@ -37,7 +38,7 @@ from community.workspaces import FolderWorkspaces, Workspaces
 from scoring.evidence.noise_models import NOISE_MODELS
 from trainer.errors import ExecutorError
 from trainer.executor import Executor
-from trainer.experiment import GRACE, Budget, Job
+from trainer.experiment import Budget, Job
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.repository import Repository
 from trainer.task import Task
@@ -277,6 +278,7 @@ class Scheduler:
             budget=bench.budget,
             memory_bytes=bench.task.memory_bytes,
             artefact_bytes=bench.task.artefact_bytes,
+            token_bytes=bench.task.token_bytes,
             leaves=bench.task.leaves,
             has_seed_gate=needs_seed_gate(self._chronicle.state, queued),
             takes_slow=takes_slow(self._chronicle.state, queued.experiment_id),
@@ -284,8 +286,12 @@ class Scheduler:
         train_began_us = clock.now_us()
         train = await bench.executor.train(job, lease)
         train_us = (train_began_us, clock.now_us())
+        used = None
+        if train.device_use is not None:
+            model, vocab = lease.slot.model, bench.task.vocab
+            used = await asyncio.to_thread(device_used, job, train, model, vocab)
         if train.artefact is None:
-            return Attempt(train, None, leased_us, train_us, (0, 0))
+            return Attempt(train, None, leased_us, train_us, (0, 0), used)
         usual_s = baseline_score_cpu_s(self._chronicle.state)
         try:
             answer_began_us = clock.now_us()
@@ -297,7 +303,7 @@ class Scheduler:
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
         scored = aimed(scored, train, bench.budget.kind, bench.task.aim)
-        return Attempt(train, scored, leased_us, train_us, answer_us)
+        return Attempt(train, scored, leased_us, train_us, answer_us, used)
 
     def _interrupted(
         self, waiting: Waiting, slot: str, leased_us: int, reason: str
@@ -306,7 +312,7 @@ class Scheduler:
         now_us, budget = self._chronicle.clock.now_us(), self._bench.budget
         cpu_s = (now_us - leased_us) / 1e6
         if budget.kind != "steps":
-            cpu_s = min(cpu_s, budget.amount * GRACE)
+            cpu_s = min(cpu_s, budget.limit)
         return AttemptEnded(
             experiment_id=waiting.experiment.experiment_id,
             attempt=waiting.attempt,

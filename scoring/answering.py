@@ -5,10 +5,11 @@ standard library, and those late: the scorer's worker (numpy only) takes its con
 holds no target and no formula. What it writes is read by `scoring.pipe_answerer`, which believes
 nothing of it: candidate code lives in this process.
 
-Wire format, little endian, over two pipes. A request is `HEADER` (rows, time) and rows*time bytes,
-one per token. Its reply is the same `HEADER` and rows*time*vocab float32 logits, rows first.
-Requests may be sent ahead; replies keep their order. `HEADER` (0, 0) ends: it is answered by (0,
-0), and the program returns. Any fault ends the process without a word on the pipe.
+Wire format, little endian, over two pipes. A request is `HEADER` (rows, time) and rows*time tokens,
+of one byte each, or of two where there are more than 256 different ones. Its reply is the same
+`HEADER` and rows*time*vocab float32 logits, rows first. Requests may be sent ahead; replies keep
+their order. `HEADER` (0, 0) ends: it is answered by (0, 0), and the program returns. Any fault ends
+the process without a word on the pipe.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import random
 import struct
 import sys
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +88,8 @@ def main(
             return
         if not (rows and 0 < time <= longest and rows * time <= REQUEST_TOKENS):
             raise AnsweringError(f"request of {rows} x {time} tokens is out of bounds")
-        tokens = _read_exactly(request_fd, rows * time)
-        blocks = [list(tokens[row * time : (row + 1) * time]) for row in range(rows)]
+        tokens = _read_tokens(request_fd, rows * time, vocab)
+        blocks = [tokens[row * time : (row + 1) * time] for row in range(rows)]
         logits = _answer(model, blocks, vocab, device)
         _write_all(reply_fd, HEADER.pack(rows, time))
         _write_all(reply_fd, logits)
@@ -155,6 +157,16 @@ def _read_artefact(fd: int, cap: int) -> bytes:
         parts.append(part)
         taken += len(part)
     return b"".join(parts)
+
+
+def _read_tokens(fd: int, count: int, vocab: int) -> list[int]:
+    """Read that many tokens."""
+    if vocab <= 1 << 8:
+        return list(_read_exactly(fd, count))
+    wide = array("H", _read_exactly(fd, 2 * count))
+    if sys.byteorder != "little":
+        wide.byteswap()
+    return wide.tolist()
 
 
 def _read_exactly(fd: int, count: int) -> bytes:

@@ -23,7 +23,7 @@ class Request:
     """Blocks that are asked together; no two of one request come from one file."""
 
     blocks: Tokens
-    """uint8, shape (rows, block): inputs and, shifted by one, targets."""
+    """Shape (rows, block): inputs and, shifted by one, targets."""
     files: NDArray[np.intp]
     """Shape (rows,): index of the file each row was cut from."""
 
@@ -35,7 +35,7 @@ def generator(run_secret: bytes, purpose: str) -> np.random.Generator:
 
 
 def draw(
-    texts: Sequence[bytes], count: int, block: int, rows: int, chance: np.random.Generator
+    texts: Sequence[bytes | Tokens], count: int, block: int, rows: int, chance: np.random.Generator
 ) -> tuple[Request, ...]:
     """Draw `count` disjoint blocks over all `texts` and deal them into requests of about `rows`.
 
@@ -45,7 +45,7 @@ def draw(
     Args:
         texts: One per file.
         count: Blocks to draw.
-        block: Bytes of a block.
+        block: Bytes, or tokens, of a block.
         rows: Most blocks of one request.
         chance: The only source of chance.
 
@@ -69,7 +69,7 @@ def draw(
 
 
 def _cells(
-    texts: Sequence[bytes], block: int, chance: np.random.Generator
+    texts: Sequence[bytes | Tokens], block: int, chance: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Return (file, offset) of side-by-side blocks, each file from a random phase."""
     cells: list[tuple[int, int]] = []
@@ -98,7 +98,7 @@ def _choose(
 
 
 def _cut(
-    texts: Sequence[bytes],
+    texts: Sequence[bytes | Tokens],
     cells: Sequence[tuple[int, int]],
     files: NDArray[np.intp],
     chosen: NDArray[np.intp],
@@ -106,5 +106,5 @@ def _cut(
 ) -> Request:
     """Cut the chosen cells out of their texts."""
     rows = [texts[cells[i][0]][cells[i][1] : cells[i][1] + block] for i in chosen]
-    blocks = np.frombuffer(b"".join(rows), dtype=np.uint8).reshape(len(rows), block)
-    return Request(blocks=blocks, files=files[chosen])
+    blocks = [np.frombuffer(row, np.uint8) if isinstance(row, bytes) else row for row in rows]
+    return Request(blocks=np.stack(blocks), files=files[chosen])

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.verdict import Split
 
-Tokens = NDArray[np.uint8]
+Tokens = NDArray[np.unsignedinteger[Any]]
+"""uint8 where a token is a byte, uint16 where there are more than 256 of them."""
 Logits = NDArray[np.float32]
 
 
@@ -46,9 +47,11 @@ class Division:
 
     corpus: Corpus
     train: bytes
-    """Public: the content of ``train.bin``."""
+    """Public: the content of ``train.bin``, two bytes a token where there are more than 256."""
     heldout: Heldout
     """Private to the worker."""
+    token_bytes: NDArray[np.uint16] | None = None
+    """Shape (vocab,): how many bytes of text each token stands for; None where it is a byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Answerer(Protocol):
         """Ask each block of `requests` in order and yield the logits for it.
 
         Args:
-            requests: uint8, shape (rows, time) each.
+            requests: uint8 or uint16, shape (rows, time) each.
 
         Yields:
             float32, shape (rows, time, vocab); valid until the next one is taken.

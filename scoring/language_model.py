@@ -5,14 +5,15 @@ here. Every position is scored. Then prefixes of the same text are asked of a bl
 the two answers differ, the model has used bytes it must not see (later ones, other rows, earlier
 requests), and there is no score. Which text is asked is drawn in `scoring.block_draw`, which
 positions blindly in `scoring.probe_draw`, the formula is in `scoring.log_loss`; the result goes
-through `scoring.worker` into a `scoring.verdict.Score`.
+through `scoring.worker` into a `scoring.verdict.Score`. Models of tokens are graded by the same
+rules (`scoring.token_model`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -80,34 +81,53 @@ class ByteLanguageModel:
     def open(self, division: Division, run_secret: bytes) -> Examination:
         """Draw from all splits the blocks that this run asks, the same for all its scores."""
         reference = NgramModel(division.train)
-        drawn: dict[Split, _Drawn] = {}
+        drawn: dict[Split, Drawn] = {}
         for split in get_args(Split):
             files = division.heldout.get(split, {})
             texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
             chance = generator(run_secret, f"blocks/{split}")
             requests = draw(texts, self.blocks, self.block, self.rows, chance)
-            drawn[split] = _Drawn.of(requests, reference)
-        return ByteExamination(self, drawn)
+            drawn[split] = Drawn.of(requests, reference)
+        return Examined(self, drawn)
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class Drawn:
     """What one split is asked; rows are numbered through all requests."""
 
     requests: tuple[Request, ...]
     text: Tokens
-    """uint8, shape (rows, block)."""
+    """Shape (rows, block)."""
     files: NDArray[np.intp]
     """Shape (rows,): the file of each block."""
     surprise: Surprise
     """Shape (rows, block - 1): the reference's, of every target."""
+    sizes: NDArray[np.uint16] | None
+    """Shape (rows, block - 1): bytes that each target stands for; None where each is one."""
 
     @classmethod
-    def of(cls, requests: tuple[Request, ...], reference: NgramModel) -> _Drawn:
+    def of(
+        cls,
+        requests: tuple[Request, ...],
+        reference: NgramModel,
+        token_bytes: NDArray[np.uint16] | None = None,
+    ) -> Drawn:
         """Put the requests together."""
         text = np.concatenate([request.blocks for request in requests])
         files = np.concatenate([request.files for request in requests])
-        return cls(requests, text, files, reference.surprise(text))
+        sizes = token_bytes[text[:, 1:]] if token_bytes is not None else None
+        return cls(requests, text, files, reference.surprise(text), sizes)
+
+    def per_byte(self, bits: NDArray[np.float64]) -> Measured:
+        """Return the bits of all targets per byte that these stand for.
+
+        A target of no bytes (a mark between documents) is asked, and counts on neither side.
+        """
+        if self.sizes is None:
+            return Measured(math.fsum(bits.ravel()) / bits.size, int(bits.size), 0)
+        counted = self.sizes > 0
+        total_bytes = int(self.sizes.sum(dtype=np.int64))
+        return Measured(math.fsum(bits[counted]) / total_bytes, int(counted.sum()), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +142,17 @@ class _Inside:
     """Shape (rows, time): index of a position into `logits`, where it is one of them."""
 
 
-class ByteExamination:
+class Examined:
     """The drawn blocks of one run; implements `scoring.grader.Examination`, keeps no state."""
 
-    def __init__(self, constants: ByteLanguageModel, drawn: dict[Split, _Drawn]) -> None:
+    def __init__(self, constants: ByteLanguageModel, drawn: Mapping[Split, Drawn]) -> None:
         self._constants = constants
         self._drawn = drawn
 
     def examine(
         self, split: Split, blocks: Answerer, blind: Answerer, chance: np.random.Generator
     ) -> Measured:
-        """Return the mean of -log2 p over every target of `split`, in bits per byte.
+        """Return the sum of -log2 p over every target of `split`, in bits per byte of them.
 
         All blocks are answered before the first blind prefix is asked, so nothing that the blind
         sandbox is asked can have told the scored one where it will be compared.
@@ -145,8 +165,7 @@ class ByteExamination:
         prefixes = deal(positions, drawn.files, constants.rows, chance)
         inside = self._ask_blocks(drawn.requests, positions, blocks)
         self._ask_prefixes(prefixes, drawn.text, inside, blind)
-        bits = inside.bits
-        return Measured(math.fsum(bits.ravel()) / bits.size, int(bits.size), len(inside.logits))
+        return replace(drawn.per_byte(inside.bits), probes=len(inside.logits))
 
     def _ask_blocks(
         self, requests: Sequence[Request], positions: Positions, blocks: Answerer

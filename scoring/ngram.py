@@ -54,40 +54,46 @@ class _Strings:
 class NgramModel:
     """What followed each string of up to `order` - 1 bytes in a training text."""
 
-    def __init__(self, train: bytes, order: int = 3) -> None:
+    def __init__(self, train: bytes | Tokens, order: int = 3) -> None:
         """Count.
 
         Args:
-            train: The text; one shorter than `order` teaches nothing, and all bytes are alike.
-            order: Bytes of the longest string that is counted, 1 to 8: a byte and its context.
+            train: The text; one shorter than `order` teaches nothing, and all bytes are alike. Or
+                tokens of two bytes each, of which a string then has bytes and what is said here of
+                bytes holds.
+            order: Bytes of the longest string that is counted, 1 to 8: a byte and its context; of
+                tokens half as many.
         """
-        if not 1 <= order <= _WIDE:
-            raise ValueError(f"an n-gram has 1 to {_WIDE} bytes, not {order}")
-        self._dtype: type[np.uint32 | np.uint64] = np.uint32 if order <= _NARROW else np.uint64
-        codes = self._codes(np.frombuffer(train, dtype=np.uint8), order)
+        text = np.frombuffer(train, np.uint8) if isinstance(train, bytes) else train
+        self._bits = 8 * text.itemsize
+        if not 1 <= order * text.itemsize <= _WIDE:
+            raise ValueError(f"an n-gram has 1 to {_WIDE // text.itemsize} symbols, not {order}")
+        is_narrow = order * text.itemsize <= _NARROW
+        self._dtype: type[np.uint32 | np.uint64] = np.uint32 if is_narrow else np.uint64
+        codes = self._codes(text, order)
         codes.sort()
         starts = _firsts(codes)
         counts = np.diff(starts, append=len(codes)).astype(np.int64)
         strings = _Strings(codes[starts], counts, np.zeros_like(counts))
         self._strings = [strings]  # by length, from no bytes to `order` of them
         for _ in range(order):
-            strings = _contexts(strings)
+            strings = _contexts(strings, self._bits)
             self._strings.insert(0, strings)
 
     def surprise(self, blocks: Tokens) -> NDArray[np.float64]:
         """Return -log2 p of every byte but the first of each block, by the bytes before it there.
 
         Args:
-            blocks: uint8, shape (rows, block).
+            blocks: Shape (rows, block), of the training text's kind.
 
         Returns:
             float64, shape (rows, block - 1), in bits; never negative.
         """
-        p = np.full(blocks.shape, 1 / 256)
+        p = np.full(blocks.shape, 0.5**self._bits)
         for length in range(1, min(len(self._strings) - 1, blocks.shape[1]) + 1):
             codes = self._codes(blocks, length)  # (rows, block - length + 1)
             count, _ = self._strings[length].find(codes)
-            total, kinds = self._strings[length - 1].find(np.right_shift(codes, 8))
+            total, kinds = self._strings[length - 1].find(np.right_shift(codes, self._bits))
             shorter = p[:, length - 1 :]  # stays where the context never occurred
             mixed = (count + kinds * shorter) / np.maximum(total + kinds, 1)
             p[:, length - 1 :] = np.where(total > 0, mixed, shorter)
@@ -99,14 +105,14 @@ class NgramModel:
         size = max(text.shape[-1] - length + 1, 0)
         codes: Codes = np.zeros((*text.shape[:-1], size), dtype=self._dtype)
         for start in range(length if size else 0):
-            codes <<= 8
+            codes <<= self._bits
             codes |= text[..., start : start + size]
         return codes
 
 
-def _contexts(strings: _Strings) -> _Strings:
-    """Return the same strings without their last byte."""
-    codes: Codes = np.right_shift(strings.codes, 8)  # ascending like the others
+def _contexts(strings: _Strings, bits: int) -> _Strings:
+    """Return the same strings without their last symbol."""
+    codes: Codes = np.right_shift(strings.codes, bits)  # ascending like the others
     starts = _firsts(codes)
     followers = np.diff(starts, append=len(codes)).astype(np.int64)
     counts = np.add.reduceat(strings.counts, starts) if len(starts) else strings.counts

@@ -12,15 +12,21 @@ import json
 import os
 import stat
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from scoring.errors import CorpusError
+
+_Read = TypeVar("_Read")
 
 RECORD = "heldout.toml"
 """Name of the record in a task's locked folder."""
 MOST_BYTES = 64 << 20
-"""The worker keeps the text in memory."""
+"""Of a text that is read whole: the worker keeps it in memory."""
+MOST_RECORDED_BYTES = 16 << 30
+"""Of a folder that is recorded; whether a task can use so much is the task's to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,12 @@ def measure(folder: Path) -> PrivateText:
     Raises:
         CorpusError: it cannot be read, or holds what is no plain text of a bearable size.
     """
-    texts = read_texts(folder)
-    lines = sorted(f"{name}\t{hashlib.sha256(text).hexdigest()}\n" for name, text in texts.items())
+    found = _read_each(folder, MOST_RECORDED_BYTES, _size_and_hash)
+    lines = sorted(f"{name}\t{digest}\n" for name, (_, digest) in found.items())
     return PrivateText(
         Path(os.path.abspath(folder)),
-        len(texts),
-        sum(len(text) for text in texts.values()),
+        len(found),
+        sum(size for size, _ in found.values()),
         hashlib.sha256("".join(lines).encode()).hexdigest(),
     )
 
@@ -103,7 +109,18 @@ def read_texts(folder: Path) -> dict[str, bytes]:
     Raises:
         CorpusError: there is a link or a device, something unreadable, or too much.
     """
-    found: dict[str, bytes] = {}
+    return _read_each(folder, MOST_BYTES, Path.read_bytes)
+
+
+def _size_and_hash(path: Path) -> tuple[int, str]:
+    """Return a file's size and the SHA-256 of its content."""
+    with path.open("rb") as stream:
+        return os.fstat(stream.fileno()).st_size, hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_each(folder: Path, most_bytes: int, read: Callable[[Path], _Read]) -> dict[str, _Read]:
+    """Return what `read` makes of every file below `folder`, by its path there, sorted."""
+    found: dict[str, _Read] = {}
     total = 0
 
     def fail(error: OSError) -> None:
@@ -118,10 +135,10 @@ def read_texts(folder: Path) -> dict[str, bytes]:
                 total += status.st_size
                 if not stat.S_ISREG(status.st_mode):
                     raise CorpusError(f"held-out text {path} is a link or no regular file")
-                if total > MOST_BYTES:
-                    raise CorpusError(f"held-out text of {folder} has more than {MOST_BYTES} bytes")
+                if total > most_bytes:
+                    raise CorpusError(f"held-out text of {folder} has more than {most_bytes} bytes")
                 if status.st_size:
-                    found[path.relative_to(folder).as_posix()] = path.read_bytes()
+                    found[path.relative_to(folder).as_posix()] = read(path)
             except OSError as error:
                 fail(error)
     return dict(sorted(found.items()))

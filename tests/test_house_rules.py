@@ -251,8 +251,14 @@ def test_the_truth_check_refuses_what_is_not_there():
     assert not is_there("nowhere/")
 
 
+WRITTEN_WITH_USERS_DATA = {"nanolm-gpu"}
+"""Tasks that bring no data: whoever records theirs writes the manifest with it."""
+
+
 def test_the_committed_lock_manifests_are_current():
     """Whoever changes what decides scores writes it down: community lock write TASK."""
     for folder in list_tasks():
+        if folder.name in WRITTEN_WITH_USERS_DATA:
+            continue
         if KINDS[(task := load_task(folder)).kind].grader:
             must_be_as_expected(task)

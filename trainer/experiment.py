@@ -30,6 +30,10 @@ class Budget:
     """Seconds of the candidate's CPU, seconds of the leased device, or optimiser steps."""
     within: Budget | None = None
     """Of a budget in steps: another one whose clock must not run out meanwhile."""
+    untimed_s: float = 0.0
+    """Of seconds of a device: what does not count, at most, of the time up to the end of the first
+    optimiser step. From outside nobody can tell compiling from training, so a tree may use all of
+    it as it likes: it is the same for every tree, and small beside the amount."""
 
     @property
     def clock(self) -> Budget:
@@ -40,7 +44,12 @@ class Budget:
     def wall_cap_s(self) -> float:
         """Wall seconds after which a job is killed whatever its clock says."""
         clock = self.clock
-        return 300.0 if clock.kind == "steps" else 3 * clock.amount + 5
+        return 300.0 if clock.kind == "steps" else 3 * clock.amount + 5 + clock.untimed_s
+
+    @property
+    def limit(self) -> float:
+        """The reading of its clock at which the artefact must have arrived."""
+        return self.amount * GRACE + self.untimed_s
 
     def charge_s(self, cpu_s: float, wall_s: float) -> float:
         """Device seconds that a train phase costs whoever asked for it.
@@ -77,11 +86,24 @@ class Job:
     """Cap on kept output; more is read and dropped."""
     has_seed_gate: bool = False
     """Whether two short trainings first show if the seed matters; for trees never measured."""
+    token_bytes: int = 1
+    """Bytes of one token in the training data: 1, or 2 where there are more than 256 of them."""
     leaves: str = "model"
     """What its program leaves: a model's state dict, or data in one of `trainer.left_data`'s
     formats."""
     takes_slow: bool = False
     """Whether a timing on a machine that slowed down is taken as it is; for the second try."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """What one train phase had of its card, as the driver tells it outside."""
+
+    peak_bytes: int
+    """Most memory in use on the card at any look."""
+    busy: float
+    """Share of the time in which a kernel ran, in [0, 1]: the mean over all looks."""
+    looks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +134,5 @@ class TrainResult:
     """How many times its usual time the reference kernel took; None where time does not count."""
     is_slow: bool = False
     """Whether that is too much and was taken all the same."""
+    device_use: DeviceUse | None = None
+    """What it had of a card; None on processors, and where nobody could look."""

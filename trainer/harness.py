@@ -35,6 +35,8 @@ _COPY_S_PER_BYTE = 6e-9
 """What cloning, packing and piping a state dict costs; measured 2-4 ns per byte, idle machine."""
 _DATA_RESERVE_S = 0.02
 """The same of data, of which nobody knows the size beforehand."""
+_DTYPES = {1: torch.uint8, 2: torch.uint16}
+"""By the bytes of a token."""
 _MEMORY_MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -42,7 +44,7 @@ class Run:
     """What `train(model, run)` and `solve(run)` get: data, seed, device, their view of the budget.
 
     Attributes:
-        tokens: uint8, shape (bytes,), the training data.
+        tokens: shape (tokens,), the training data: uint8 of bytes, uint16 of tokens.
         seed: drawn by the lab; torch, numpy and random are already seeded with it.
         device: torch's name of the leased device.
     """
@@ -57,6 +59,7 @@ class Run:
             time.monotonic if order.budget_kind == "device_seconds" else time.process_time
         )
         self._start = self._clock()
+        self._untimed_s = order.untimed_s
         self._steps = 0
         self._looks = 0
         self._is_stepping = False
@@ -79,7 +82,8 @@ class Run:
         """Progress in [0, 1), once per optimiser step, until the budget ends.
 
         With a budget of seconds it ends early by the longest recent step and a little more, so
-        that the artefact arrives in time. With a budget of steps it yields exactly that many.
+        that the artefact arrives in time. With a budget of steps it yields exactly that many. What
+        the task leaves untimed ends with the first step.
         """
         return self._counted_steps() if self._kind == "steps" else self._timed_steps()
 
@@ -97,13 +101,14 @@ class Run:
             yield begin / self._amount
             if self.device != "cpu":
                 torch.cuda.synchronize()
+            self._untimed_s = min(self._untimed_s, self._clock() - self._start)
             end = self._spent()
             recent.append(end - begin)
             begin = end
 
     def _spent(self) -> float:
         if self._kind != "steps":
-            return self._clock() - self._start
+            return max(0.0, self._clock() - self._start - self._untimed_s)
         if self._is_stepping:
             return float(self._steps)
         self._looks += 1
@@ -125,7 +130,7 @@ class TrainPhase:
         if self._data is not None:
             body = bytearray((Path(self._data) / "train.bin").read_bytes())
             if body:
-                self._tokens = torch.frombuffer(body, dtype=torch.uint8)
+                self._tokens = torch.frombuffer(body, dtype=_DTYPES[self._order.token_bytes])
         seed = self._order.seed
         random.seed(seed)
         numpy.random.seed(seed % 2**32)  # noqa: TID251 - candidates use the global one

@@ -36,7 +36,9 @@ class TrainOrder:
     budget_kind: BudgetKind
     budget_amount: float
     leaves: str
-    """As in `trainer.experiment.Job`."""
+    """As in `trainer.experiment.Job`, like the next two."""
+    token_bytes: int = 1
+    untimed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

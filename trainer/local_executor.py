@@ -10,10 +10,12 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, get_args
 
+from trainer.device_watch import watched
 from trainer.devices import Slot
 from trainer.errors import ExecutorError, SandboxUnavailableError
 from trainer.executor import Program, RunningProgram
@@ -126,8 +128,15 @@ class LocalExecutor:
         limit_s = budget.wall_cap_s * len(lease.slot.cpus)
         if budget.clock.kind == "cpu_seconds":
             limit_s = budget.clock.amount
-        device = lease.slot.device
-        order = TrainOrder(job.seed, device, budget.kind, budget.amount, job.leaves)
+        order = TrainOrder(
+            seed=job.seed,
+            device=lease.slot.device,
+            budget_kind=budget.kind,
+            budget_amount=budget.amount,
+            leaves=job.leaves,
+            token_bytes=job.token_bytes,
+            untimed_s=budget.untimed_s,
+        )
         limits = Limits(job.memory_bytes, limit_s * GRACE * _BACKSTOP + _BACKSTOP_S)
         walls = self._walls(isolation, lease.slot, str(job.workspace), str(job.data), limits)
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +149,9 @@ class LocalExecutor:
                 ends = os.dup(artefact_in), os.dup(log_in)
                 stack.close()
                 phase = self.phase(job, process, *ends, requested_s)
-                return await phase.run(self._reported(isolation))
+                async with watched(lease.slot.cuda_uuid) as used:
+                    result = await phase.run(self._reported(isolation))
+                return replace(result, device_use=used.so_far())
             finally:
                 await self._finish(process)
 

@@ -83,6 +83,8 @@ class Task:
     """The text of knobs.toml, or None where the task names no knobs."""
     knobs_path: str | None
     """The file of the tree that holds the knobs."""
+    device: Literal["any", "cuda"] = "any"
+    """What it is run on; see `trainer.task_file.TaskFile`."""
     artifact: ArtifactTable | None = None
     """Of a task whose program leaves data: the format, and how it is graded."""
     noise: str = "seeds"
@@ -107,6 +109,11 @@ class Task:
     def leaves(self) -> str:
         """What a job of this task leaves, as `trainer.experiment.Job.leaves` has it."""
         return self.artifact.format if self.artifact is not None else MODEL
+
+    @property
+    def token_bytes(self) -> int:
+        """How many bytes a token takes in the training data."""
+        return 1 if self.vocab <= 1 << 8 else 2
 
     @property
     def scored_metric(self) -> str:
@@ -228,7 +235,8 @@ def _task(
         patch_files=limits.patch_files,
         literal_bytes=limits.literal_bytes,
         novel_bytes=limits.novel_bytes,
-        budget=Budget(file.budget.kind, file.budget.amount),
+        budget=Budget(file.budget.kind, file.budget.amount, untimed_s=file.budget.untimed_s),
+        device=file.device,
         artefact_bytes=limits.artefact_bytes,
         memory_bytes=limits.memory_bytes,
         loading_cpu_s=limits.loading_cpu_s,

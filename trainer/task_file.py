@@ -46,6 +46,15 @@ class BudgetTable(_Table):
     kind: Literal["cpu_seconds", "device_seconds", "steps"]
     amount: Annotated[float, Field(gt=0, le=30 * 86400, allow_inf_nan=False, strict=False)]
     """Seconds, or optimiser steps; a month at most."""
+    untimed_s: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False, strict=False)] = 0.0
+    """Of device_seconds: what is not counted of the time from the hand-over to the end of the first
+    optimiser step, at most: import, waking the card, choosing and compiling kernels."""
+
+    @model_validator(mode="after")
+    def _is_of_a_device(self) -> Self:
+        if self.untimed_s and self.kind != "device_seconds":
+            raise ValueError("untimed_s is for budgets in device_seconds")
+        return self
 
 
 class LimitsTable(_Table):
@@ -151,6 +160,8 @@ class TaskFile(_Table):
     editable: Annotated[list[str], Field(min_length=1, max_length=64)]
     """Paths below start/ that researchers may change."""
     budget: BudgetTable
+    device: Literal["any", "cuda"] = "any"
+    """cuda: its program is of no use on processors, and is refused where there is no card."""
     limits: LimitsTable = LimitsTable()
     model: ModelTable = ModelTable()
     knobs: KnobsTable | None = None

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from trainer.errors import ExecutorError
-from trainer.experiment import GRACE, Isolation, Job, Outcome, TrainResult
+from trainer.experiment import Isolation, Job, Outcome, TrainResult
 from trainer.launch import EXIT_ARTEFACT, EXIT_MEMORY
 from trainer.left_data import FORMATS, artefact_name
 from trainer.limits import THREADS
@@ -195,8 +195,8 @@ class TrainPhase:
         assert begin is not None
         wall_s = at_s - begin.at_s
         clocks = {"cpu_seconds": cpu_s - begin.cpu_s, "device_seconds": wall_s, "steps": 0.0}
-        if clocks[budget.kind] > budget.amount * GRACE:
-            if budget.kind == "device_seconds" and wall_s - self._unseen_s <= budget.amount * GRACE:
+        if clocks[budget.kind] > budget.limit:
+            if budget.kind == "device_seconds" and wall_s - self._unseen_s <= budget.limit:
                 return _End("interrupted", "lost", f"nobody looked for {self._unseen_s:.1f} s")
             unit = budget.kind.replace("_", " ")
             detail = f"{clocks[budget.kind]:.2f} of {budget.amount:g} {unit} used, not finished"
@@ -262,7 +262,7 @@ class TrainPhase:
         begin, budget = self._process.hand_over, self._job.budget.clock
         if begin is None or budget.kind == "steps":
             return _LONG_TICK_S
-        left_s = budget.amount * GRACE - (self._cpu_s - begin.cpu_s)
+        left_s = budget.limit - (self._cpu_s - begin.cpu_s)
         return min(max(left_s, _SHORT_TICK_S), _LONG_TICK_S)
 
 

@@ -17,6 +17,7 @@ from community.evidence_events import (
     ArtefactGraded,
     ClaimRetracted,
     ConfirmationDrawn,
+    DeviceUsed,
     EvidenceEvent,
     FinalsOpened,
     MeasureChanged,
@@ -57,6 +58,8 @@ class EvidenceState:
     """By which scores became somebody else's word, if they did."""
     graded: dict[str, ArtefactGraded] = field(default_factory=dict)
     """By experiment id, of those whose data were graded."""
+    used: dict[str, DeviceUsed] = field(default_factory=dict)
+    """By experiment id, of those that ran on a card."""
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -95,6 +98,8 @@ class EvidenceState:
             self.alarms.clear()
         elif isinstance(event, ArtefactGraded):
             self.graded[event.experiment_id] = event
+        elif isinstance(event, DeviceUsed):
+            self.used[event.experiment_id] = event
         return ""
 
     def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:
@@ -113,10 +118,10 @@ def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:
         return f"experiment {event.experiment_id} was never admitted"
     elif isinstance(event, MeasureChanged) and event.then != state.measured_by:
         return f"scores were the {state.measured_by}'s word, not the {event.then}'s"
-    elif isinstance(event, ArtefactGraded):
+    elif isinstance(event, ArtefactGraded | DeviceUsed):
         run = state.experiments.get(event.experiment_id)
         if run is None or not run.is_done:
-            return f"{event.experiment_id} has no verdict that its artefact could stand beside"
+            return f"{event.experiment_id} has no verdict that this could stand beside"
     wrong = state.evidence.fold(at_us, event)
     if isinstance(event, MeasureChanged):
         _set_aside(state)

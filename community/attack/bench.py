@@ -159,6 +159,7 @@ class Bench:
             budget=budget,
             memory_bytes=memory_bytes or self.task.memory_bytes,
             artefact_bytes=self.task.artefact_bytes,
+            token_bytes=self.task.token_bytes,
             takes_slow=True,  # what is tried here does not depend on the machine's mood
             has_seed_gate=is_new and self.has_seed_gate,
         )

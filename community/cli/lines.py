@@ -12,6 +12,7 @@ from typing import Any
 
 from community.archive.queries import best_commit
 from community.archive.state import RunState
+from community.device_figures import device_words
 from community.events import (
     APART,
     AgentJoined,
@@ -35,6 +36,7 @@ from community.events import (
 from community.evidence_events import (
     ArtefactGraded,
     ClaimRetracted,
+    DeviceUsed,
     FinalsOpened,
     MeasureChanged,
     VerdictRetracted,
@@ -220,6 +222,11 @@ def _graded(event: ArtefactGraded, state: RunState) -> str | None:
     return f"{event.experiment_id} has {', '.join(beside[:6])}" if beside else None
 
 
+def _used(event: DeviceUsed, state: RunState) -> str:
+    """Tell what a training had of its card."""
+    return f"{event.experiment_id} had {device_words(event)}"
+
+
 def _finals(event: FinalsOpened, state: RunState) -> str:
     leading = ", ".join(commit[:10] for commit in event.commits)
     return f"nobody proposes any more; last runs on seal: the baseline and {leading}"
@@ -275,6 +282,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     FrontierMoved: _frontier,
     SealScored: _seal,
     ArtefactGraded: _graded,
+    DeviceUsed: _used,
     FinalsOpened: _finals,
     MeasureChanged: lambda event, state: (
         "from here on a grader measures; all scores before, self-reported, are set aside, and what "

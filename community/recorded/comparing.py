@@ -14,6 +14,7 @@ from typing import Final
 from community.archive.codec import decode_event, encode_event
 from community.errors import LedgerEventError
 from community.events import AttemptEnded, Event, Posted, Row, RunOpened, TurnTaken, VerdictGiven
+from community.evidence_events import DeviceUsed
 from community.forum_events import LeadClaimed
 from community.mind_events import MindsPrepared
 from community.recorded.record import Record, same_but
@@ -24,6 +25,7 @@ READINGS: Final[dict[type, tuple[str, ...]]] = {
     TurnTaken: ("saw_seq", "looked_us", "heard_posts", "heard_seq"),
     LeadClaimed: ("until_us",),
     MindsPrepared: ("prices",),
+    DeviceUsed: ("untimed_s", "tokens_per_s", "flop_share"),
 }
 """Kind of event -> fields that are taken from the record."""
 _OWN: Final = ("host", "run_id")

@@ -73,6 +73,7 @@ class RecordedExecutor:
             is_deterministic=verdict is not None and verdict.is_deterministic,
             slowdown=ended.slowdown,
             is_slow=verdict is not None and verdict.is_slow,
+            device_use=record.device_use(job.job_id),
         )
 
     def _keep_log(self, job: Job) -> None:

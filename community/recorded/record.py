@@ -32,9 +32,11 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
+from community.evidence_events import DeviceUsed
 from community.mind_events import Answered, MindEvent, MindsPrepared, SpendReserved, SpendSettled
 from community.run_folder import RunFolder
 from community.run_secret import kept_secret
+from trainer.experiment import DeviceUse
 
 Key = tuple[str, ...]
 _MIND_KINDS = get_args(MindEvent)
@@ -178,6 +180,14 @@ class Record:
         event = None if seq is None else self.event(seq)
         return event if isinstance(event, VerdictGiven) else None
 
+    def device_use(self, experiment_id: str) -> DeviceUse | None:
+        """Return what its training had of a card; None where it had none."""
+        seq = self.first(("used", experiment_id))
+        event = None if seq is None else self.event(seq)
+        if not isinstance(event, DeviceUsed):
+            return None
+        return DeviceUse(event.peak_bytes, event.busy, event.looks)
+
     def log(self, experiment_id: str) -> str:
         """Return what a post told of an experiment's log; nothing where none did."""
         verdict = self.verdict(experiment_id)
@@ -243,6 +253,8 @@ def _keys(event: Event) -> Iterator[Key]:
             yield ("ended", event.experiment_id, str(event.attempt))
         case VerdictGiven():
             yield ("verdict", event.experiment_id)
+        case DeviceUsed():
+            yield ("used", event.experiment_id)
         case TurnTaken():
             yield ("turn", event.agent, str(event.turn))
         case MindsPrepared():

@@ -120,6 +120,7 @@ def _job(task: Task, tree: Path, folder: Path, number: int) -> Job:
         seed=number,
         budget=Budget("device_seconds", task.budget.amount),
         memory_bytes=task.memory_bytes,
+        token_bytes=task.token_bytes,
         takes_slow=True,
     )
 

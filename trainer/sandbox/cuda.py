@@ -5,13 +5,14 @@ Bound only for jobs leased such a slot. Nothing here touches the driver.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
 
 _LIBRARY_FOLDERS: Final = (
     *("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"),
-    *("/usr/local/nvidia/lib64", "/usr/local/cuda/compat"),
+    *("/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/local/cuda/compat"),
 )
 _LIBRARY_NAMES: Final = (
     *("libcuda.so*", "libnvidia-ml.so*", "libnvidia-ptxjitcompiler.so*"),
@@ -56,9 +57,10 @@ def _minor(uuid: str, otherwise: int) -> int:
 
 def driver_files() -> tuple[str, ...]:
     """The driver's libraries, and the loader's cache that finds them."""
+    told = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path]
     libraries = {
         str(path)
-        for folder in _LIBRARY_FOLDERS
+        for folder in (*_LIBRARY_FOLDERS, *told)
         for pattern in _LIBRARY_NAMES
         for path in Path(folder).glob(pattern)
         if path.exists()

@@ -28,6 +28,8 @@ _CUDA_CALLS: Final = {
     "aarch64": {"memfd_create": 279, "eventfd2": 19, "pipe2": 59, "mlock": 228, "munlock": 229},
 }
 
+_CUDA_ADVICE: Final = (10, 11, 16, 17)
+"""DONTFORK, DOFORK, DONTDUMP, DODUMP: the driver marks its mappings so, and nothing forks here."""
 _CUDA_SOCKETS: Final = ("socket", "bind", "listen")
 """The driver gives up where it cannot listen on an abstract unix socket, on which it would hand out
 descriptors; in a network namespace of one's own nobody else can name it. Connecting is refused."""
@@ -167,6 +169,7 @@ def filter_bytes(
     }
     if cuda:
         del special["ioctl"], special["mmap"]  # the driver shares memory with itself
+        special["madvise"] = _only_values(2, (*_ARGUMENTS["madvise"], *_CUDA_ADVICE))
         sockets = {name: NETWORK[family][name] for name in _CUDA_SOCKETS}
         table = {**table, **_CUDA_CALLS[family], **sockets}
         special["socket"] = _only_values(0, (socket.AF_UNIX,))
