@@ -51,6 +51,10 @@ class Slot:
     """The GPU's model name; empty for a processor slot."""
     cuda_uuid: str = ""
     """The GPU's own name, whatever the order it is counted in; empty for a processor slot."""
+    node: str = ""
+    """Of a cluster, the node that serves it at present; empty on this machine."""
+    machine: str = ""
+    """What timings on that node depend on (`machine_class`); empty for this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +173,20 @@ def device_class(slots: Sequence[Slot]) -> str:
     """
     if not slots:
         raise DeviceError("no slots: a pool needs at least one; see find_slots")
+    machines = sorted({slot.machine for slot in slots if slot.machine}) or [machine_class(slots)]
+    count = "1 slot" if len(slots) == 1 else f"{len(slots)} slots"
+    return f"{' + '.join(machines)}, {count}"
+
+
+def machine_class(slots: Sequence[Slot]) -> str:
+    """Return what timings on one machine depend on, however many of its slots there are."""
     models = sorted({slot.model for slot in slots if slot.model})
     if models:
-        parts = [" + ".join(models)]
-    else:
-        model, instructions = _processor()
-        parts = [model, instructions]
-    parts.append(f"torch {_torch_version()}")
-    if not models:
-        threads = max(len(slot.cpus) for slot in slots)
-        parts.append("1 thread" if threads == 1 else f"{threads} threads")
-    parts.append("1 slot" if len(slots) == 1 else f"{len(slots)} slots")
-    return ", ".join(parts)
+        return f"{' + '.join(models)}, torch {_torch_version()}"
+    model, instructions = _processor()
+    threads = max(len(slot.cpus) for slot in slots)
+    told = "1 thread" if threads == 1 else f"{threads} threads"
+    return f"{model}, {instructions}, torch {_torch_version()}, {told}"
 
 
 def _cuda_slots(gpus: Sequence[Gpu], slots: Literal["auto"] | int) -> tuple[Slot, ...]:

@@ -2,7 +2,8 @@
 
 TrainerError
 ├── ExecutorError          the executor itself is broken; rerun, never the candidate's fault
-│   └── SandboxUnavailableError  this machine offers less isolation than was asked for
+│   ├── SandboxUnavailableError  this machine offers less isolation than was asked for
+│   └── NodeLostError      a node of the cluster is gone, and what ran there with it
 ├── CommandError           a command cannot be run behind walls here
 ├── TaskError              a task folder has faults; all of them are listed
 ├── PatchRefusedError      a tree or a change breaks the patch policy; path and rule are kept
@@ -39,6 +40,15 @@ class SandboxUnavailableError(ExecutorError):
             f"no sandbox of isolation {' or '.join(self.wanted)} on this machine: "
             f"{'; '.join(self.missing)}. For trusted code only, ask for isolation 'none'"
         )
+
+
+class NodeLostError(ExecutorError):
+    """A node of a cluster is gone, or has been silent for longer than its lease."""
+
+    def __init__(self, node: str, why: str) -> None:
+        self.node = node
+        self.why = why
+        super().__init__(f"node {node} is lost: {why}; what ran there is run elsewhere")
 
 
 class CommandError(TrainerError):

@@ -97,7 +97,7 @@ class FileStream(PipeReader):
         self.fault: ExecutorError | None = None
         self._kept = path
         self._file: BinaryIO = path.open("wb", buffering=0)
-        _enlarge(descriptor)
+        enlarge(descriptor, _PIPE_BYTES)
         super().__init__(descriptor, on_change)
 
     def _write(self, data: bytes) -> None:
@@ -215,9 +215,9 @@ def last_line(tail: bytes) -> str:
     return "".join(character for character in text if character.isprintable())[:200]
 
 
-def _enlarge(descriptor: int) -> None:
+def enlarge(descriptor: int, size_bytes: int) -> None:
     """Ask for a larger pipe."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size_bytes)
     except OSError:
         return

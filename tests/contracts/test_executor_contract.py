@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from trainer.cluster.cluster_executor import ClusterExecutor
+from trainer.cluster.ray_cluster import RayCluster, Terms
 from trainer.devices import Slot
 from trainer.executor import Executor, Program
 from trainer.experiment import Budget, Job
 from trainer.gpu_pool import Lease
 from trainer.local_executor import LocalExecutor
+
+sys.path.append(str(Path(__file__).parent))
+from ray_stage import (
+    SHARE,
+    add_nodes,
+    is_ours,
+    kill_node,
+    processes_in_a_namespace,
+    sandboxes,
+    three_nodes,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,12 +45,30 @@ def train(model, run):
 """
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["local"])
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A Ray cluster of three nodes, one slot each."""
+    with three_nodes() as cluster:
+        yield cluster
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["local", "ray"])
 async def contestant(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
     """Each implementation in turn, closed at the end."""
-    makers = {"local": LocalExecutor}
-    executor: Executor = makers[request.param]()
-    yield executor
+    if request.param == "ray":
+        cluster = request.getfixturevalue("cluster")
+        ray = RayCluster(cluster.address)
+        executor = await ray.open(Terms(SHARE, (), ("full", "partial")), "auto")
+        yield executor
+        await _closed(executor)
+    else:
+        local = LocalExecutor()
+        yield local
+        await _closed(local)
+
+
+async def _closed(executor: Executor) -> None:
+    """Close within two seconds."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
     await executor.aclose()
@@ -42,8 +76,10 @@ async def contestant(request: pytest.FixtureRequest) -> AsyncIterator[Executor]:
 
 
 @pytest.fixture
-def lease() -> Lease:
+def lease(contestant: Executor) -> Lease:
     """A lease of one processor."""
+    if isinstance(contestant, ClusterExecutor):
+        return Lease(contestant.slots[-1])
     return Lease(Slot("cpu0", "cpu", frozenset({min(os.sched_getaffinity(0))})))
 
 
@@ -120,3 +156,100 @@ async def test_served_program_lives_as_long_as_its_block(
     assert not running.is_alive()
     assert os.read(reading, 10) == b""
     os.close(reading)
+
+
+on_ray = pytest.mark.parametrize("contestant", ["ray"], indirect=True)
+
+
+@on_ray
+async def test_slots_are_one_on_each_node_and_say_so(contestant: ClusterExecutor):
+    """Names are the run's, places the cluster's; what timings depend on is the node's."""
+    assert contestant.pool.names == ("node1.cpu0", "node2.cpu0", "node3.cpu0")
+    assert len({slot.node for slot in contestant.slots}) == 3
+    assert all("torch" in slot.machine for slot in contestant.slots)
+    assert await contestant.machine_s() > 0
+
+
+@on_ray
+async def test_what_a_node_has_is_not_sent_again(
+    contestant: ClusterExecutor, lease: Lease, tmp_path: Path
+):
+    """Data and trees travel once, a tree that was fetched ahead not at all; nor the artefact."""
+    data = os.urandom(1 << 20)
+    first, second = (make_job(tmp_path / name, TREE + f"# {name}") for name in "ab")
+    for job in (first, second):
+        (job.data / "train.bin").write_bytes(data)
+    node = contestant.node_of(lease.slot.name)
+    before = node.sent_bytes
+    await contestant.train(first, lease)
+    assert node.sent_bytes - before == len(data) + len(TREE) + len("# a")
+    await contestant.prefetch({"train.py": (TREE + "# b").encode()}, lease.slot.name)
+    before = node.sent_bytes
+    result = await contestant.train(second, lease)
+    assert node.sent_bytes == before
+    program = tmp_path / "program.py"
+    program.write_text("def main(arguments, descriptors): pass")
+    artefact = os.open(result.artefact, os.O_RDONLY)
+    served = Program(program, second.workspace, descriptors=(artefact,))
+    async with contestant.serve(served, lease) as running:
+        await running.ended()
+    assert node.sent_bytes - before == program.stat().st_size
+
+
+@on_ray
+async def test_cancelling_ends_the_process_on_the_node(
+    contestant: ClusterExecutor, lease: Lease, tmp_path: Path
+):
+    """When a cancelled train has returned, nothing of it runs there any more."""
+    marked = TREE.replace("in run.steps()", "in iter(int, 1)")
+    task = asyncio.create_task(contestant.train(make_job(tmp_path, marked), lease))
+    running = await sandboxes()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not running & processes_in_a_namespace()
+
+
+@on_ray
+async def test_a_lost_node_interrupts_and_its_slot_goes_on_elsewhere(
+    contestant: ClusterExecutor, cluster: Any, tmp_path: Path
+):
+    """What ran there is nobody's fault; another node serves the slot, in turns with its own."""
+    names = contestant.pool.names
+    name = next(each for each in names if not is_ours(contestant.node_of(each).name))
+    lost = contestant.node_of(name)
+    endless = make_job(tmp_path / "a", TREE.replace("in run.steps()", "in iter(int, 1)"))
+    async with contestant.pool.lease(name=name) as lease:
+        task = asyncio.create_task(contestant.train(endless, lease))
+        await sandboxes()
+        kill_node(cluster, lost.name)
+        result = await task
+    assert (result.outcome, result.reason, result.artefact) == ("interrupted", "lost", None)
+    assert lost.name in result.detail
+    assert not processes_in_a_namespace()
+    async with contestant.pool.lease(name=name) as lease:
+        assert lease.slot.node != lost.name
+        host = next(other for other in contestant.slots if other.node == lease.slot.node)
+        assert (await contestant.train(make_job(tmp_path / "b"), lease)).outcome == "ok"
+        with pytest.raises(TimeoutError):
+            async with contestant.pool.lease(0.05, name=host.name):
+                pass
+
+
+@pytest.mark.slow
+@on_ray
+async def test_a_node_that_joins_serves_what_was_shared(
+    contestant: ClusterExecutor, cluster: Any, tmp_path: Path
+):
+    """After a node was lost, another takes its place: no slot waits for another any more."""
+    names = contestant.pool.names
+    name = next(each for each in names if not is_ours(contestant.node_of(each).name))
+    first, last = (each for each in names if each != name)
+    kill_node(cluster, contestant.node_of(name).name)
+    add_nodes(cluster, 1)
+    async with contestant.pool.lease(name=first), contestant.pool.lease(name=last):
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with contestant.pool.lease(1, name=name) as lease:
+                    assert (await contestant.train(make_job(tmp_path / "c"), lease)).outcome == "ok"
+                    break

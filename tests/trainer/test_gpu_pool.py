@@ -236,3 +236,65 @@ async def test_many_cancellations_lose_no_slot():
     await asyncio.wait(tasks)
     assert most == 3
     assert (pool.free, pool.waiting) == (3, 0)
+
+
+async def test_slots_that_share_a_place_are_held_in_turns():
+    """A slot that was moved onto another waits for it, and the other for it; both are counted."""
+    pool = pool_of(3)
+    pool.move(Slot("cpu2", "cpu", frozenset({9})), onto="cpu0")
+    async with pool.lease(name="cpu0"), pool.lease(name="cpu1"):
+        coming = pool.lease(name="cpu2")
+        waiting = asyncio.create_task(coming.__aenter__())
+        await settle()
+        assert not waiting.done()
+        assert (pool.busy, pool.waiting) == (2, 1)
+    lease = await waiting
+    assert lease.slot.cpus == {9}
+    with pytest.raises(TimeoutError):
+        async with pool.lease(0.01, name="cpu0"):
+            pass
+    await coming.__aexit__(None, None, None)
+    assert pool.busy == 0
+
+
+async def test_a_slot_that_is_moved_while_held_keeps_its_old_place_busy_until_it_is_released():
+    """A lease that still unwinds holds the old place, not the new one."""
+    pool = pool_of(2)
+    async with pool.lease(name="cpu0"):
+        pool.move(Slot("cpu0", "cpu", frozenset()), onto="cpu1")
+        async with pool.lease(name="cpu1"):
+            pass
+    async with pool.lease(name="cpu0"):
+        with pytest.raises(TimeoutError):
+            async with pool.lease(0.01, name="cpu1"):
+                pass
+    pool.move(Slot("cpu0", "cpu", frozenset()))
+    async with pool.lease(name="cpu0"), pool.lease(name="cpu1"):
+        assert pool.free == 0
+
+
+async def test_a_withdrawn_slot_is_granted_once_it_has_a_place_again():
+    """Nobody holds a slot that no place serves; others go on."""
+    pool = pool_of(2)
+    pool.withdraw("cpu0")
+    async with pool.lease() as other:
+        assert other.slot.name == "cpu1"
+        waiting = asyncio.create_task(pool.lease(name="cpu0").__aenter__())
+        await settle()
+        assert not waiting.done()
+        pool.move(Slot("cpu0", "cpu", frozenset({5})))
+        assert (await waiting).slot.cpus == {5}
+
+
+async def test_a_pool_that_fails_ends_every_waiting():
+    """Who waits hears why, and who comes later too."""
+    pool = pool_of(1)
+    async with pool.lease():
+        waiting = asyncio.create_task(pool.lease().__aenter__())
+        await settle()
+        pool.fail(PoolTooSmallError("gone"))
+        with pytest.raises(PoolTooSmallError, match="gone"):
+            await waiting
+    with pytest.raises(PoolTooSmallError, match="gone"):
+        async with pool.lease():
+            pass
