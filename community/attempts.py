@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from community.events import AttemptEnded, ExperimentQueued
-from community.evidence_events import ArtefactGraded, DeviceUsed, NumbersTold
+from community.evidence_events import ArtefactGraded, DeviceUsed, ModelMeasured, NumbersTold
 from community.queueing import Waiting
 from community.score_phase import Scored
 from community.script_phase import told_rows
@@ -82,11 +82,15 @@ def told_score(value: float | None, digits: int) -> float | None:
 
 def facts_of(
     queued: ExperimentQueued, attempt: Attempt
-) -> tuple[ArtefactGraded | NumbersTold | DeviceUsed, ...]:
-    """Return what is recorded beside a verdict: of which data, what a script said, of the card."""
-    used = (attempt.used,) if attempt.used is not None else ()
-    if attempt.scored is None or not attempt.scored.score.sha256:
-        return (*used, *told_rows(queued, attempt.scored))
+) -> tuple[ArtefactGraded | ModelMeasured | NumbersTold | DeviceUsed, ...]:
+    """Return what is recorded beside a verdict: all that was measured, what a script said."""
+    beside = (attempt.used,) if attempt.used is not None else ()
+    told = (*beside, *told_rows(queued, attempt.scored))
+    if attempt.scored is None:
+        return told
     score = attempt.scored.score
-    graded = ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures))
-    return (graded, *used, *told_rows(queued, attempt.scored))
+    if score.sha256:
+        return (ArtefactGraded(queued.experiment_id, score.sha256, dict(score.measures)), *told)
+    if score.measures:
+        return (ModelMeasured(queued.experiment_id, dict(score.measures)), *told)
+    return told

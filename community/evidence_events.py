@@ -158,6 +158,18 @@ class DeviceUsed:
     """Model FLOP utilisation: ``6 N tokens_per_s / peak``, by `community.device_figures`."""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelMeasured:
+    """All that was measured of a model beside its score: its size, slices of the score; for people.
+
+    A run that broke a bound has a row as well, and no score.
+    """
+
+    kind: ClassVar[str] = "model_measured"
+    experiment_id: str
+    measures: dict[str, float]
+
+
 EvidenceEvent = (
     ReviewerAssigned
     | ConfirmationDrawn
@@ -170,4 +182,5 @@ EvidenceEvent = (
     | MeasureChanged
     | ArtefactGraded
     | DeviceUsed
+    | ModelMeasured
 )

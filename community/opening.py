@@ -18,6 +18,7 @@ from sysconfig import get_paths
 
 import trainer
 from community.archive.ledger import LedgerReader
+from community.bounds import BoundingScorePhase
 from community.clock import wall_epoch_s, wall_stamp
 from community.events import RunOpened
 from community.grading_phase import GradingPhase, judging_of
@@ -144,8 +145,9 @@ async def start_scorer(task: Task, folder: RunFolder, secret: bytes) -> Scorer:
 
 
 def _asking_phase(executor: Executor, scorer: Scorer, task: Task, budget: Budget) -> ScorePhase:
-    """Return the score phase of models: asked in sandboxes, and sketched beside that."""
-    return SketchingScorePhase(SandboxedScorePhase(executor, scorer, task, budget))
+    """Return the score phase of models: asked in sandboxes, held to bounds, and sketched."""
+    asking = SandboxedScorePhase(executor, scorer, task, budget)
+    return SketchingScorePhase(BoundingScorePhase(asking, task))
 
 
 def _grading_phase(executor: Executor, scorer: Scorer, task: Task, budget: Budget) -> ScorePhase:

@@ -19,6 +19,7 @@ from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
 from community.artefacts import Artefacts
 from community.attempts import Attempt, aimed, attempt_ended, facts_of, told_score
+from community.bounds import held_to_start
 from community.chronicle import Chronicle
 from community.device_figures import device_used
 from community.errors import ScorerBrokenError
@@ -302,6 +303,7 @@ class Scheduler:
             if not self._artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
+        scored = held_to_start(scored, bench.task, queued, self._chronicle.state)
         scored = aimed(scored, train, bench.budget.kind, bench.task.aim)
         return Attempt(train, scored, leased_us, train_us, answer_us, used)
 

@@ -200,6 +200,7 @@ class SandboxedScorePhase:
             arguments={
                 "vocab": self._task.vocab,
                 "block": self._task.block,
+                "answers": self._task.answers,
                 "seed": seed,
                 "device": lease.slot.device,
                 "artefact_bytes": self._task.artefact_bytes,

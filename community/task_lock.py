@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from sysconfig import get_paths
 
+import community.bounds
 import community.grading_phase
 import community.score_phase
 from community.errors import LockDiffersError, LockMissingError, LockUnreadableError
@@ -86,6 +87,7 @@ def watched_files() -> dict[str, Path]:
     phases = {
         "community/score_phase.py": Path(community.score_phase.__file__),
         "community/grading_phase.py": Path(community.grading_phase.__file__),
+        "community/bounds.py": Path(community.bounds.__file__),
     }
     return {**lock_files(), **phases}
 

@@ -1,4 +1,4 @@
-"""The program in an answering sandbox: loads an artefact and answers token blocks with logits.
+"""The program in an answering sandbox: loads an artefact and answers rows of tokens with logits.
 
 It runs alone where nothing else of ours is mounted, so it imports only torch, safetensors and the
 standard library, and those late: the scorer's worker (numpy only) takes its constants from here. It
@@ -7,7 +7,8 @@ nothing of it: candidate code lives in this process.
 
 Wire format, little endian, over two pipes. A request is `HEADER` (rows, time) and rows*time tokens,
 of one byte each, or of two where there are more than 256 different ones. Its reply is the same
-`HEADER` and rows*time*vocab float32 logits, rows first. Requests may be sent ahead; replies keep
+`HEADER` and rows*time*vocab float32 logits, rows first; where a row gets one answer as a whole (a
+classifier's, whose tokens are bytes), rows*vocab of them. Requests may be sent ahead; replies keep
 their order. `HEADER` (0, 0) ends: it is answered by (0, 0), and the program returns. Any fault ends
 the process without a word on the pipe.
 """
@@ -64,8 +65,9 @@ def main(
     """Build the candidate's model, load the artefact, lock up, answer until the end header.
 
     Args:
-        arguments: ``vocab`` (logits per token), ``block`` (bytes of a block; at most block - 1
-            inputs are asked), ``seed``, ``device`` (torch's name) and optionally
+        arguments: ``vocab`` (logits of an answer), ``block`` (bytes of a block; at most block - 1
+            inputs are asked), ``seed``, ``device`` (torch's name) and optionally ``answers``
+            (``rows``: one for each row, which has block - 1 bytes; else one for each token) and
             ``artefact_bytes``.
         descriptors: The artefact (a file), the request pipe's read end, the reply pipe's write end.
         lock: Ends loading; what it does not leave in reach, answering does without.
@@ -75,22 +77,23 @@ def main(
     """
     artefact_fd, request_fd, reply_fd = descriptors
     vocab, longest = int(arguments["vocab"]), int(arguments["block"]) - 1
-    device = str(arguments["device"])
+    device, is_by_row = str(arguments["device"]), arguments.get("answers") == "rows"
     cap = int(arguments.get("artefact_bytes", ARTEFACT_BYTES))
     model = _load_model(_read_artefact(artefact_fd, cap), int(arguments["seed"]), device)
     for rows in _WARM_UP_ROWS:  # kernels are chosen, and what they read is read, before the lock
-        _answer(model, [[0] * longest] * rows, vocab, device)
+        _answer(model, [[0] * longest] * rows, vocab, device, is_by_row)
     lock()
     while True:
         rows, time = HEADER.unpack(_read_exactly(request_fd, HEADER.size))
         if (rows, time) == END:
             _write_all(reply_fd, HEADER.pack(*END))
             return
-        if not (rows and 0 < time <= longest and rows * time <= REQUEST_TOKENS):
+        shortest = longest if is_by_row else 1
+        if not (rows and shortest <= time <= longest and rows * time <= REQUEST_TOKENS):
             raise AnsweringError(f"request of {rows} x {time} tokens is out of bounds")
-        tokens = _read_tokens(request_fd, rows * time, vocab)
+        tokens = _read_tokens(request_fd, rows * time, is_wide=vocab > 256 and not is_by_row)
         blocks = [tokens[row * time : (row + 1) * time] for row in range(rows)]
-        logits = _answer(model, blocks, vocab, device)
+        logits = _answer(model, blocks, vocab, device, is_by_row)
         _write_all(reply_fd, HEADER.pack(rows, time))
         _write_all(reply_fd, logits)
 
@@ -129,15 +132,20 @@ def _fill(model: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def _answer(
-    model: torch.nn.Module, blocks: Sequence[Sequence[int]], vocab: int, device: str
+    model: torch.nn.Module,
+    blocks: Sequence[Sequence[int]],
+    vocab: int,
+    device: str,
+    is_by_row: bool,
 ) -> memoryview:
-    """Return the bytes of float32 logits, shape (rows, time, vocab)."""
+    """Return the bytes of float32 logits, shape (rows, time, vocab), or (rows, vocab) by row."""
     import torch
 
     tokens = torch.tensor(blocks, dtype=torch.int64, device=device)  # (rows, time)
     with torch.inference_mode():
         logits: Any = model(tokens)
-        if tuple(logits.shape) != (*tokens.shape, vocab):
+        answered = tokens.shape[:1] if is_by_row else tokens.shape
+        if tuple(logits.shape) != (*answered, vocab):
             raise AnsweringError(f"the model answered {tuple(tokens.shape)} with a wrong shape")
         plain = logits.to(device="cpu", dtype=torch.float32).contiguous()
     return memoryview(plain.numpy().astype("<f4", copy=False)).cast("B")
@@ -159,9 +167,9 @@ def _read_artefact(fd: int, cap: int) -> bytes:
     return b"".join(parts)
 
 
-def _read_tokens(fd: int, count: int, vocab: int) -> list[int]:
-    """Read that many tokens."""
-    if vocab <= 1 << 8:
+def _read_tokens(fd: int, count: int, *, is_wide: bool) -> list[int]:
+    """Read that many tokens, of two bytes each or of one."""
+    if not is_wide:
         return list(_read_exactly(fd, count))
     wide = array("H", _read_exactly(fd, 2 * count))
     if sys.byteorder != "little":

@@ -2,15 +2,16 @@
 
 A task's ``locked/grade.py`` exports ``prepare(source, heldout)`` (a `Prepare`) and ``GRADER`` (a
 `Grader`). Both run in the scorer's worker process only. A grader never sees descriptors, processes
-or deadlines: it asks through an `Answerer`. Implementation: `scoring.language_model`.
+or deadlines: it asks through an `Answerer`. Implementations: `scoring.language_model` (bits per
+byte) and `scoring.classification` (accuracy).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from scoring.verdict import Split
 Tokens = NDArray[np.unsignedinteger[Any]]
 """uint8 where a token is a byte, uint16 where there are more than 256 of them."""
 Logits = NDArray[np.float32]
+AnswerForm = Literal["tokens", "rows"]
+"""What gets an answer: each token of what is asked, or each row as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class Measured:
     """How many held-out targets were scored."""
     probes: int
     """How many blind answers were compared."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """Whatever else is bounded or worth knowing, by name; the metric among it. Most graders have
+    nothing to add."""
 
 
 class Answerer(Protocol):
@@ -75,7 +81,8 @@ class Answerer(Protocol):
             requests: uint8 or uint16, shape (rows, time) each.
 
         Yields:
-            float32, shape (rows, time, vocab); valid until the next one is taken.
+            float32, shape (rows, time, vocab), or (rows, vocab) where rows get answers; valid
+            until the next one is taken.
 
         Raises:
             InvalidAnswersError: short, late or protocol.
@@ -108,7 +115,12 @@ class Grader(Protocol):
 
     @property
     def vocab(self) -> int:
-        """How many logits an answer has for each token."""
+        """How many logits one answer has."""
+        ...
+
+    @property
+    def answers(self) -> AnswerForm:
+        """What gets an answer."""
         ...
 
     def asked(self, split: Split) -> int:

@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 
 from scoring.block_draw import Request, draw, generator
 from scoring.errors import InvalidAnswersError
-from scoring.grader import Answerer, Division, Examination, Logits, Measured, Tokens
+from scoring.grader import (
+    Answerer,
+    AnswerForm,
+    Division,
+    Examination,
+    Logits,
+    Measured,
+    Tokens,
+)
 from scoring.log_loss import likely_bits, target_bits
 from scoring.ngram import NgramModel
 from scoring.probe_draw import Positions, Prefixes, Surprise, deal, draw_positions
@@ -61,6 +69,11 @@ class ByteLanguageModel:
     """Bytes less likely than 2^-20 are not told apart where whole distributions are compared."""
     gain_bits: float = 0.002
     """Most that the present future may gain per probe on average: a tenth of nanolm's sigma."""
+
+    @property
+    def answers(self) -> AnswerForm:
+        """Every byte gets one: what follows it."""
+        return "tokens"
 
     def probes(self, split: Split) -> int:
         """Return how many positions a score on `split` asks blindly, the edges left out."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from scoring.answering import END, HEADER
 from scoring.errors import InvalidAnswersError
-from scoring.grader import Logits, Tokens
+from scoring.grader import AnswerForm, Logits, Tokens
 
 _PIPE_BYTES = 1 << 20
 """Asked of the kernel for replies: the largest an unprivileged process gets; 64 KiB works too."""
@@ -35,19 +35,22 @@ class PipeAnswerer:
         reply_fd: int,
         vocab: int,
         deadline: float,
+        form: AnswerForm = "tokens",
     ) -> None:
         """Take the pipe ends, which stay the caller's to close.
 
         Args:
             request_fd: Write end of the requests' pipe.
             reply_fd: Read end of the replies' pipe.
-            vocab: Logits per token.
+            vocab: Logits of one answer.
             deadline: `time.monotonic` seconds after which any wait ends as ``late``.
+            form: What gets an answer.
         """
         self._request_fd = request_fd
         self._reply_fd = reply_fd
         self._vocab = vocab
         self._deadline = deadline
+        self._form = form
         self._is_finished = False
         self.asked = 0
         """Tokens that were sent so far."""
@@ -84,12 +87,13 @@ class PipeAnswerer:
 
     def _receive(self, shape: tuple[int, int]) -> Logits:
         self._expect(shape)
-        count = shape[0] * shape[1] * self._vocab
+        answered = shape if self._form == "tokens" else shape[:1]
+        count = math.prod(answered) * self._vocab
         if self._buffer.size < count:
             self._buffer = np.empty(count, dtype="<f4")
         flat = self._buffer[:count]
         self._fill(flat.view(np.uint8).data)
-        return flat.reshape(*shape, self._vocab)
+        return flat.reshape(*answered, self._vocab)
 
     def _expect(self, shape: tuple[int, int]) -> None:
         header = bytearray(HEADER.size)

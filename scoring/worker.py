@@ -161,18 +161,28 @@ class Worker:
         number, asked = next(self._numbers), 0
 
         def conclude(outcome: Outcome, reason: str, measured: grader.Measured | None) -> Score:
-            value, positions, probes = (
-                (measured.value, measured.positions, measured.probes) if measured else (None, 0, 0)
-            )
             wall_s = time.monotonic() - started
-            return Score(outcome, value, reason, positions, probes, wall_s, asked)
+            if measured is None:
+                return Score(outcome, None, reason, 0, 0, wall_s, asked)
+            return Score(
+                outcome=outcome,
+                value=measured.value,
+                reason=reason,
+                positions=measured.positions,
+                probes=measured.probes,
+                wall_s=wall_s,
+                asked=asked,
+                measures=dict(measured.measures),
+            )
 
         try:
             verify(self.manifest, self._locked)
             deadline = started + ask.deadline_s
 
             def connect(request_fd: int, reply_fd: int) -> PipeAnswerer:
-                return PipeAnswerer(request_fd, reply_fd, self._grader.vocab, deadline)
+                return PipeAnswerer(
+                    request_fd, reply_fd, self._grader.vocab, deadline, self._grader.answers
+                )
 
             blocks = connect(*descriptors)
             # the blind sandbox is started once the first has ended: nothing passes between them

@@ -77,6 +77,23 @@ def content_fault(path: Path) -> str:
     return ""
 
 
+def parameters(path: Path) -> int:
+    """Return how many float32 numbers would take as much room as the artefact's tensors do.
+
+    Bytes are counted and not elements: who packs two halves into a whole gains nothing, and who
+    stores half precision holds half as much.
+
+    Args:
+        path: A file of which `content_fault` found nothing to say.
+
+    Raises:
+        ValueError: It is no artefact after all.
+    """
+    with path.open("rb") as stream:
+        tensors = _read_header(stream, path.stat().st_size)
+    return -(-sum(tensor.end - tensor.begin for tensor in tensors) // _WIDTHS["F32"])
+
+
 def float_tensors(path: Path) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield name and values of each tensor of floats in the artefact at `path`, one at a time.
 

@@ -35,6 +35,7 @@ def lock_files() -> dict[str, Path]:
 
 def lock_facts(task: Task) -> dict[str, str]:
     """Return the caps of a task, what sandboxes show, and the filters' hashes."""
+    bounded = bool(task.constraints or task.guards)
     caps = ("tree", "patch", "literal", "novel", "artefact", "memory")
     facts = {
         "task/kind": task.kind,
@@ -46,6 +47,8 @@ def lock_facts(task: Task) -> dict[str, str]:
         **({"task/picture": task.artifact.picture} if task.artifact is not None else {}),
         "task/block": str(task.block),
         "task/vocab": str(task.vocab),
+        "task/answers": task.answers,
+        **({"task/bounds": f"{task.constraints}, {task.guards}"} if bounded else {}),
         "limits/patch_files": str(task.patch_files),
         **{f"limits/{cap}_bytes": str(getattr(task, f"{cap}_bytes")) for cap in caps},
         "limits/open_files": str(limits.OPEN_FILES),

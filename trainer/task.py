@@ -74,7 +74,7 @@ class Task:
     block: int
     """Tokens of one scored row; a model sees at most ``block - 1`` inputs."""
     vocab: int
-    """Number of different tokens."""
+    """Logits of one answer."""
     brief: str
     """The text of brief.md."""
     start: Mapping[str, bytes]
@@ -87,6 +87,8 @@ class Task:
     """What it is run on; see `trainer.task_file.TaskFile`."""
     artifact: ArtifactTable | None = None
     """Of a task whose program leaves data: the format, and how it is graded."""
+    answers: str = "tokens"
+    """What of a model's input gets an answer; see `trainer.task_file.ModelTable`."""
     noise: str = "seeds"
     """What another run of a tree may differ by; see `trainer.task_file.NoiseTable`."""
     aim: Aim | None = None
@@ -247,6 +249,7 @@ def _task(
         knobs_toml=knobs,
         knobs_path=file.knobs.path if file.knobs else None,
         artifact=file.artifact,
+        answers=file.model.answers,
         noise=file.noise.model,
         aim=aim,
         constraints=tuple(file.constraints),

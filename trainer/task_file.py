@@ -85,7 +85,10 @@ class ModelTable(_Table):
     block: Annotated[int, Field(ge=2, le=1 << 20)] = 129
     """Tokens of one scored row, its first target's predecessor included; inputs are one less."""
     vocab: Annotated[int, Field(ge=2, le=1 << 24)] = 256
-    """Number of different tokens, the last dimension of the logits."""
+    """Logits of one answer: of a language model the number of different tokens, of a classifier
+    that of classes."""
+    answers: Literal["tokens", "rows"] = "tokens"
+    """What gets an answer: each token (what follows it), or each row as a whole (what it shows)."""
 
 
 class KnobsTable(_Table):
@@ -134,14 +137,20 @@ class BoundTable(_Table):
     """``[[constraints]]`` and ``[[guards]]``: what a number beside the metric has to be."""
 
     measure: _Word
-    """A key of what the grader's `score` returns."""
+    """A key of what the grader's `score` returns; of a model, of what its grader measures beside
+    the metric, or `parameters`."""
     least: Annotated[float, Field(allow_inf_nan=False, strict=False)] | None = None
     most: Annotated[float, Field(allow_inf_nan=False, strict=False)] | None = None
+    below_start: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=False)] | None = None
+    """By so much at most it may lie below what the unmodified start has on the same split, noise
+    left out (`community.bounds`)."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if self.least is None and self.most is None:
-            raise ValueError(f"{self.measure!r} has neither least nor most; give one or both")
+        if self.least is None and self.most is None and self.below_start is None:
+            raise ValueError(
+                f"{self.measure!r} has neither least, most nor below_start; give one of them"
+            )
         if None not in (self.least, self.most) and not self.least <= self.most:  # type: ignore[operator]
             raise ValueError(f"{self.measure!r} has a least above its most; nothing would pass")
         return self
@@ -200,8 +209,8 @@ class TaskFile(_Table):
                 "a script with a grader has both: script.leaves, the file that is graded, and the "
                 "table [artifact], which says what that is"
             )
-        if self.artifact is None and (self.constraints or self.guards):
-            raise ValueError("[[constraints]] and [[guards]] are of what an artifact's grader says")
+        if self.artifact is None and self.kind != "model" and (self.constraints or self.guards):
+            raise ValueError("[[constraints]] and [[guards]] are of what a locked grader says")
         if self.objective.target is not None:
             if KINDS[self.kind].measured_by != "scorer":
                 raise ValueError("time_to_target is for tasks whose scores are measured")

@@ -38,7 +38,7 @@ _ALL = (
         "a model is trained and scored",
         entry="train.py",
         defines="build_model() and train(model, run)",
-        grader="prepare(source, out) and GRADER",
+        grader="prepare(source, heldout) and GRADER",
     ),
     TaskKind(
         "script",

@@ -21,6 +21,7 @@ from community.evidence_events import (
     EvidenceEvent,
     FinalsOpened,
     MeasureChanged,
+    ModelMeasured,
     NumbersTold,
     ReviewerAssigned,
     VerdictRetracted,
@@ -60,6 +61,8 @@ class EvidenceState:
     """By experiment id, of those whose data were graded."""
     used: dict[str, DeviceUsed] = field(default_factory=dict)
     """By experiment id, of those that ran on a card."""
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Experiment id -> what was measured of its model beside the score."""
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""
@@ -100,6 +103,8 @@ class EvidenceState:
             self.graded[event.experiment_id] = event
         elif isinstance(event, DeviceUsed):
             self.used[event.experiment_id] = event
+        elif isinstance(event, ModelMeasured):
+            self.measured[event.experiment_id] = dict(event.measures)
         return ""
 
     def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:
@@ -118,7 +123,7 @@ def fold_evidence(state: RunState, at_us: int, event: EvidenceEvent) -> str:
         return f"experiment {event.experiment_id} was never admitted"
     elif isinstance(event, MeasureChanged) and event.then != state.measured_by:
         return f"scores were the {state.measured_by}'s word, not the {event.then}'s"
-    elif isinstance(event, ArtefactGraded | DeviceUsed):
+    elif isinstance(event, ArtefactGraded | DeviceUsed | ModelMeasured):
         run = state.experiments.get(event.experiment_id)
         if run is None or not run.is_done:
             return f"{event.experiment_id} has no verdict that this could stand beside"

@@ -85,6 +85,14 @@ def attack(
             "check(): tests/scoring/test_grading.py shows how to attack one"
         )
         raise TaskError(opened.folder, [fault])
+    if opened.answers == "rows":
+        fault = (
+            "gives each row one answer (model.answers): most attacks are on models of text, and "
+            "many look ahead in it, which a row has no room for. What holds for its sandboxes and "
+            "its lock the suite shows on nanolm; what its grader refuses, "
+            "tests/scoring/test_classification.py attacks"
+        )
+        raise TaskError(opened.folder, [fault])
     report = _run(opened, order)
     _print(report, opened, as_json=as_json)
     if not report.is_green:

@@ -39,6 +39,7 @@ from community.evidence_events import (
     DeviceUsed,
     FinalsOpened,
     MeasureChanged,
+    ModelMeasured,
     VerdictRetracted,
 )
 from community.forum_events import (
@@ -215,11 +216,17 @@ def _seal(event: SealScored, state: RunState) -> str:
     return f"seal, asked once: {found} (baseline {baseline}), commit {event.commit[:10]}"
 
 
-def _graded(event: ArtefactGraded, state: RunState) -> str | None:
-    """Tell what a grader said beside the metric."""
+def _graded(event: ArtefactGraded | ModelMeasured, state: RunState) -> str | None:
+    """Tell what was measured beside the metric."""
     metric = state.opened.metric if state.opened is not None else ""
-    beside = [f"{plain(k, 32)} {v:.4g}" for k, v in event.measures.items() if k != metric]
+    named = sorted(event.measures.items(), key=lambda each: each[0][-1:].isdigit())  # slices last
+    beside = [f"{plain(k, 32)} {_number(v)}" for k, v in named if k != metric]
     return f"{event.experiment_id} has {', '.join(beside[:6])}" if beside else None
+
+
+def _number(value: float) -> str:
+    """Return counts in full, and whatever else in four digits."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _used(event: DeviceUsed, state: RunState) -> str:
@@ -282,6 +289,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     FrontierMoved: _frontier,
     SealScored: _seal,
     ArtefactGraded: _graded,
+    ModelMeasured: _graded,
     DeviceUsed: _used,
     FinalsOpened: _finals,
     MeasureChanged: lambda event, state: (

@@ -82,7 +82,7 @@ def run(
     scenario: Annotated[
         str | None,
         typer.Argument(
-            help="A shipped scenario (quickstart, lone, isolated, controls, overnight) or the path "
+            help="A shipped scenario (quickstart, lone, digits, controls, overnight) or the path "
             "of a .toml file; may be left out with --resume. replay:RUN plays a record again.",
         ),
     ] = None,

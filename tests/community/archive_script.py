@@ -218,6 +218,7 @@ EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent | mind_events.M
     evidence.MeasureChanged("candidate", "scorer", "ab", {"constants": "cd"}),
     evidence.ArtefactGraded("e0001", "ab" * 32, {"val": 1.5, "rare": 0.25}),
     evidence.DeviceUsed("e0001", 3 << 30, 0.71, 9, 20.0, 48000.0, 0.12),
+    evidence.ModelMeasured("e0001", {"parameters": 4096.0, "worst_class": 0.75}),
     forum_events.TopologySet(
         0, {"ada": {"ben": "diff"}, "ben": {}}, "drawn", {"density": 0.5}, {"ada": {"ben": 2 * S}}
     ),

@@ -15,6 +15,7 @@ from scoring.judging import Bound
 from scoring.lock import MANIFEST
 from trainer.errors import TaskError
 from trainer.task import BUNDLED, load_task
+from trainer.task_file import parse_task_file
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_task_says_how_its_data_are_judged(folder: Path) -> None:
         ('format = "json"', 'format = "pickle"', "artifact.format = 'pickle'"),
         ('format = "json"', 'formt = "json"', "artifact.formt is not a key of this file; did you"),
         ('format = "json"', 'format = "json"\ngrading_cpu_s = 0', "artifact.grading_cpu_s = 0"),
-        ("least = 0.3", "", "neither least nor most"),
+        ("least = 0.3", "", "neither least, most nor below_start"),
         ("least = 0.3", "least = 0.3\nmost = 0.2", "least above its most"),
         ("least = 0.3", 'least = "much"', "constraints.least = 'much'"),
         ("least = 0.3", "leats = 0.3", "constraints.leats is not a key of this file; did you mean"),
@@ -76,7 +77,7 @@ def test_what_task_toml_may_not_say(folder: Path, old: str, new: str, fault: str
 
 
 def test_what_a_folder_of_data_has_to_hold(folder: Path, tmp_path: Path) -> None:
-    """A program and a grader; guards and facts are of data alone."""
+    """A program and a grader; facts are of data alone, and guards of what is graded."""
     (folder / "start" / "solve.py").rename(folder / "start" / "other.py")
     (folder / "locked" / "grade.py").unlink()
     with pytest.raises(TaskError) as caught:
@@ -87,10 +88,19 @@ def test_what_a_folder_of_data_has_to_hold(folder: Path, tmp_path: Path) -> None
     model = tmp_path / "model"
     shutil.copytree(BUNDLED / "nanolm", model)
     text = (model / "task.toml").read_text()
-    for more in ('[noise]\nmodel = "exact"\n', '[[guards]]\nmeasure = "x"\nleast = 1\n'):
-        (model / "task.toml").write_text(text + more)
-        with pytest.raises(TaskError, match="artifact"):
-            load_task(model)
+    (model / "task.toml").write_text(text + '[noise]\nmodel = "exact"\n')
+    with pytest.raises(TaskError, match="artifact"):
+        load_task(model)
+    guard = '[[guards]]\nmeasure = "x"\nbelow_start = 0.1\n'
+    (model / "task.toml").write_text(text + guard)
+    assert load_task(model).guards[0].below_start == 0.1
+    (model / "task.toml").write_text(text + guard.replace("0.1", "-0.1"))
+    with pytest.raises(TaskError, match=r"guards.below_start = -0.1"):
+        load_task(model)
+    landscape = (BUNDLED / "nk" / "task.toml").read_text() + guard
+    found, faults = parse_task_file(landscape)
+    assert found is None
+    assert "locked grader" in faults[0]
 
 
 def test_a_users_grader_is_locked_like_ours(folder: Path, tmp_path: Path) -> None:

@@ -177,8 +177,8 @@ async def test_a_fault_in_the_grader_is_our_failure(small_locked: Path, tmp_path
     """A bug in grade.py blames nobody and is told on stderr."""
     grade = small_locked / "grade.py"
     grade.write_text(
-        grade.read_text()
-        + "\n\nclass Faulty:\n    vocab = 256\n    def asked(self, split): return 1\n"
+        grade.read_text() + "\n\nclass Faulty:\n    vocab = 256\n    answers = 'tokens'\n"
+        "    def asked(self, split): return 1\n"
         "    def open(self, heldout, secret): return self\n"
         "    def examine(self, *_): raise ZeroDivisionError('ours')\n\n\nGRADER = Faulty()\n"
     )
