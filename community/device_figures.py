@@ -17,7 +17,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,6 +91,20 @@ def device_words(used: DeviceUsed) -> str:
     if used.untimed_s:
         words.append(f"up to {used.untimed_s:g} s before its second step untimed")
     return ", ".join(words)
+
+
+def cards_lines(used: Sequence[DeviceUsed]) -> list[str]:
+    """Return a line about all trainings of a run: the most memory, and medians of the rest."""
+    if not used:
+        return []
+    peak = max(each.peak_bytes for each in used)
+    busy = statistics.median(each.busy for each in used)
+    words = [f"at most {peak / 2**30:.1f} GiB", f"busy {busy:.0%} of a training"]
+    if rates := [each.tokens_per_s for each in used if each.tokens_per_s is not None]:
+        words.append(f"{statistics.median(rates):,.0f} tokens/s by the programs' own count")
+    if shares := [each.flop_share for each in used if each.flop_share is not None]:
+        words.append(f"MFU about {statistics.median(shares):.1%}")
+    return [f"cards: {', '.join(words)} (medians of {len(used)})"]
 
 
 def multiplied(artefact: Path, vocab: int) -> int:

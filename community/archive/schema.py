@@ -154,6 +154,14 @@ def m006_thinking(db: Database) -> None:
         db.create_view(view, sql)
 
 
+@ledger_migrations()
+def m007_devices(db: Database) -> None:
+    """Show what trainings had of their cards."""
+    names = ("experiment_id", "peak_bytes", "busy", "looks", "untimed_s")
+    columns = _columns(*names, "tokens_per_s", "flop_share")
+    db.create_view("device_used", f"SELECT {columns} FROM events WHERE kind = 'device_used'")  # noqa: S608
+
+
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     """Create the view of attempts, with these fields of their ends."""
     db.create_view(
@@ -171,7 +179,10 @@ def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     )
 
 
-_STEPS = (m001_events, m002_views, m003_charges, m004_seal, m005_retractions, m006_thinking)
+_STEPS = (
+    *(m001_events, m002_views, m003_charges, m004_seal, m005_retractions, m006_thinking),
+    m007_devices,
+)
 _KNOWN = frozenset(step.__name__ for step in _STEPS)
 
 

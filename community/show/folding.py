@@ -79,6 +79,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         refusals=len(state.refusals),
         incidents=_incidents(state),
         pool=PoolShown(tuple(s.slot for s in use.slots), use.busy_share, use.train_share),
+        cards=dict(state.evidence.used),
         topology=_topology(state),
         spend=SpendShown(
             device_seconds=state.device_seconds,

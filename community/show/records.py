@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from community.archive.finals import Final
 from community.archive.leaderboard import Contribution, Researcher
 from community.archive.yardstick import Alarm, PurposeSpend
+from community.evidence_events import DeviceUsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ class Shown:
     """Drafts, proposals and requests that were turned down, and rows about incidents."""
     incidents: tuple[IncidentShown, ...]
     pool: PoolShown
+    cards: dict[str, DeviceUsed]
+    """By experiment id, of those that ran on a card."""
     topology: TopologyShown | None
     """None in older ledgers."""
     spend: SpendShown

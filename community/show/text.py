@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from community.archive.queries import comparison
+from community.device_figures import cards_lines
 from community.plain_text import note_words, one_line
 from community.show.evidence_lines import (
     LEGEND,
@@ -98,6 +99,7 @@ def summary_lines(record: Shown) -> list[str]:
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"
     )
+    lines += cards_lines(tuple(record.cards.values()))
     if record.stop is not None:
         lines.append(f"stopped: {one_line(record.stop, 80)}")
     elif record.is_live:

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from trainer_trials import NOTHING
 
-from community.device_figures import device_used, device_words, multiplied
+from community.device_figures import cards_lines, device_used, device_words, multiplied
 from trainer.device_watch import watched
 from trainer.experiment import Budget, DeviceUse, Job, TrainResult
 from trainer.gpu_pool import Lease
@@ -130,4 +130,10 @@ def test_figures_are_estimated_from_steps_parameters_and_the_cards_peak(job: Job
     quiet = device_used(timed, train, "NVIDIA H100 80GB HBM3", 50)
     assert quiet is not None
     assert (quiet.tokens_per_s, quiet.peak_bytes) == (None, 3 << 30)
+    assert cards_lines((found, other, quiet)) == [
+        "cards: at most 3.0 GiB, busy 71% of a training, "
+        "48,000 tokens/s by the programs' own count, "
+        f"MFU about {found.flop_share:.1%} (medians of 3)"
+    ]
+    assert cards_lines(()) == []
     assert device_used(timed, replace(train, device_use=None), "NVIDIA H100", 50) is None
