@@ -107,7 +107,7 @@ def held_to_start(scored: Scored, task: Task, queued: ExperimentQueued, state: R
         return scored
     start = state.verdicts_by_tree.get((opened.baseline_tree_key, queued.split), ())
     for bound in beside:
-        runs = [measures_of(state, verdict.experiment_id).get(bound.measure) for verdict in start]
+        runs = [state.evidence.measures(run.experiment_id).get(bound.measure) for run in start]
         known = [value for value in runs if value is not None]
         if len(known) < LEAST_RUNS or bound.below_start is None:
             continue
@@ -127,13 +127,6 @@ def least_beside(start: Sequence[float], margin: float) -> float:
     """
     spread = statistics.stdev(start) * math.sqrt(1 + 1 / len(start))
     return statistics.fmean(start) - margin - NOISE_SIGMAS * spread
-
-
-def measures_of(state: RunState, experiment_id: str) -> Mapping[str, float]:
-    """Return all numbers that were measured of an experiment; empty where there is one alone."""
-    if (graded := state.evidence.graded.get(experiment_id)) is not None:
-        return graded.measures
-    return state.evidence.measured.get(experiment_id, {})
 
 
 def _bounds(task: Task) -> tuple[BoundTable, ...]:

@@ -8,6 +8,7 @@ decides.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,12 @@ class EvidenceState:
     """By experiment id, of those that ran on a card."""
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
     """Experiment id -> what was measured of its model beside the score."""
+
+    def measures(self, experiment_id: str) -> Mapping[str, float]:
+        """Return all that was measured of an experiment; empty where a score is all there is."""
+        if (graded := self.graded.get(experiment_id)) is not None:
+            return graded.measures
+        return self.measured.get(experiment_id, {})
 
     def fold(self, at_us: int, event: EvidenceEvent) -> str:
         """Take in the next row; returns how it contradicts what came before, or nothing."""

@@ -33,6 +33,7 @@ from community.show.evidence_lines import (
     signed,
     sure,
 )
+from community.show.text import measure_words
 
 ROWS = 40
 """Contributions listed; the ledger holds all of them."""
@@ -56,6 +57,7 @@ _WORDS = {
     "alarm_line": alarm_line,
     "signed": signed,
     "sure": sure,
+    "measure_words": measure_words,
 }
 
 
@@ -97,6 +99,7 @@ def write_report(folder: RunFolder) -> Path:
         best_title=record.best.title,
         credit=record.credit,
         finals=record.finals,
+        beside=record.beside,
         retractions=record.retractions,
         yardstick=record.yardstick,
         purposes=PURPOSES,

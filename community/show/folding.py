@@ -7,6 +7,7 @@ import math
 
 from agents.prices import MICRO_USD
 from community.admission import spent_usd
+from community.archive.beside import beside
 from community.archive.credit import credit_table
 from community.archive.finals import Final, finals
 from community.archive.leaderboard import contributions, researchers
@@ -67,6 +68,7 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         seal=_seal(state),
         headline=_headline(last),
         finals=last,
+        beside=beside(state),
         yardstick=_yardstick(state),
         experiments=state.experiments_admitted,
         experiments_done=state.experiments_done,

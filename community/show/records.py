@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
+from community.archive.beside import Beside
 from community.archive.finals import Final
 from community.archive.leaderboard import Contribution, Researcher
 from community.archive.yardstick import Alarm, PurposeSpend
@@ -243,6 +244,8 @@ class Shown:
     headline: HeadlineShown
     finals: tuple[Final, ...]
     """The baseline and the leading commits on all three splits; empty before the last runs."""
+    beside: tuple[Beside, ...]
+    """What was measured beside the score: size, slices; empty where a score is all there is."""
     yardstick: YardstickShown
     experiments: int
     """Experiments admitted, reproductions included, baseline left out."""

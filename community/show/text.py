@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from community.archive.beside import Beside, MeanShown
 from community.archive.queries import comparison
 from community.device_figures import cards_lines
 from community.plain_text import note_words, one_line
@@ -49,6 +50,21 @@ def _credit_lines(record: Shown) -> list[str]:
     ]
 
 
+def beside_line(beside: Beside) -> str:
+    """Return one measure of the start and of what leads."""
+    then = measure_words(beside.start)
+    now = "" if beside.best is None else f" -> {measure_words(beside.best)}"
+    return f"{one_line(beside.measure)[:40]}: {then}{now} on {beside.split}"
+
+
+def measure_words(found: MeanShown) -> str:
+    """Return a mean with half its 95 % interval and the runs it rests on."""
+    if found.mean == int(found.mean) and abs(found.mean) >= 1000 and not found.half:
+        return f"{found.mean:,.0f}"
+    half = "" if found.half is None else f" ± {found.half:.4f}"
+    return f"{found.mean:.4f}{half} (n = {found.runs})"
+
+
 def summary_lines(record: Shown) -> list[str]:
     """Return the run in a few plain lines, without the tables."""
     base, best = record.baseline, record.best
@@ -75,6 +91,7 @@ def summary_lines(record: Shown) -> list[str]:
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
     lines += headline_lines(record) or _seal_lines(record)
+    lines += [beside_line(each) for each in record.beside]
     lines += _credit_lines(record)
     if record.retractions:
         lines.append(

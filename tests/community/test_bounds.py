@@ -12,10 +12,12 @@ from archive_script import S, opened, verdict
 from safetensors.torch import save_file
 
 from community import events as ev
+from community.archive.beside import beside
 from community.archive.state import RunState
 from community.bounds import BoundingScorePhase, held_to_start, least_beside
 from community.evidence_events import ModelMeasured
 from community.score_phase import Scored
+from community.show.text import beside_line
 from scoring.verdict import Score, Split
 from trainer.devices import Slot
 from trainer.gpu_pool import Lease
@@ -123,6 +125,14 @@ def history(task: Task, worst: dict[Split, tuple[float, ...]]) -> RunState:
     for seq, event in enumerate(rows, start=1):
         state.apply(ev.Row(seq, seq * S, event))
     return state
+
+
+def test_numbers_beside_the_score_are_shown_with_intervals(task: Task) -> None:
+    """Of the start while nothing leads: every measure but the slices, on dev."""
+    size, worst = beside(history(task, {"dev": (0.84, 0.86, 0.85, 0.87)}))
+    assert (size.measure, size.start.mean, size.start.half, size.best) == ("parameters", 9, 0, None)
+    assert worst.start.half == pytest.approx(3.182446 * 0.0129099 / 2, rel=1e-4)
+    assert beside_line(worst) == "worst_class: 0.8550 ± 0.0205 (n = 4) on dev"
 
 
 def run(tree: str, split: Split, name: str, number: int = 0) -> ev.ExperimentQueued:

@@ -15,7 +15,7 @@ from e2e_life import ROOT, Life, call, state_of
 from e2e_scenarios import scenario_text
 
 from community.archive.state import RunState
-from community.bounds import PARAMETERS, measures_of
+from community.bounds import PARAMETERS
 from community.lock_writing import write_lock
 from trainer.task import load_task
 
@@ -103,7 +103,7 @@ def test_everything_is_measured_by_the_scorer(run: Finished) -> None:
     assert {v.measured_by for v in verdicts} == {"scorer"}
     assert Counter(v.outcome for v in verdicts)["ok"] >= 2
     for verdict in verdicts:
-        measures = measures_of(state, verdict.experiment_id)
+        measures = state.evidence.measures(verdict.experiment_id)
         if verdict.outcome == "ok":
             assert 0 < measures[PARAMETERS] <= CAP
             assert verdict.score == pytest.approx(measures["accuracy"], rel=1e-4)
@@ -115,6 +115,15 @@ def test_everything_is_measured_by_the_scorer(run: Finished) -> None:
             assert measures[PARAMETERS] > CAP
         else:
             assert verdict.reason == "guard"
+
+
+def test_size_and_slices_are_shown(run: Finished) -> None:
+    """Of the start and of what leads; a table of the report has them too."""
+    told = call("show", str(run.folder), cwd=run.folder.parent)
+    assert re.search(r"^parameters: 13\d,\d+ -> ", told.stdout, re.MULTILINE), told.stdout
+    assert re.search(r"^worst_class: 0\.\d+ ± ", told.stdout, re.MULTILINE)
+    page = (run.folder / "report" / "index.html").read_text()
+    assert "<td>worst_class</td>" in page
 
 
 def test_the_images_are_nowhere_in_a_sandbox(run: Finished) -> None:
