@@ -230,8 +230,8 @@ def fold_growth_mib(rows: int, known: int) -> float:
     code = (
         "import psutil, gc\n"
         "from benchmarks.ledger_traffic import rows_of\n"
-        "from community.archive.state import RunState\n"
-        "state = RunState()\n"
+        "from community.archive.watched import WatchedState\n"
+        "state = WatchedState()\n"
         f"source = rows_of({rows}, 1000.0)\n"
         f"for _ in range({known}): state.apply(next(source))\n"
         "gc.collect(); before = psutil.Process().memory_info().rss\n"

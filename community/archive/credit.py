@@ -18,7 +18,8 @@ from community.archive.queries import standing_moves
 from community.archive.spreads import prior_of
 from community.archive.state import BASELINE, RunState, Split
 from community.archive.steps import Trials
-from community.events import Proposed
+from community.archive.submissions import Made, Submissions
+from community.events import FrontierMoved
 from community.seed_rule import is_deterministic
 from scoring.evidence.credit import (
     Credits,
@@ -40,7 +41,6 @@ from scoring.verdict import Direction
 
 Kind = Literal["path", "leave-one-out"]
 _SPLITS: tuple[Split, ...] = ("vault", "dev")
-_CARRIED = ("diff", "everything")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,15 @@ class CreditLedger:
     def __init__(self, state: RunState) -> None:
         self._state = state
         self._direction: Direction = state.opened.direction if state.opened else "lower"
-        self._known: dict[str, list[str]] = {}
         self._chains: dict[str, list[str]] = {}
+
+    @cached_property
+    def _submitted(self) -> Submissions:
+        return Submissions(self._state)
+
+    @property
+    def _made(self) -> Mapping[str, Made]:
+        return self._submitted.made
 
     @cached_property
     def spread(self) -> Spread:
@@ -148,10 +155,10 @@ class CreditLedger:
         Not those that are known because somebody else had the same tree measured: to record a
         commit costs nothing. Nor those that were seen to gain nothing, unless they led.
         """
-        led = {moved.commit for _, moved in standing_moves(self._state)}
+        led = {moved.commit for _, moved in self._led}
         return [
-            Holding(commit, proposal.author, _hunks(proposal))
-            for commit, proposal in self._state.proposals.items()
+            Holding(commit, proposal.author, proposal.hunks)
+            for commit, proposal in self._made.items()
             if proposal.author != BASELINE
             and self._was_measured(commit)
             and (commit in led or self._caps.get(commit, math.inf) > 0)
@@ -170,7 +177,7 @@ class CreditLedger:
 
     def groups(self, commit: str) -> dict[str, list[str]]:
         """Return the hunks of `commit` by the commit that held them first."""
-        return first_holders(_hunks(self._state.proposals[commit]), self.holdings)
+        return first_holders(self._made[commit].hunks, self.holdings)
 
     def limit(self, holder: str, move: str, *, is_last_word: bool = False) -> float:
         """Return the most that `holder` may claim of what `move` gained.
@@ -187,19 +194,19 @@ class CreditLedger:
             move: a commit that led.
             is_last_word: whether the whole gain of `move` is shared, and not only what was new.
         """
-        proposals, limits = self._state.proposals, [math.inf]
-        own, mine = proposals[holder].author, _hunks(proposals[holder])
+        proposals, limits = self._made, [math.inf]
+        own, mine = proposals[holder].author, proposals[holder].hunks
         fair = [*self._chain(move), *self._chain(holder)]
         is_own_move = proposals[move].author == own and not is_last_word
         for commit in dict.fromkeys((holder, move) if is_own_move else (holder,)):
             if (best := self._best_delivered(commit)) is not None:
                 is_fair = any(proposals[best].tree_key == proposals[c].tree_key for c in fair)
                 limits.append(self._claimed(move, best, is_fair=is_fair))
-        for one in self._delivered(holder):
-            theirs = _hunks(proposals[one])
+        for one in self._submitted.delivered(holder):
+            theirs = proposals[one].hunks
             if proposals[one].author == own or not theirs <= mine:
                 continue
-            if not any(theirs <= _hunks(proposals[c]) for c in fair):
+            if not any(theirs <= proposals[c].hunks for c in fair):
                 limits.append(self._claimed(move, one, is_fair=False))
         return min(limits)
 
@@ -271,7 +278,7 @@ class CreditLedger:
     def _moves(self) -> Iterator[Move]:
         before = frozenset[str]()
         for commit, gain in self._gains():
-            now = _hunks(self._state.proposals[commit])
+            now = self._made[commit].hunks
             holders = set(first_holders(now - before, self.holdings))
             holders |= {one.commit for one in self.holdings if not holders and one.hunks == now}
             holders.add(commit)
@@ -280,9 +287,9 @@ class CreditLedger:
 
     def _gains(self) -> Iterator[tuple[str, float]]:
         """Yield the commits that led and still stand, with their gains over the baseline."""
-        for _, moved in standing_moves(self._state):
+        for _, moved in self._led:
             gain = self._gain(moved.commit)
-            if gain is not None and moved.commit in self._state.proposals:
+            if gain is not None and moved.commit in self._made:
                 yield moved.commit, gain
 
     def _gain(self, commit: str) -> float | None:
@@ -293,7 +300,7 @@ class CreditLedger:
     def _claimed(self, move: str, reference: str, *, is_fair: bool) -> float:
         """What the gain of `move` over `reference` comes to: as it is, or only as far as shown."""
         state = self._state
-        one, other = (state.proposals[commit].tree_key for commit in (move, reference))
+        one, other = (self._made[commit].tree_key for commit in (move, reference))
         gains = self._gain(move), self._gain(reference)
         if is_fair and gains[0] is not None and gains[1] is not None:
             return max(0.0, gains[0] - gains[1])
@@ -320,8 +327,8 @@ class CreditLedger:
         if commit not in self._chains:
             chain, child = list[str](), commit
             while child in self._confirmed_us:
-                child = self._state.proposals[child].parents[0]
-                if child not in self._state.proposals:
+                child = self._made[child].parents[0]
+                if child not in self._made:
                     break
                 chain.append(child)  # parents are older, so this ends
             self._chains[commit] = chain
@@ -335,43 +342,23 @@ class CreditLedger:
         claims = self._state.hypotheses_by_commit.get(commit, ())
         posted = (self._state.hypotheses[claim].posted_us for claim in claims)
         until_us = min(posted, default=self._state.last_us)
-        known = self._delivered(commit)
+        known = self._submitted.delivered(commit)
         confirmed = [c for c in known if self._confirmed_us.get(c, math.inf) <= until_us]
-        moves = standing_moves(self._state)
-        led = [m.commit for at_us, m in moves if at_us <= until_us and m.commit in confirmed]
+        led = [m.commit for at_us, m in self._led if at_us <= until_us and m.commit in confirmed]
         if led:
             return led[-1]
         return max(confirmed, key=lambda c: self._gain(c) or 0.0, default=None)
 
-    def _delivered(self, commit: str) -> list[str]:
-        """Return the commits that had reached the author of `commit` when he submitted it.
-
-        With their diffs, or his own; those of which the ledger knows no proposal left out.
-        """
-        if commit in self._known:
-            return self._known[commit]
-        state, author = self._state, self._state.proposals[commit].author
-        claims = (state.posts[claim] for claim in state.hypotheses_by_commit.get(commit, ()))
-        until = min((p.seq for p in claims if p.posted.author == author), default=math.inf)
-        found = {
-            state.posts[post_id].posted.body.get("commit")
-            for post_id, carries in state.delivered.get(author, {}).items()
-            if carries in _CARRIED and state.reach.arrival(author, state.posts[post_id]) < until
-        }
-        for other, proposal in state.proposals.items():
-            if other == commit:
-                break
-            if proposal.author == author:
-                found.add(other)
-        self._known[commit] = [c for c in state.proposals if c in found and c != commit]
-        return self._known[commit]
+    @cached_property
+    def _led(self) -> list[tuple[int, FrontierMoved]]:
+        return standing_moves(self._state)
 
     @cached_property
     def _confirmed_us(self) -> dict[str, int]:
         """Since when each commit that is reproduced now has been so; by commit."""
         found: dict[str, int] = {}
         for claim in self._state.hypotheses.values():
-            if claim.status == "reproduced" and claim.commit in self._state.proposals:
+            if claim.status == "reproduced" and claim.commit in self._made:
                 since = (at_us for at_us, c in claim.changes if c.status == "reproduced")
                 found.setdefault(claim.commit, min(since, default=claim.posted_us))
         return found
@@ -389,8 +376,3 @@ class CreditLedger:
             and run.standing_verdict.outcome == "ok"
             for run in served
         )
-
-
-def _hunks(proposal: Proposed) -> frozenset[str]:
-    """What a commit changes; of an older ledger only that it is this tree."""
-    return frozenset(proposal.hunks) or frozenset({f"tree {proposal.tree_key}"})

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from community.archive.shelf import Kept
 from community.evidence_events import (
     AlarmCleared,
     AlarmRaised,
@@ -43,9 +44,9 @@ class EvidenceState:
     """(run time in microseconds, what happened), oldest first."""
     since_us: int = 0
     """Run time of the last alarm about drift: runs from before it are no references."""
-    assigned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    assigned: Kept[str, tuple[str, ...]] = field(default_factory=dict)
     """Hypothesis (post id) -> who was asked to review it."""
-    drawn: dict[str, float] = field(default_factory=dict)
+    drawn: Kept[str, float] = field(default_factory=dict)
     """Hypothesis -> the share with which it was drawn for confirmation."""
     retracted: dict[str, VerdictRetracted] = field(default_factory=dict)
     """By verdict id."""
@@ -54,11 +55,11 @@ class EvidenceState:
     is_open_again: bool = False
     """Whether something was taken back since the run last ended: it may go on where it was over."""
     finals: FinalsOpened | None = None
-    told: dict[str, dict[str, float]] = field(default_factory=dict)
+    told: Kept[str, dict[str, float]] = field(default_factory=dict)
     """Experiment id -> what a script printed of itself beside its score."""
     measure: MeasureChanged | None = None
     """By which scores became somebody else's word, if they did."""
-    graded: dict[str, ArtefactGraded] = field(default_factory=dict)
+    graded: Kept[str, ArtefactGraded] = field(default_factory=dict)
     """By experiment id, of those whose data were graded."""
     used: dict[str, DeviceUsed] = field(default_factory=dict)
     """By experiment id, of those that ran on a card."""
@@ -147,7 +148,8 @@ def _strike(state: RunState, verdict_id: str) -> None:
     verdict = state.verdicts[verdict_id]
     state.experiments[verdict.experiment_id].is_retracted = True
     state.verdicts_by_tree[verdict.tree_key, verdict.split].remove(verdict)
-    for claim in state.hypotheses.values():
+    for name in state.hypotheses:
+        claim = state.hypotheses[name]
         if any(verdict_id in change.verdicts for _, change in claim.changes):
             claim.taken_back |= {verdict_id}
             claim.confirmations = [c for c in claim.confirmations if verdict_id not in c.verdicts]
@@ -165,7 +167,8 @@ def _set_aside(state: RunState) -> None:
     state.index.calibration.clear()
     state.index.confirming.clear()
     state.noise = state.seal = None
-    for claim in state.hypotheses.values():
+    for name in state.hypotheses:
+        claim = state.hypotheses[name]
         claim.taken_back = frozenset(v for _, change in claim.changes for v in change.verdicts)
         claim.confirmations, claim.status = [], "measured"
         claim.gain = claim.threshold = claim.reproduced_by = claim.reproduction_by = None

@@ -45,7 +45,7 @@ def _queued(state: RunState, at_us: int, event: ExperimentQueued) -> str:
     state.experiments[event.experiment_id] = experiment
     state.index.unjudged[event.experiment_id] = experiment
     state.index.admitted[event.purpose] += 1
-    state.measurements[event.tree_key] += 1
+    state.measurements[event.tree_key] = state.measurements.get(event.tree_key, 0) + 1
     _spend(state, experiment).experiments += 1
     if not experiment.is_apart:
         state.experiments_admitted += 1

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from community.archive.shelf import Kept
 from community.archive.state_records import ExperimentState, HypothesisState
 
 
@@ -23,9 +24,9 @@ class RunIndex:
     """Counts rows that may change what is thought of claims: their status, scores and right."""
     admitted: Counter[str] = field(default_factory=Counter)
     """How many experiments were admitted, by purpose."""
-    repeats: dict[tuple[str, str, str], list[ExperimentState]] = field(default_factory=dict)
+    repeats: Kept[tuple[str, str, str], list[ExperimentState]] = field(default_factory=dict)
     """(tree key, split, device class) -> runs that are no screens, by their verdicts."""
-    hypotheses_by_tree: dict[str, list[HypothesisState]] = field(default_factory=dict)
+    hypotheses_by_tree: Kept[str, list[HypothesisState]] = field(default_factory=dict)
     """Tree key -> the claims on it, in the ledger's order."""
     confirming: dict[str, HypothesisState] = field(default_factory=dict)
     """By post id, the claims with a reproduction that is open."""

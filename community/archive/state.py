@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from community.archive.evidence_state import EvidenceState, fold_evidence
 from community.archive.experiment_fold import ExperimentEvent, fold_experiment, lose_attempt
@@ -17,6 +17,7 @@ from community.archive.forum_state import ForumState, fold_forum
 from community.archive.mind_state import MindState
 from community.archive.reach import Reach
 from community.archive.run_index import RunIndex
+from community.archive.shelf import InOrder, Kept, Roll, Shelved
 from community.archive.state_records import (
     AgentState,
     AttemptState,
@@ -78,23 +79,23 @@ class RunState:
         """The run's end; None while it runs, after a kill, and again after a restart."""
         self.noise: NoiseEstimated | None = None
         self.agents: dict[str, AgentState] = {}
-        self.posts: dict[str, PostRecord] = {}
+        self.posts: Kept[str, PostRecord] = {}
         """By post id, in the ledger's order."""
-        self.posts_by_message: dict[tuple[str, str], str] = {}
+        self.posts_by_message: Kept[tuple[str, str], str] = {}
         """(author, message id) -> post id, so that a repeated draft is acknowledged again."""
-        self.proposals: dict[str, Proposed] = {}
+        self.proposals: Kept[str, Proposed] = {}
         """By commit."""
-        self.hypotheses: dict[str, HypothesisState] = {}
+        self.hypotheses: Kept[str, HypothesisState] = {}
         """By post id."""
-        self.hypotheses_by_commit: dict[str, list[str]] = {}
+        self.hypotheses_by_commit: Kept[str, list[str]] = {}
         """Commit -> post ids."""
-        self.experiments: dict[str, ExperimentState] = {}
+        self.experiments: Kept[str, ExperimentState] = {}
         """By experiment id, in order of admission."""
-        self.measurements: Counter[str] = Counter()
+        self.measurements: Counter[str] | Shelved[str, int] = Counter()
         """Tree key -> how many measurements were admitted; also the next n of the seed rule."""
-        self.verdicts: dict[str, VerdictGiven] = {}
+        self.verdicts: Kept[str, VerdictGiven] = {}
         """By verdict id, in the ledger's order."""
-        self.verdicts_by_tree: dict[tuple[str, str], list[VerdictGiven]] = {}
+        self.verdicts_by_tree: Kept[tuple[str, str], list[VerdictGiven]] = {}
         """(tree key, split) -> verdicts that stand, in order, invalid ones included."""
         self.index = RunIndex()
         """Parts of what is here, so that nobody has to look through all of it."""
@@ -105,8 +106,8 @@ class RunState:
         self.frontier: list[tuple[int, FrontierMoved]] = []
         self.seal: SealScored | None = None
         """The one score on the split ``seal``, once the run has ended in order."""
-        self.refusals: list[tuple[int, Refused]] = []
-        self.notices: list[tuple[int, Noticed]] = []
+        self.refusals: list[tuple[int, Refused]] | Roll[tuple[int, Refused]] = []
+        self.notices: list[tuple[int, Noticed]] | Roll[tuple[int, Noticed]] = []
         self.evidence = EvidenceState()
         """Alarms, assignments, draws, what was taken back."""
         self.forum = ForumState()
@@ -124,11 +125,11 @@ class RunState:
         """The charge of all attempts, those listed apart left out."""
         self.baseline_device_seconds = 0.0
         self.final_device_seconds = 0.0
-        self.by_verdict: list[ExperimentState] = []
+        self.by_verdict: list[ExperimentState] | InOrder[ExperimentState] = []
         """In the order of their verdicts."""
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Row]) -> RunState:
+    def from_rows(cls, rows: Iterable[Row]) -> Self:
         """Fold `rows`, which start at sequence number 1.
 
         Raises:
@@ -220,7 +221,7 @@ class RunState:
     def readable(self, agent: str) -> frozenset[str]:
         """Return the commits an agent may read: its own, the baseline, and those carried to it."""
         baseline = {self.opened.baseline_commit} if self.opened else set()
-        return frozenset(self.reach.readable.get(agent, set()) | baseline)
+        return frozenset(baseline.union(self.reach.readable.get(agent, ())))
 
     def pending(self) -> list[ExperimentState]:
         """Return admitted experiments without a verdict, in order of admission."""
@@ -246,11 +247,11 @@ class RunState:
     def _run_resumed(self, row: Row, event: RunResumed) -> None:
         self.resumed.append((row.at_us, event))
         self.stopped = None
-        running = {e.queued.experiment_id: e for e in self.running()}
-        if unknown := set(event.lost_attempts) - set(running):
+        running = [e.queued.experiment_id for e in self.running()]
+        if unknown := set(event.lost_attempts).difference(running):
             raise self._wrong(row, f"{min(unknown)} had no running attempt to lose")
-        for experiment in running.values():
-            lose_attempt(self, experiment, row.at_us)
+        for name in running:
+            lose_attempt(self, self.experiments[name], row.at_us)
 
     def _run_stopped(self, row: Row, event: RunStopped) -> None:
         self.stopped = event
@@ -296,7 +297,7 @@ class RunState:
 
     def _proposed(self, row: Row, event: Proposed) -> None:
         self.proposals.setdefault(event.commit, event)
-        self.reach.readable[event.author].add(event.commit)
+        self.reach.own(event.author, event.commit)
 
     def _experiment(self, row: Row, event: ExperimentEvent) -> None:
         if wrong := fold_experiment(self, row.seq, row.at_us, event):

@@ -46,7 +46,7 @@ class PostRecord:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class HypothesisState:
     """A posted hypothesis and how far up the ladder of statuses it is."""
 
@@ -199,7 +199,7 @@ class AttemptState:
         return self.ended.train_cpu_s if self.ended.charge_s is None else self.ended.charge_s
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class ExperimentState:
     """An admitted experiment, its attempts, and its verdict once there is one."""
 

@@ -9,6 +9,7 @@ and no key. Next: `community.tui.app` hands the pictures to the screens.
 from __future__ import annotations
 
 import gc
+import tempfile
 import threading
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from community.forum_events import PersonJoined
 from community.tui.colours import author_colour
 from community.tui.feed import BATCH_ROWS, News, RowsRead
 from community.tui.forum_lines import has_line
-from community.tui.lean import Lean
+from community.tui.lean import lean
 from community.tui.patches import Patches
 from community.tui.scene import Scene, Told
 
@@ -82,7 +83,6 @@ class Fold:
         repository: Path | None = None,
     ) -> None:
         self.told = Told()
-        self._lean = Lean()
         self._patches = Patches(repository, self.again)
         self._post = post
         self._is_calm = is_calm
@@ -135,12 +135,15 @@ class Fold:
         self._is_live = news.is_live
         if news.rows or news.at_us is not None:
             self._clock = (news.at_us, time.perf_counter())
-        for row in map(self._lean.row, news.rows):
+        for row in map(lean, news.rows):
             try:
                 self.told.state.apply(row)
             except LedgerInconsistentError as error:
                 self._is_broken = True
                 self._post(Notice(str(error), is_error=True))
+                return
+            except OSError as error:
+                self._post(self._without_room(error))
                 return
             self._note(row, row.event)
         self._settle(len(news.rows))
@@ -166,15 +169,25 @@ class Fold:
         """Keep what the eye needs beside the fold."""
         told = self.told
         if isinstance(event, Posted):
-            told.threads.take(row, event)
+            told.threads.take(event)
             told.posts.append(event.post_id)
         elif isinstance(event, StatusChanged):
-            told.threads.touch(event.hypothesis, row.seq)
+            told.threads.touch(event.hypothesis)
         elif isinstance(event, AgentJoined | PersonJoined):
             name = event.agent if isinstance(event, AgentJoined) else event.person
             self._colours.setdefault(name, author_colour(len(self._colours)))
         if has_line(event):
             told.recent.append(row)
+
+    def _without_room(self, error: OSError) -> Notice:
+        """Let go of a run of which a part is lost; returns why, for people."""
+        self.told, self._is_broken = Told(), True
+        words = (
+            f"A copy of what was read is kept in {tempfile.gettempdir()}, and there it cannot be "
+            f"written: {error.strerror}. Make room, or name another folder in TMPDIR, and look "
+            "again."
+        )
+        return Notice(words, is_error=True)
 
     def _restart(self) -> None:
         self.told, self._colours, self._is_broken = Told(), {}, False
@@ -244,7 +257,10 @@ class Fold:
             screen, look = self._look
             with self._lock:
                 seen = self._stamp
-                painted = self._painted(screen, look)
+                try:
+                    painted: Painted | Notice = self._painted(screen, look)
+                except OSError as error:  # what was read before has to make room for what is shown
+                    painted = self._without_room(error)
             ended_s = time.perf_counter()
             next_s = ended_s + max(REFRESH_S, REST * (ended_s - now_s))
             clock_s = ended_s + CLOCK_S

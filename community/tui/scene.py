@@ -13,9 +13,11 @@ from typing import TypeVar
 from rich.text import Text
 
 from community.archive.state import RunState
-from community.events import Posted, Row
+from community.archive.watched import WatchedState
+from community.events import Row
 from community.tui.colours import GREY
 from community.tui.patches import NOT_HERE, Patch
+from community.tui.threads import Threads
 from community.tui.views import Views
 
 T = TypeVar("T")
@@ -37,38 +39,11 @@ class Line:
 
 
 @dataclass(slots=True)
-class Threads:
-    """Which post belongs to which thread, kept up row by row."""
-
-    root: dict[str, str] = field(default_factory=dict)
-    """Post -> the post that its thread began with."""
-    posts: dict[str, list[str]] = field(default_factory=dict)
-    """Root -> its posts, itself first, in the ledger's order."""
-    newest: dict[str, int] = field(default_factory=dict)
-    """Root -> sequence number of the newest row about it, the latest last."""
-
-    def take(self, row: Row, event: Posted) -> None:
-        """Take in a post."""
-        body = event.body
-        about = event.thread or body.get("hypothesis") or body.get("target")
-        root = self.root.get(str(about), event.post_id)
-        self.root[event.post_id] = root
-        self.posts.setdefault(root, []).append(event.post_id)
-        self.touch(root, row.seq)
-
-    def touch(self, post_id: str, seq: int) -> None:
-        """Note that something happened to a post."""
-        if (root := self.root.get(post_id)) is not None:
-            self.newest.pop(root, None)
-            self.newest[root] = seq
-
-
-@dataclass(slots=True)
 class Told:
     """A run as it is known by now."""
 
-    state: RunState = field(default_factory=RunState)
-    threads: Threads = field(default_factory=Threads)
+    state: WatchedState = field(default_factory=WatchedState)
+    threads: Threads = field(init=False)
     recent: deque[Row] = field(default_factory=lambda: deque(maxlen=FEED_LINES))
     """Rows of which the feed has no line yet and should."""
     feed: deque[Line] = field(default_factory=lambda: deque(maxlen=FEED_LINES))
@@ -76,6 +51,9 @@ class Told:
     posts: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_POSTS))
     """The newest posts by id."""
     views: Views = field(default_factory=Views)
+
+    def __post_init__(self) -> None:
+        self.threads = Threads(self.state.shelved_posts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from community.archive.export import results_tsv
 from community.archive.leaderboard import contributions, researchers
 from community.archive.queries import best_commit
 from community.archive.state import RunState
+from community.archive.watched import WatchedState
 from community.cli.lines import row_line
 from community.show import leaderboard_text, shown
 from community.tui.pictures.header import header
@@ -167,7 +168,13 @@ def test_less_than_full_isolation_never_stands_beside_full() -> None:
     assert "(partial isolation)" in (row_line(_row(told, "v-e0003"), state) or "")
     assert "[no isolation]" in results_tsv(state)
     scene = Scene(
-        Told(state), 0, is_live=True, waiting=0, is_held=False, is_replay=False, colours={}
+        Told(WatchedState.from_rows(rows(told))),
+        0,
+        is_live=True,
+        waiting=0,
+        is_held=False,
+        is_replay=False,
+        colours={},
     )
     assert "no isolation" in header(scene).first.plain
 

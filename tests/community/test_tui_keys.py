@@ -54,7 +54,7 @@ async def test_following_an_agent_shows_what_it_has_a_part_in(tmp_path: Path) ->
         left = listed(app, "#threads")
         state = app.fold.told.state
         taking = {
-            app.fold.told.threads.root[post_id]
+            app.fold.told.threads.root(post_id)
             for post_id, record in state.posts.items()
             if record.posted.author == "cyd"
         }

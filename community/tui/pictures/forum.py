@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from rich.text import Text
 
@@ -33,8 +34,11 @@ def forum_picture(scene: Scene, wanted: Wanted) -> ForumPicture:
     """Return threads and feed, as far as they are wanted."""
     found: list[str] = []
     count = 0
-    for root in reversed(scene.told.threads.newest):
-        if wanted.is_any or wanted.lets(*_searched(scene, root, wanted)):
+    threads = scene.told.threads
+    if wanted.is_any:
+        found, count = [*islice(threads.newest(), THREADS)], threads.total
+    for root in () if wanted.is_any else threads.newest():
+        if wanted.lets(*_searched(scene, root, wanted)):
             count += 1
             if len(found) < THREADS:
                 found.append(root)
@@ -65,7 +69,7 @@ def feed(scene: Scene, wanted: Wanted) -> tuple[Line, ...]:
 
 def _searched(scene: Scene, root: str, wanted: Wanted) -> tuple[str, set[str]]:
     """Return all that a filter looks at of a thread: words and names."""
-    records = [scene.state.posts[post_id].posted for post_id in scene.told.threads.posts[root]]
+    records = [scene.state.posts[post_id].posted for post_id in scene.told.threads.posts(root)]
     names = {record.author for record in records}
     if not wanted.words:
         return "", names
@@ -105,7 +109,7 @@ def _thread(scene: Scene, root: str) -> Line:
     """Return ``sign id time status author (role) posts title`` of a thread."""
     state = scene.state
     record = state.posts[root]
-    posted, count = record.posted, len(scene.told.threads.posts[root])
+    posted, count = record.posted, scene.told.threads.count(root)
     status = status_of(scene, root)
     sign, style = status_look(status)
     line = Text(no_wrap=True, end="")

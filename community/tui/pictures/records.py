@@ -23,7 +23,7 @@ FOUND = 200
 def page_of(scene: Scene, name: str) -> ThreadPicture:
     """Return what an id stands for as a page; one that says so where it stands for nothing."""
     state = scene.state
-    if name in scene.told.threads.root:
+    if scene.told.threads.root(name):
         return thread_picture(scene, name)
     if name in state.experiments:
         lines = _experiment(scene, state.experiments[name])

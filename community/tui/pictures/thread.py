@@ -40,7 +40,7 @@ class ThreadPicture:
 
 def thread_picture(scene: Scene, post_id: str) -> ThreadPicture:
     """Return the thread that a post belongs to."""
-    root = scene.told.threads.root.get(post_id, "")
+    root = scene.told.threads.root(post_id)
     if not root:
         return ThreadPicture("", "", (), "")
     record = scene.state.posts[root]
@@ -224,7 +224,7 @@ def _outcome(
 
 def _talk(scene: Scene, root: str) -> Iterator[Text]:
     """Findings, failures, comments, claims: whoever said what after the first post."""
-    ids = [i for i in scene.told.threads.posts[root] if i != root]
+    ids = [i for i in scene.told.threads.posts(root) if i != root]
     posts = [scene.state.posts[i] for i in ids]
     shown = [p for p in posts if p.posted.body.get("kind") != "review"][-POSTS:]
     if not shown:

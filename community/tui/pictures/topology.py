@@ -169,7 +169,7 @@ def _edges(
     for post_id in list(scene.told.posts)[-ACTIVE_POSTS:]:
         record = scene.state.posts[post_id]
         posted = record.posted
-        idea = ideas.get(scene.told.threads.root.get(post_id, ""), "")
+        idea = ideas.get(scene.told.threads.root(post_id), "")
         age = (scene.at_us - record.at_us) / PULSE_US
         for reader in posted.readers:
             edge = (posted.author, reader)
