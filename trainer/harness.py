@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy
+import numpy.random  # newer versions load it late, where partial isolation shows no folder
 import safetensors.torch
 import torch
 

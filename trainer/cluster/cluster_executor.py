@@ -182,6 +182,7 @@ class ClusterExecutor:
             artefact_bytes=job.artefact_bytes,
             log_bytes=job.log_bytes,
             has_seed_gate=job.has_seed_gate,
+            token_bytes=job.token_bytes,
             leaves=job.leaves,
             takes_slow=job.takes_slow,
         )

@@ -193,6 +193,7 @@ class Node:
                 artefact_bytes=ask.artefact_bytes,
                 log_bytes=ask.log_bytes,
                 has_seed_gate=ask.has_seed_gate,
+                token_bytes=ask.token_bytes,
                 leaves=ask.leaves,
                 takes_slow=ask.takes_slow,
             )

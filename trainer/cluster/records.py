@@ -89,6 +89,7 @@ class TrainAsk:
     artefact_bytes: int
     log_bytes: int
     has_seed_gate: bool
+    token_bytes: int
     leaves: str
     takes_slow: bool
 

@@ -18,6 +18,9 @@ _LIBRARY_NAMES: Final = (
     *("libcuda.so*", "libnvidia-ml.so*", "libnvidia-ptxjitcompiler.so*"),
     *("libnvidia-nvvm.so*", "libnvidia-gpucomp.so*"),
 )
+_SYSTEM: Final = ("/sys/devices/system/node", "/sys/devices/system/cpu")
+"""Which processors are near which memory: without it the driver says that a call of the system has
+failed (304). Facts of the machine that do not change."""
 _SHARED_NODES: Final = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools")
 
 
@@ -56,7 +59,7 @@ def _minor(uuid: str, otherwise: int) -> int:
 
 
 def driver_files() -> tuple[str, ...]:
-    """The driver's libraries, and the loader's cache that finds them."""
+    """The driver's libraries, the loader's cache that finds them, and what they read of /sys."""
     told = [path for path in os.environ.get("LD_LIBRARY_PATH", "").split(":") if path]
     libraries = {
         str(path)
@@ -65,5 +68,5 @@ def driver_files() -> tuple[str, ...]:
         for path in Path(folder).glob(pattern)
         if path.exists()
     }
-    cache = Path("/etc/ld.so.cache")
-    return (*sorted(libraries), *((str(cache),) if cache.exists() else ()))
+    others = [path for path in ("/etc/ld.so.cache", *_SYSTEM) if Path(path).exists()]
+    return (*sorted(libraries), *others)

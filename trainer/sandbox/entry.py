@@ -135,7 +135,13 @@ def _full_rules(walls: Walls) -> list[tuple[str, int]]:
     """Everything that is mounted may be read, scratch and devices written."""
     scratch = [(folder, landlock.SCRATCH) for folder in mounts.SCRATCH]
     devices = [(node, landlock.DEVICE) for node in (*mounts.PLAIN_DEVICES, *walls.devices)]
-    return [("/", landlock.READ), *scratch, *devices]
+    return [("/", landlock.READ), *scratch, *devices, *_own_threads(walls)]
+
+
+def _own_threads(walls: Walls) -> list[tuple[str, int]]:
+    """The driver of a card names its threads by their files, and gives up where it cannot."""
+    own = "/proc/self/task"
+    return [(own, landlock.NAMES)] if walls.devices and os.path.isdir(own) else []
 
 
 def _partial_rules(walls: Walls) -> list[tuple[str, int]]:

@@ -22,6 +22,8 @@ _TRUNCATE = 1 << 14
 _IOCTL_DEV = 1 << 15
 READ: Final = _READ_FILE | _READ_DIR
 DEVICE: Final = _READ_FILE | _WRITE_FILE | _IOCTL_DEV | _TRUNCATE
+NAMES: Final = _READ_FILE | _READ_DIR | _WRITE_FILE | _TRUNCATE
+"""To give threads names by their files."""
 SCRATCH: Final = (1 << 16) - 1 - 1 - (1 << 6) - (1 << 11)
 """Everything below a folder but executing files and making device nodes."""
 
