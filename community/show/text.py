@@ -109,9 +109,7 @@ def summary_lines(record: Shown) -> list[str]:
     lines += yardstick_lines(record)
     lines += thinking_lines(record)
     lines += topology_lines(record.topology)
-    lines += [f"incident at the broker: {i.who}: {i.reason}" for i in record.incidents[:10]]
-    if len(record.incidents) > 10:
-        lines.append(f"incidents: {len(record.incidents) - 10} more kinds (--json)")
+    lines += _incident_lines(record)
     lines.append(
         f"pool: {', '.join(record.pool.slots)}; busy {record.pool.busy_share:.1%}, "
         f"training {record.pool.train_share:.1%}"
@@ -126,6 +124,13 @@ def summary_lines(record: Shown) -> list[str]:
             "killed: it neither runs nor stopped in order; go on with `community run --resume` "
             "(and --run-dir, where this is not the newest run)"
         )
+    return lines
+
+
+def _incident_lines(record: Shown) -> list[str]:
+    lines = [f"incident at the broker: {i.who}: {i.reason}" for i in record.incidents[:10]]
+    if len(record.incidents) > 10:
+        lines.append(f"incidents: {len(record.incidents) - 10} more kinds (--json)")
     return lines
 
 
