@@ -8,6 +8,7 @@ the board's echo.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from pydantic import ValidationError
@@ -150,7 +151,7 @@ class Conduct:
             )
             return self._fault(why)
         did_help = outcome.outcome == "ok" and outcome.status != "not_improved"
-        kind = Finding if did_help else Failure
+        kind = Finding if did_help else partial(Failure, conditions=outcome.conditions)
         report = kind(
             hypothesis=post.post_id,
             evidence=_evidence(outcome),

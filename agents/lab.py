@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from forum.messages import KnobValue, Post
+from forum.messages import Conditions, KnobValue, Post
 
 LabOutcome = Literal["ok", "invalid", "refused", "stopped"]
 """invalid: the candidate failed; refused: the lab would not run it; stopped: the run is ending."""
@@ -72,6 +72,8 @@ class Outcome:
     """Gain over the declared parent's mean; positive is better, whatever the metric's direction."""
     reason: str
     log_tail: str = ""
+    conditions: Conditions | None = None
+    """What it was tried under; a failure says something about that alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from community.leads import is_lead, leased, refuses_claim, refuses_following
 from community.pace import Pace
 from community.quotas import refuses_post
 from community.scenario import POSTS_PER_MINUTE
-from community.screening import told_on_dev, tree_of
+from community.screening import told_on_dev
 from community.topology import Route, route
-from community.twins import Twins
+from community.twins import Twins, conditions_of
 from forum.board import Desk, Submission
 from forum.codec import decode_draft, settled
 from forum.errors import BoardClosedError, BoardError, MessageRefusedError
@@ -32,7 +32,6 @@ from forum.messages import (
     Body,
     Claim,
     Comment,
-    Conditions,
     Draft,
     Evidence,
     Failure,
@@ -311,7 +310,8 @@ class Clerk:
             )
         patch = await self._patch(claim.parents[0], claim.commit)
         if isinstance(body, Failure):
-            body = body.model_copy(update={"conditions": self._conditions(state, claim, verdict)})
+            conditions = conditions_of(state, claim, verdict, self.twins)
+            body = body.model_copy(update={"conditions": conditions})
         return body.model_copy(
             update={
                 "evidence": evidence_on(state, body.hypothesis, verdict.verdict_id),
@@ -320,19 +320,6 @@ class Clerk:
                 "knobs": claim.knobs,
                 "patch": patch,
             }
-        )
-
-    def _conditions(
-        self, state: RunState, claim: HypothesisState, verdict: VerdictGiven
-    ) -> Conditions:
-        """Return what a failure was tried under."""
-        opened = state.opened
-        assert opened is not None
-        return Conditions(
-            parent_tree=tree_of(state, claim.parents[0]),
-            budget=f"{opened.budget_amount:g} {opened.budget_kind}",
-            device_class=verdict.device_class[:300],
-            around={} if self.twins is None else self.twins.setting(claim.commit),
         )
 
     async def _patch(self, parent: str, commit: str) -> str:

@@ -25,6 +25,7 @@ from community.institution import Institution
 from community.leads import open_leads
 from community.quotas import refuses_experiment, refuses_reproduction
 from community.screening import screen_of, told_on_dev, told_verdict, tree_of
+from community.twins import conditions_of
 from forum.messages import Carries, Post
 from forum.plain_text import plain
 from forum.visibility import thin
@@ -359,7 +360,8 @@ class AgentLab:
 
     def _outcome(self, claim: HypothesisState, verdict: VerdictGiven) -> Outcome:
         """Tell a verdict: status and the screen's score, roughly. Vault numbers stay in the lab."""
-        score, gain = told_on_dev(self._institution.chronicle.state, claim.post_id)
+        state = self._institution.chronicle.state
+        score, gain = told_on_dev(state, claim.post_id)
         return Outcome(
             outcome=verdict.outcome,
             commit=claim.commit,
@@ -369,6 +371,7 @@ class AgentLab:
             gain=gain,
             reason=verdict.reason,
             log_tail=self._institution.log_tail(verdict.experiment_id),
+            conditions=conditions_of(state, claim, verdict, self._institution.twins),
         )
 
 

@@ -26,6 +26,8 @@ from trainer.sandbox.probe import probe
 if TYPE_CHECKING:
     from community.scenario import Scenario
 
+REPLAY = "replay:"
+"""How the names of minds begin that give a record's answers; what follows names the record."""
 _SHAPES = {
     "anthropic": "anthropic:MODEL",
     "openai": "openai:MODEL",
@@ -40,7 +42,7 @@ def is_language_mind(name: str) -> bool:
 
 def is_replay(name: str) -> bool:
     """Whether a mind's name is one that gives a record's answers."""
-    return name.startswith("replay:") and name != "replay:"
+    return name.startswith(REPLAY) and name != REPLAY
 
 
 def model_name_fault(name: str) -> str:

@@ -81,7 +81,9 @@ class Minds:
         if is_replay(member.mind):
             from community.recorded.live import ReplayMind
 
-            return ReplayMind(member, self.means(member), self._fail)
+            opened = self._chronicle.state.opened
+            assert opened is not None
+            return ReplayMind(member, self.means(member), opened, self._fail)
         if not is_language_mind(member.mind):
             return self._others(member)
         mind = make_mind(member.mind, self.means(member))

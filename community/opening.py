@@ -23,6 +23,7 @@ from community.clock import wall_epoch_s, wall_stamp
 from community.events import RunOpened
 from community.grading_phase import GradingPhase, judging_of
 from community.lock_writing import check_place
+from community.recorded.naming import named_as_recorded
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
 from community.scenario import Scenario
@@ -98,6 +99,7 @@ async def open_bench(
         ):
             isolation = await executor.warm_up()
             repository, baseline = open_repository(folder, task)
+            repository = named_as_recorded(repository, scenario, folder)
             opened = replace(
                 conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus.hash),
                 run_id=folder.run_id,

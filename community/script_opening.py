@@ -23,6 +23,7 @@ from community.events import RunOpened
 from community.evidence_events import MeasureChanged
 from community.opening import budget_for, conditions, host_facts, start_scorer, timed_class
 from community.plain_text import SELF_REPORTED
+from community.recorded.naming import named_as_recorded
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
 from community.scenario import Scenario
@@ -94,6 +95,7 @@ async def open_script(
         executor = await stack.enter_async_context(ScriptExecutor(task.script, task.metric))
         isolation = await executor.warm_up()
         repository, baseline = open_repository(folder, task)
+        repository = named_as_recorded(repository, scenario, folder)
         opened = replace(
             _identity(scenario, task, budget, slots, scorer, known),
             run_id=folder.run_id,

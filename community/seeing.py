@@ -292,6 +292,7 @@ def _as_it_was(state: RunState, scenario: Scenario, task: Task, folder: RunFolde
         ),
         admission=Admission.of(scenario.model_copy(update={"stop": stop}), task),
         may=may,
+        twins=None,
         log_tail=log_tail,
     )
     return cast(Institution, past)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from agents.closeness import CLOSE, OPTION_STEP, distance, skeletons, to_unit
 from agents.knobs import Knob, load_knobs, read_values
-from community.archive.state import RunState
-from forum.messages import KnobValue
+from community.archive.state import HypothesisState, RunState
+from community.events import VerdictGiven
+from community.screening import tree_of
+from forum.messages import Conditions, KnobValue
 from trainer.repository import Repository
 from trainer.task import Task
 
@@ -145,4 +147,18 @@ def _row(knobs: tuple[Knob, ...], setting: Mapping[str, KnobValue]) -> NDArray[n
             to_unit(knob, value) if knob.is_number else OPTION_STEP * knob.options.index(value)
             for knob, value in values
         ]
+    )
+
+
+def conditions_of(
+    state: RunState, claim: HypothesisState, verdict: VerdictGiven, twins: Twins | None
+) -> Conditions:
+    """Return what a claim was tried under, for whoever hears that it failed."""
+    opened = state.opened
+    assert opened is not None
+    return Conditions(
+        parent_tree=tree_of(state, claim.parents[0]),
+        budget=f"{opened.budget_amount:g} {opened.budget_kind}",
+        device_class=verdict.device_class[:300],
+        around={} if twins is None else twins.setting(claim.commit),
     )

@@ -21,17 +21,18 @@ from agents.minds.language_mind import UNHEARD_WAIT_S, actions_again
 from agents.minds.means import Means
 from agents.observation import Observation
 from community.errors import RecordError, ReplayDiffersError
+from community.events import RunOpened
 from community.loading import parse_scenario
 from community.mind_events import SpendReserved, SpendSettled
-from community.mind_faults import is_language_mind
+from community.mind_faults import REPLAY, is_language_mind
 from community.minds_opening import as_answer, as_entry
 from community.recorded.places import find_record
+from community.recorded.recalling import recalled
 from community.recorded.record import Record
-from community.recorded.sights import how_it_differs, prompt_of
+from community.recorded.sights import how_it_differs, other_circumstances, prompt_of
 from community.scenario import Member, Scenario, scenario_toml
 from community.spend_sections import ModelSection
 
-PREFIX: Final = "replay:"
 LONGEST_S: Final = 600.0
 """Of a turn that is waited for again; who thinks much longer is taken to hang."""
 
@@ -42,15 +43,22 @@ class ReplayMind:
     Args:
         member: The agent; in the record it bears the same name.
         means: What it may use; nothing is paid from the account.
+        opened: How the run began that the answers are given in.
         fail: Told why the run has to end.
 
     Raises:
         RecordError: there is no such record, or no model answered for this agent in it.
     """
 
-    def __init__(self, member: Member, means: Means, fail: Callable[[RecordError], None]) -> None:
+    def __init__(
+        self,
+        member: Member,
+        means: Means,
+        opened: RunOpened,
+        fail: Callable[[RecordError], None],
+    ) -> None:
         self._mind = member.mind
-        self._record = find_record(member.mind.removeprefix(PREFIX))
+        self._record = find_record(member.mind.removeprefix(REPLAY))
         then = _member_of(self._record, member.name)
         if then is None or not is_language_mind(then.mind):
             raise RecordError(
@@ -58,6 +66,7 @@ class ReplayMind:
                 f"those it has: {', '.join(_answered(self._record)) or 'none'}"
             )
         self._means = replace(means, options=(then.model or ModelSection()).as_options())
+        self._opened = opened
         self._fail = fail
 
     async def decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
@@ -71,7 +80,11 @@ class ReplayMind:
         answers, found = record.answers(agent, turn), record.turn(agent, turn)
         if found is None and not answers:
             raise OutOfFundsError(f"the record of {record.name} ends before turn {turn}")
-        if why := how_it_differs(record, agent, turn, prompt_of(observation, self._means)):
+        prompt = prompt_of(observation, self._means)
+        why = await asyncio.to_thread(how_it_differs, record, agent, turn, prompt, recalled)
+        if why:
+            others = other_circumstances(record.opened, self._opened)
+            why += f". To begin with, {others}" if others else ""
             self._fail(ReplayDiffersError(why))
             raise OutOfFundsError(why)
         await asyncio.sleep(self._thought_s(agent, turn))
@@ -121,7 +134,7 @@ def with_answers_of(record: Record, name: str) -> tuple[Scenario, str]:
     if not _answered(record):
         raise RecordError(f"in {record.name} no model was asked: there is nothing to give again")
     agents = tuple(
-        agent.model_copy(update={"mind": f"{PREFIX}{name}", "model": None})
+        agent.model_copy(update={"mind": f"{REPLAY}{name}", "model": None})
         if is_language_mind(agent.mind)
         else agent
         for agent in scenario.agents

@@ -7,10 +7,14 @@ from pathlib import Path
 from bench_script import calibrated, house, scenario_of, screened
 from test_duplicates import KNOBS
 
+from agents.actions import Run
+from agents.conduct import Conduct
+from agents.memory import Memory
+from agents.spend import Spend
 from community.chronicle import Chronicle
 from community.screening import told_verdict
 from forum.ids import AgentName
-from forum.messages import Conditions, Draft, Evidence, Failure
+from forum.messages import Conditions, Draft, Evidence, Failure, Prediction
 from trainer.repository import Repository
 
 
@@ -44,3 +48,29 @@ async def test_the_clerk_says_what_a_failure_was_tried_under(
         )
         briefed = await home.lab("bob").briefing()
         assert (briefed.budget, briefed.device_class) == (said.conditions.budget, "cpu")
+
+
+async def test_who_failed_knows_at_once_under_what(
+    chronicle: Chronicle, repository: Repository, tmp_path: Path
+) -> None:
+    """In his next turn already: he does not wait for the board to bring his own words back."""
+    async with (
+        house(calibrated(chronicle), repository, tmp_path, scenario_of(), knobs_toml=KNOBS) as home,
+        home.board.seat(AgentName("ada")) as seat,
+    ):
+        lab = home.lab("ada")
+        memory = Memory("ada", await lab.briefing())
+        worse = Run(
+            parents=(memory.known()[0].commit,),
+            files={"train.py": "RATE = 0.7\n# knob\nWIDTH = 5\n"},
+            title="worse",
+            rationale="",
+            prediction=Prediction(gain=0.1, confidence=0.5),
+        )
+        assert await Conduct("ada", seat, lab, memory, Spend()).carry_out(worse, "k") == "done"
+        (known,) = memory.failures()
+        said = chronicle.state.posts[known.post_id].as_post().body
+        assert isinstance(known.body, Failure)
+        assert isinstance(said, Failure)
+        assert known.body.conditions == said.conditions
+        assert known.body.conditions is not None

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pygit2
 import pytest
 from cli_calls import community, told
 
+from agents.minds.prompting import make_prompt
 from community.archive.codec import ledger_hash
 from community.archive.ledger import LedgerReader
 from community.archive.row_file import export_rows
 from community.archive.state import RunState
 from community.errors import RecordError, ReplayDiffersError
-from community.events import Event, Posted, Proposed, Row, RunOpened, TurnTaken, VerdictGiven
+from community.events import (
+    AttemptEnded,
+    Event,
+    Posted,
+    Proposed,
+    Row,
+    RunOpened,
+    TurnTaken,
+    VerdictGiven,
+)
+from community.loading import parse_scenario
 from community.mind_events import Answered, MindsPrepared, SpendSettled
+from community.recorded.live import with_answers_of
+from community.recorded.naming import named_as_recorded
 from community.recorded.places import find_record, shipped_records
+from community.recorded.recalling import recalled
 from community.recorded.record import Record
 from community.recorded.run import Replayed, play_again
+from community.recorded.sights import how_it_differs, other_circumstances
 from community.run_folder import RunFolder
+from community.seeing import past_sight
+from trainer.repository import Repository
 
 DEMO = "demo"
 
@@ -71,12 +90,15 @@ def test_the_demonstration_comes_out_the_same(played: Played) -> None:
 
 
 def test_it_holds_models_answers_and_what_they_cost(played: Played) -> None:
-    """Models of two families took part, were paid, and led to experiments."""
+    """Models of two families and a program took part, were paid, and led to experiments."""
     state = RunState.from_rows(played.rows)
     answered = {row.event.mind for row in played.rows if isinstance(row.event, Answered)}
-    assert {mind.partition(":")[0] for mind in answered} == {"anthropic", "openai"}
+    assert {mind.partition(":")[0] for mind in answered} == {"anthropic", "openai", "cli"}
+    assert not played.folder.minds.exists()  # the program's answers are on record; none was run
     assert state.minds.taken_micro_usd > 0
-    assert {claim.proposer for claim in state.hypotheses.values() if claim.experiments} >= {"ada"}
+    assert {claim.proposer for claim in state.hypotheses.values() if claim.experiments} >= {
+        "ada", "fay"
+    }  # fmt: skip
     assert any(
         row.event.outcome != "ok" for row in played.rows if isinstance(row.event, SpendSettled)
     )
@@ -91,8 +113,6 @@ def test_a_replay_says_that_it_is_one(played: Played) -> None:
 
 def test_its_commits_are_the_recorded_ones(played: Played) -> None:
     """They were made again, not copied: there was no repository to copy from."""
-    from trainer.repository import Repository
-
     repository = Repository.open(played.folder.repository, writer=False)
     commits = [row.event.commit for row in played.rows if isinstance(row.event, Proposed)]
     assert commits
@@ -157,6 +177,51 @@ def test_a_record_that_was_touched_is_found_out(
         play_again(record, RunFolder.create(tmp_path, "again"))
 
 
+def test_what_another_machine_would_show_is_named_line_for_line(played: Played) -> None:
+    """Of rows alone, without the folder: part, line, then and now; and in what the runs differ."""
+    record = played.record
+    assert record.folder is None
+    sight = asyncio.run(past_sight(played.folder, "ada", 0))
+    assert how_it_differs(record, "ada", 0, sight.prompt, recalled) == ""
+    told = sight.observation.briefing
+    elsewhere = replace(told, baseline_mean=told.baseline_mean + 0.5)
+    prompt = make_prompt(replace(sight.observation, briefing=elsewhere))
+    why = how_it_differs(record, "ada", 0, prompt, recalled)
+    then, now = f"{told.baseline_mean:.5g}", f"{elsewhere.baseline_mean:.5g}"
+    task = next(part for part in why.split("; part ") if "'task' differs" in part)
+    assert then in task.partition(" then, ")[0]
+    assert now in task.partition(" then, ")[2]
+    opened = record.opened
+    other = replace(opened, device_class="a faster one", manifest={**opened.manifest, "f.py": "0"})
+    words = other_circumstances(opened, other)
+    assert "f.py" in words
+    assert "'a faster one' now" in words
+    assert other_circumstances(opened, opened) == ""
+
+
+def test_a_change_bears_the_name_it_has_on_record(played: Played, tmp_path: Path) -> None:
+    """Made at another time, too; what is not on record is called as usual."""
+    there = Repository.open(played.folder.repository, writer=False)
+    git = pygit2.Repository(str(played.folder.repository))
+    here = RunFolder.create(tmp_path, "live")
+
+    def again(repository: Repository, commit: str, later_s: int, words: str = "") -> str:
+        old = git[commit]
+        who, parents = f"{old.author.name} <{old.author.email}>", [str(p) for p in old.parent_ids]
+        at_s = old.commit_time + later_s
+        return repository.commit(there.read(commit), parents, who, old.message + words, at_s)
+
+    baseline = played.record.opened.baseline_commit
+    assert again(Repository.create(here.repository), baseline, 0) == baseline
+    scenario, _ = with_answers_of(played.record, DEMO)
+    named = named_as_recorded(Repository.open(here.repository), scenario, here)
+    for commit in [row.event.commit for row in played.rows if isinstance(row.event, Proposed)]:
+        assert again(named, commit, 1_000) == commit
+        assert again(named, commit, 1_000, "more words") != commit
+    plain = parse_scenario(played.record.opened.scenario, Path("demo")).scenario
+    assert type(named_as_recorded(there, plain, here)) is Repository
+
+
 def test_other_prompts_are_refused_before_it_begins(played: Played, tmp_path: Path) -> None:
     """With the file's name."""
 
@@ -183,7 +248,9 @@ def test_another_start_tree_is_refused(played: Played, tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_is_played_to_there(played: Played, tmp_path: Path) -> None:
     """The rows that there are."""
-    half = played.record.rows[: len(played.record.rows) // 2]
+    rows = played.record.rows
+    later = (n for n, row in enumerate(rows) if isinstance(row.event, AttemptEnded))
+    half = rows[: next(n for n in later if n > len(rows) // 2)]  # while something was measured
     folder = RunFolder.create(tmp_path, "again")
     with pytest.raises(RecordError, match="its secret, by which confirmations are drawn"):
         play_again(Record("half", half), folder)

@@ -31,7 +31,7 @@ sys.path.append(str(Path(__file__).parent.parent / "community"))
 from canary import CANARY, FORMS
 from mcp import Client
 from mcp_researcher import McpResearcher, over_stdio
-from model_servers import FLAVOURS, PROGRAMS, Flavour, Say, Served, Status, serving
+from model_servers import FLAVOURS, PROGRAMS, Flavour, Say, Script, Served, Status, serving
 
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENAI_COMPATIBLE_API_KEY")
 PRICE = Price(input=2.0, output=10.0, cache_read=0.1, cache_write=2.5)
@@ -116,13 +116,13 @@ def script_of(flavour: Flavour, books: Books):
 
 
 @contextmanager
-def served_by_threads(flavour: Flavour, books: Books) -> Iterator[Served]:
+def served_by_threads(flavour: Flavour, script: Script) -> Iterator[Served]:
     """Run a server on a loop in a thread of its own for the block."""
     ready: list[Served] = []
     is_up, over = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with serving(flavour, script_of(flavour, books)) as served:
+        async with serving(flavour, script) as served:
             ready.append(served)
             is_up.set()
             await asyncio.to_thread(over.wait)
@@ -183,7 +183,10 @@ def mixed(where: Path, task: Path, *, is_long: bool) -> Iterator[Books]:
     books = Books()
     with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
         flavours = (*FLAVOURS, "cli:claude")
-        servers = {name: stack.enter_context(served_by_threads(name, books)) for name in flavours}
+        servers = {
+            name: stack.enter_context(served_by_threads(name, script_of(name, books)))
+            for name in flavours
+        }
         for key in KEYS:
             environment.setenv(key, CANARY)
         environment.setenv("ANTHROPIC_BASE_URL", servers["anthropic"].url)
@@ -201,12 +204,12 @@ def mixed(where: Path, task: Path, *, is_long: bool) -> Iterator[Books]:
         price = ", ".join(f"{kind} = {usd}" for kind, usd in PRICE)
         prices = f'{{ "anthropic:*" = {{ {price} }}, "openai*" = {{ {price} }} }}'
         text = text.replace(f"usd = {CAP_USD}", f"usd = {CAP_USD}, prices = {prices}")
-        text = _program(where, servers["cli:claude"].url, environment) + text
+        text = program(where, servers["cli:claude"].url, environment) + text
         (where / "mine.toml").write_text(text)
         yield books
 
 
-def _program(where: Path, url: str, environment: pytest.MonkeyPatch) -> str:
+def program(where: Path, url: str, environment: pytest.MonkeyPatch) -> str:
     """Put a program called claude into PATH; returns the scenario's line about it."""
     (where / "bin").mkdir()
     source = Path(__file__).parent.parent / "contracts" / "scripted_cli.py"
