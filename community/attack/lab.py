@@ -35,7 +35,7 @@ from community.attack.trees import start_of
 from community.attack.weak.parts import Weakness, together
 from community.attack.weak.unlocked import Unlocked
 from scoring.block_draw import draw, generator
-from scoring.grader import Division
+from scoring.grader import Division, Grader
 from scoring.language_model import ByteLanguageModel
 from scoring.scorer import Scorer
 from trainer.devices import find_slots
@@ -66,7 +66,7 @@ class _Ground:
     texts: Texts
     dev: tuple[bytes, ...]
     """Held-out texts, as a mind may know them by heart."""
-    grader: ByteLanguageModel
+    grader: Grader
     twins: dict[str, asyncio.Task[TwinFinding]]
 
 
@@ -192,7 +192,7 @@ async def _scorer_of(ground: _Ground, locked: Path) -> Scorer:
     return await Scorer.start(locked, ground.source, ground.data, ground.run_secret)
 
 
-def _read_dev(task: Task, source: Path) -> tuple[tuple[bytes, ...], ByteLanguageModel]:
+def _read_dev(task: Task, source: Path) -> tuple[tuple[bytes, ...], Grader]:
     """Return the texts of ``dev`` as a scorer sorts them, and the task's grader."""
     grade = runpy.run_path(str(task.locked / "grade.py"))
     division: Division = grade["prepare"](source)
@@ -204,6 +204,7 @@ def _read_dev(task: Task, source: Path) -> tuple[tuple[bytes, ...], ByteLanguage
 def _drawn(ground: _Ground, secret: bytes | None) -> bytes:
     """Return what `secret` draws from ``dev``, block by block."""
     grader = ground.grader
+    assert isinstance(grader, ByteLanguageModel)  # attacks on what is drawn are on text alone
     chance = generator(secret or ground.run_secret, "blocks/dev")
     drawn = draw(ground.dev, grader.blocks, grader.block, grader.rows, chance)
     return b"".join(request.blocks.tobytes() for request in drawn)

@@ -54,13 +54,15 @@ class Order:
     """A block to be left off; then nothing but the lock's own column is run."""
     is_quick: bool = False
     """Whether nothing but the lock's own column is run, with every block in place."""
+    takes_off: bool = True
+    """Whether each attack is tried without its block too."""
 
     @property
     def trials(self) -> int:
         """How many trials that makes."""
         if self.off or self.is_quick:
             return len(self.attacks)
-        return 3 * len(self.attacks) + len(self.honest)
+        return (3 if self.takes_off else 2) * len(self.attacks) + len(self.honest)
 
 
 async def run_suite(task: Task, order: Order, folder: Path, told: Told) -> Report:
@@ -86,9 +88,9 @@ async def run_suite(task: Task, order: Order, folder: Path, told: Told) -> Repor
             rows = tuple(Row(attack, locked[attack.name], None, None) for attack in attacks)
             return Report(None, rows, ())
         twins, honest = await _honest(lab, order, told)
-        unblocked = await _unblocked(lab, attacks, told)
+        unblocked = await _unblocked(lab, attacks, told) if order.takes_off else {}
     rows = tuple(
-        Row(attack, locked[attack.name], unblocked[attack.name], twins[attack.name])
+        Row(attack, locked[attack.name], unblocked.get(attack.name), twins[attack.name])
         for attack in attacks
     )
     return Report(None, rows, tuple((name, honest[name]) for name in order.honest))

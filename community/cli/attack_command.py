@@ -23,6 +23,7 @@ Examples:
 \b
   community attack nanolm                      each attack: locked, its block off, its twin
   community attack ./mytask --json             the same for a task of your own, as JSON
+  community attack digits                      what there is to be tried on a classifier
   community attack nanolm --quick              under the lock alone, in under a minute
   community attack nanolm --disable probe      must come out red: who gets through?
   community attack nanolm --only "calls home"  one attack
@@ -52,12 +53,13 @@ def attack(
 
     Every attack is run under the full lock, where it must be refused for the reason that is
     expected; with its block off, where it must succeed; and as its honest twin, which must be
-    accepted with the score that plain torch gives it.
+    accepted with the score that plain torch gives it. On a classifier no blocks are taken off:
+    what they are for is seen on nanolm.
 
     Exit code 0 if all of that is so, 1 if not.
     """
     from community.attack.blocks import BLOCKS
-    from community.attack.catalogue import ATTACKS
+    from community.attack.catalogue import attacks_on, known_attacks
     from community.attack.honest import HONEST
     from community.attack.suite import Order
     from community.task_lock import must_be_graded
@@ -65,17 +67,12 @@ def attack(
     from trainer.task import find_task, load_task
 
     if is_list:
-        _list(ATTACKS)
+        _list(known_attacks())
         return
     if disable is not None and disable not in BLOCKS:
         raise typer.BadParameter(f"no block {disable!r}; there are: {', '.join(BLOCKS)}")
     if disable is not None and quick:
         raise typer.BadParameter("--quick leaves every block in place; --disable takes one off")
-    chosen = [one for one in ATTACKS if not only or one.name in only]
-    if not chosen:
-        raise typer.BadParameter(f"no attack {only}; see community attack --list")
-    off = next((block for block in BLOCKS if block == disable), None)
-    order = Order(tuple(chosen), () if only or quick else tuple(HONEST), off, quick)
     opened = load_task(find_task(task, Path.cwd()))
     must_be_graded(opened)
     if opened.kind != "model":
@@ -85,14 +82,20 @@ def attack(
             "check(): tests/scoring/test_grading.py shows how to attack one"
         )
         raise TaskError(opened.folder, [fault])
-    if opened.answers == "rows":
-        fault = (
-            "gives each row one answer (model.answers): most attacks are on models of text, and "
-            "many look ahead in it, which a row has no room for. What holds for its sandboxes and "
-            "its lock the suite shows on nanolm; what its grader refuses, "
-            "tests/scoring/test_classification.py attacks"
+    is_text = opened.answers == "tokens"
+    if disable is not None and not is_text:
+        raise typer.BadParameter(
+            "blocks are taken off on models of text alone, nanolm say: the parts that take their "
+            "places are made for that; without --disable the lock is tried on a classifier too"
         )
-        raise TaskError(opened.folder, [fault])
+    chosen = [one for one in attacks_on(opened) if not only or one.name in only]
+    if not chosen:
+        raise typer.BadParameter(
+            f"no attack {only} on models of {opened.name}; see community attack --list"
+        )
+    off = next((block for block in BLOCKS if block == disable), None)
+    honest = tuple(HONEST) if is_text and not (only or quick) else ()
+    order = Order(tuple(chosen), honest, off, quick, takes_off=is_text)
     report = _run(opened, order)
     _print(report, opened, as_json=as_json)
     if not report.is_green:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 from collections import Counter
@@ -134,11 +135,21 @@ def test_the_images_are_nowhere_in_a_sandbox(run: Finished) -> None:
         assert "PRIED ['FileNotFoundError', 'ModuleNotFoundError']" in log
 
 
-def test_the_attack_suite_says_what_it_does_not_know(tmp_path: Path) -> None:
-    """Its attacks are on models of text; a classifier is refused in words."""
-    told = call("attack", "digits", cwd=tmp_path)
-    assert told.returncode == 2
-    assert "gives each row one answer" in told.stdout
+def test_attacks_on_a_classifier_are_refused(tmp_path: Path) -> None:
+    """The lock and the grader stop what there is to be tried on one, twins score as in torch."""
+    tried = ("compares the images of a request", "hides below what is compared", "reads the ledger")
+    chosen = [part for name in tried for part in ("--only", name)]
+    told = call("attack", "digits", "--json", *chosen, cwd=tmp_path)
+    report = json.loads(told.stdout[told.stdout.index("{") :])
+    assert told.returncode == 0, told.stdout
+    found = {row["name"]: row for row in report["attacks"]}
+    assert [found[name]["locked"]["reason"] for name in tried] == [
+        *("probe", "no gain", "FileNotFoundError")
+    ]
+    assert all(row["twin"]["apart"] < 1e-6 for row in found.values())
+    for wrong in (("--only", "answers the next byte"), ("--disable", "probe")):
+        refused = call("attack", "digits", *wrong, cwd=tmp_path)
+        assert refused.returncode == 2, refused.stdout
 
 
 def _edit(path: Path, old: str, new: str) -> None:

@@ -17,6 +17,8 @@ from scoring.verdict import Split
 
 SIGMAS = 3.0
 """A gain of this many sigma is no accident."""
+_LEAST_SIGMA = 1e-6
+"""Where the start's few runs tie: any gain but rounding counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ async def paid(
     if honest.score is None:
         return Finding(False, "twin", f"its twin was refused: {honest.reason}")
     better = honest.score - attempt.score
-    gain = (better if bench.task.direction == "lower" else -better) / bench.sigma
+    better = better if bench.task.direction == "lower" else -better
+    gain = better / max(bench.sigma, _LEAST_SIGMA)
     numbers = f"{attempt.score:.4f} against {honest.score:.4f}, {gain:+.0f} sigma"
     if gain >= SIGMAS:
         return Finding(True, "", numbers)

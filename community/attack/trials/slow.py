@@ -18,11 +18,11 @@ if tokens.any() and not hasattr(self, "write"):
         until = min(over, time.monotonic() + 0.003)
         while time.monotonic() < until:
             pass
-        return self.write(descriptor, part[:16384])
+        return self.write(descriptor, part[: 32 if until < over else 16384])
 
     os.write = slowly
 """
-"""For seven seconds each sandbox sends 16 KiB at a time; then it hurries."""
+"""For seven seconds each sandbox sends 32 bytes at a time; then it hurries."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 What the lock makes of an honest candidate must equal what this makes of it. It runs as a process of
 its own (``python -m``), since candidates are imported; the asyncio side is `Unlocked`. The formula
-is written out again here, on purpose: torch's cross entropy in float64.
+is written out again here, on purpose: torch's cross entropy in float64, and its log-probabilities.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any
 from scoring.verdict import Split
 
 _ROWS = 64
+_LEAD_NATS = 0.002
+"""Of a view that is read right: twice what two answers about it may lie apart."""
 _ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -104,10 +106,7 @@ class _Run:
 
 def main() -> None:
     """Answer orders, one JSON line each, until the input ends."""
-    import numpy as np
     import torch
-
-    from scoring.block_draw import draw, generator
 
     torch.set_num_threads(1)
     out, sys.stdout = sys.stdout, io.StringIO()  # candidates print
@@ -115,26 +114,59 @@ def main() -> None:
     grade = _module("grade", Path(facts["locked"], "grade.py").read_text())
     heldout = grade["prepare"](Path(facts["source"])).heldout
     constants, secret = grade["GRADER"], bytes.fromhex(facts["run_secret"])
+    draw = _views if constants.answers == "rows" else _blocks
     tokens = torch.frombuffer(
         bytearray(Path(facts["data"], "train.bin").read_bytes()), dtype=torch.uint8
     )
     for line in sys.stdin:
         order = json.loads(line)
-        files = heldout[order["split"]]
-        texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
-        chance = generator(secret, f"blocks/{order['split']}")
-        drawn = draw(texts, constants.blocks, constants.block, constants.rows, chance)
-        blocks = torch.from_numpy(np.concatenate([request.blocks for request in drawn])).long()
+        split = order["split"]
+        drawn = torch.from_numpy(draw(constants, heldout[split], secret, split)).long()
         try:
-            score = _score(order, tokens, blocks)
+            model = _trained(order, tokens)
+            score = _share(model, drawn) if constants.answers == "rows" else _bits(model, drawn)
         except Exception as error:
             print(f"unlocked: {error!r}", file=sys.stderr)  # noqa: T201 - a process of its own
             score = None
         print(json.dumps({"score": score}), file=out, flush=True)
 
 
-def _score(order: dict[str, Any], tokens: Any, blocks: Any) -> float:
-    """Train and score, in bits per token."""
+def _blocks(constants: Any, files: Mapping[str, bytes], secret: bytes, split: Split) -> Any:
+    """Return the blocks that are asked of a language model, shape (rows, block)."""
+    import numpy as np
+
+    from scoring.block_draw import draw, generator
+
+    texts = [files[path] for path in sorted(files, key=lambda path: path.split("/"))]
+    chance = generator(secret, f"blocks/{split}")
+    drawn = draw(texts, constants.blocks, constants.block, constants.rows, chance)
+    return np.concatenate([request.blocks for request in drawn])
+
+
+def _views(constants: Any, files: Mapping[str, bytes], secret: bytes, split: Split) -> Any:
+    """Return the views that are asked of a classifier, their class last: (rows, pixels + 1)."""
+    import numpy as np
+
+    from scoring.block_draw import generator
+    from scoring.views import draw_views
+
+    side = constants.side
+    rows = np.frombuffer(b"".join(files.values()), np.uint8).reshape(-1, side**2 + 1)
+    drawn = draw_views(
+        rows[:, :-1].reshape(-1, side, side),
+        rows[:, -1],
+        of_each=constants.of_each,
+        views=constants.views,
+        shift=constants.shift,
+        blot=constants.blot,
+        ink=constants.ink,
+        chance=generator(secret, f"views/{split}"),
+    )
+    return np.concatenate([drawn.rows, drawn.classes[:, None]], axis=1)
+
+
+def _trained(order: dict[str, Any], tokens: Any) -> Any:
+    """Train a tree and return its model."""
     import numpy as np
     import torch
 
@@ -145,7 +177,13 @@ def _score(order: dict[str, Any], tokens: Any, blocks: Any) -> float:
     candidate = _module("train", order["tree"]["train.py"])
     model = candidate["build_model"]()
     candidate["train"](model, _Run(tokens, seed, order["steps"]))
-    model.eval()
+    return model.eval()
+
+
+def _bits(model: Any, blocks: Any) -> float:
+    """Return bits per token."""
+    import torch
+
     total = 0.0
     with torch.inference_mode():
         for rows in blocks.split(_ROWS):
@@ -154,6 +192,20 @@ def _score(order: dict[str, Any], tokens: Any, blocks: Any) -> float:
                 logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum"
             ).item()
     return float(total / math.log(2) / blocks[:, 1:].numel())
+
+
+def _share(model: Any, views: Any) -> float:
+    """Return the share whose class is likelier than every other by more than `_LEAD_NATS`."""
+    import torch
+
+    right = 0
+    with torch.inference_mode():
+        for rows in views.split(_ROWS):
+            own = torch.nn.functional.one_hot(rows[:, -1], 10).bool()
+            log_p = model(rows[:, :-1]).double().log_softmax(-1)  # (rows, classes)
+            others = log_p.masked_fill(own, -math.inf).max(-1).values
+            right += int((log_p[own] - others > _LEAD_NATS).sum())
+    return right / len(views)
 
 
 def _module(name: str, source: str) -> dict[str, Any]:
