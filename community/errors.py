@@ -301,8 +301,9 @@ class ModelsSilentError(CommunityError):
     def __init__(self, await_s: float, words: Sequence[str]) -> None:
         self.words = tuple(words)
         told = "; ".join(self.words)
+        long = f"{await_s:.3g} s" if await_s < 120.0 else f"{await_s / 60:.3g} minutes"
         super().__init__(
-            f"no model has answered for {await_s / 60:.3g} minutes, and nobody else may propose "
+            f"no model has answered for {long}, and nobody else may propose "
             f"({told}). The run has stopped and keeps everything; see to the key, the network or "
             "the provider, then go on with `community run --resume`"
         )

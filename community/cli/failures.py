@@ -55,7 +55,8 @@ def report(error: Exception) -> int:
     if messages := known_messages(error):
         for message in messages:
             typer.echo(f"community: {message}", err=True)
-        return SILENT if isinstance(error, ModelsSilentError) else USER_ERROR
+        is_silent = all(isinstance(leaf, ModelsSilentError) for leaf in _leaves(error))
+        return SILENT if is_silent else USER_ERROR
     typer.echo("".join(traceback.format_exception(error)), err=True)
     typer.echo(
         "community: this is a fault of the program, not of yours. What a run's ledger.db holds is "
