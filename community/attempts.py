@@ -8,13 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from community.archive.state import RunState
 from community.events import AttemptEnded, ExperimentQueued
-from community.evidence_events import ArtefactGraded, DeviceUsed, ModelMeasured, NumbersTold
+from community.evidence_events import (
+    ArtefactGraded,
+    DeviceUsed,
+    ModelMeasured,
+    NumbersTold,
+    SlotPlaced,
+)
 from community.queueing import Waiting
 from community.score_phase import Scored
 from community.script_phase import told_rows
 from trainer.aim import Aim
 from trainer.experiment import BudgetKind, TrainResult
+from trainer.gpu_pool import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +102,10 @@ def facts_of(
     if score.measures:
         return (ModelMeasured(queued.experiment_id, dict(score.measures)), *told)
     return told
+
+
+def newly_placed(state: RunState, lease: Lease) -> tuple[SlotPlaced, ...]:
+    """Return the row that says where a slot of a cluster is, unless that is known."""
+    slot = lease.slot
+    _, known = state.evidence.placed.get(slot.name, (0, ""))
+    return () if slot.node == known else (SlotPlaced(slot.name, slot.node),)

@@ -170,6 +170,16 @@ class ModelMeasured:
     measures: dict[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class SlotPlaced:
+    """A node of the cluster serves a slot from here on; what ran on it before refers no more."""
+
+    kind: ClassVar[str] = "slot_placed"
+    slot: str
+    node: str
+    """As the cluster calls it."""
+
+
 EvidenceEvent = (
     ReviewerAssigned
     | ConfirmationDrawn
@@ -183,4 +193,5 @@ EvidenceEvent = (
     | ArtefactGraded
     | DeviceUsed
     | ModelMeasured
+    | SlotPlaced
 )

@@ -173,7 +173,8 @@ def check_task(scenario: Scenario) -> tuple[Knob, ...]:
                 [f'task {task.name} is modelled, in virtual time only; set run.time = "virtual"']
             )
         kind = (scenario.budget or task.budget).kind
-        slots_for(task, "device_seconds" if kind == "auto" else kind, scenario.pool.slots)
+        if scenario.pool.backend == "local":  # a cluster is asked when the run begins
+            slots_for(task, "device_seconds" if kind == "auto" else kind, scenario.pool.slots)
     if task.knobs_toml is None or task.knobs_path is None:
         return ()
     return load_knobs(task.knobs_toml, task.start[task.knobs_path].decode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -23,6 +23,7 @@ from community.clock import wall_epoch_s, wall_stamp
 from community.events import RunOpened
 from community.grading_phase import GradingPhase, judging_of
 from community.lock_writing import check_place
+from community.pool_opening import Place, place_of
 from community.recorded.naming import named_as_recorded
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
@@ -41,14 +42,11 @@ from community.world import Opening, must_match, open_repository
 from scoring import private_text
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
-from trainer.devices import Slot, check_memory, device_class, find_gpus
+from trainer.devices import Slot, device_class, find_gpus
 from trainer.executor import Executor
-from trainer.experiment import Budget, Isolation
-from trainer.gpu_pool import GpuPool
-from trainer.local_executor import LocalExecutor
-from trainer.reference_kernel import kernel_bin, machine_s, settled_s
+from trainer.experiment import Budget
+from trainer.reference_kernel import kernel_bin, settled_s
 from trainer.task import Task, find_task, load_task
-from trainer.task_slots import slots_for
 from trainer.text_process import TextProcess
 from trainer.tree_key import tree_key
 
@@ -82,9 +80,9 @@ async def open_bench(
         ResumeError: the lock, trainer, corpus or machine differs from the resumed run's.
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
-    budget = budget_for(task, scenario)
-    slots = slots_for(task, budget.kind, scenario.pool.slots)
-    check_memory(slots, task.memory_bytes)
+    place = place_of(scenario)
+    budget = budget_for(task, scenario, place)
+    place.check(task, budget)
     must_be_as_expected(task)
     secret = open_secret(folder, known, shared)
     scorer = await start_scorer(task, folder, secret)
@@ -93,40 +91,41 @@ async def open_bench(
         lock = run_lock(task, scorer.manifest)
         async with (
             TextProcess() as texts,
-            LocalExecutor(
-                hidden=scorer.corpus.hidden, allow=_accepted(scenario.lab.isolation)
-            ) as executor,
+            place.open(task, budget, known, scorer.corpus.hidden) as devices,
         ):
-            isolation = await executor.warm_up()
             repository, baseline = open_repository(folder, task)
             repository = named_as_recorded(repository, scenario, folder)
+            found = conditions(
+                scenario, task, budget, devices.slots, lock_hash(lock), scorer.corpus.hash
+            )
             opened = replace(
-                conditions(scenario, task, budget, slots, lock_hash(lock), scorer.corpus.hash),
+                found,
                 run_id=folder.run_id,
                 scenario=scenario_text,
                 baseline_commit=baseline,
-                isolation=isolation,
+                isolation=devices.isolation,
                 secret_hash=secret_hash(secret),
                 manifest={**lock, "secret": secret_hash(secret)},
             )
             if known is not None:
                 _must_match(known, opened)
                 opened = known
-            life_class, opened = await timed_class(opened, slots, shared)
+            life_class, opened = await timed_class(opened, devices.machine_s, shared)
             bench = Bench(
                 task=task,
                 budget=budget,
                 repository=repository,
                 texts=texts,
                 folder=folder,
-                pool=GpuPool(slots),
-                executor=executor,
-                score_phase=SCORE_PHASES[task.kind](executor, scorer, task, budget),
+                pool=devices.pool,
+                executor=devices.executor,
+                score_phase=SCORE_PHASES[task.kind](devices.executor, scorer, task, budget),
                 lock_hash=opened.lock_hash,
                 corpus_hash=opened.corpus_hash,
                 device_class=opened.device_class,
                 life_class=life_class,
                 epoch_s=int(opened.host.get("epoch_s", "0")),
+                prefetch=devices.prefetch,
             )
             yield Opening(bench, opened, secret, scenario.board, host_facts())
     finally:
@@ -165,7 +164,7 @@ SCORE_PHASES: dict[str, Callable[[Executor, Scorer, Task, Budget], ScorePhase]] 
 
 
 async def timed_class(
-    opened: RunOpened, slots: Sequence[Slot], shared: Path | None
+    opened: RunOpened, machine_s: Callable[[], Awaitable[float]], shared: Path | None
 ) -> tuple[str, RunOpened]:
     """Return the device class of this life, and the first row with how fast the machine was.
 
@@ -178,7 +177,7 @@ async def timed_class(
     if KERNEL_S not in earlier and shared is not None:
         earlier = _opening_of(shared)
     known_s = float(earlier[KERNEL_S]) if KERNEL_S in earlier else None
-    now_s = settled_s(await machine_s(slot.cpus for slot in slots), known_s)
+    now_s = settled_s(await machine_s(), known_s)
     opened = replace(opened, host={KERNEL_S: f"{now_s:.6f}", **opened.host})
     return f"{opened.device_class}, {kernel_bin(now_s)}", opened
 
@@ -222,23 +221,23 @@ def conditions(
     )
 
 
-def budget_for(task: Task, scenario: Scenario) -> Budget:
-    """Return what one experiment may spend: the scenario's word, else the task's own."""
+def budget_for(task: Task, scenario: Scenario, place: Place | None = None) -> Budget:
+    """Return what one experiment may spend: the scenario's word, else the task's own.
+
+    Args:
+        task: Whose.
+        scenario: What was asked for.
+        place: Where it will run; this machine if that is not open.
+    """
     section = scenario.budget
     if section is None:
         return task.budget
     if section.kind != "auto":
         kind = section.kind
     else:
-        kind = "device_seconds" if find_gpus() else "cpu_seconds"
+        kind = "device_seconds" if (place.has_gpus if place else find_gpus()) else "cpu_seconds"
     untimed_s = task.budget.untimed_s if kind == "device_seconds" else 0.0
     return Budget(kind, section.amount, untimed_s=untimed_s)
-
-
-def _accepted(weakest: Isolation) -> tuple[Isolation, ...]:
-    """Return the degrees of isolation that are at least as strong as `weakest`."""
-    degrees: tuple[Isolation, ...] = ("full", "partial", "none")
-    return degrees[: degrees.index(weakest) + 1]
 
 
 def trainer_hash() -> str:

@@ -106,7 +106,7 @@ def shareable(
         and (verdict.tree_key, verdict.slot, verdict.device_class) == (tree, slot, device_class)
         and verdict.score is not None
         and verdict.verdict_id not in used
-        and experiment.attempts[-1].started_us >= state.evidence.since_us
+        and experiment.attempts[-1].started_us >= state.evidence.refers_since_us(slot)
         and true_age_us(state, experiment.verdict_us or 0, now_us) <= _longest_us(state)
     ]
 
@@ -135,7 +135,9 @@ def _pair(state: RunState, child: ExperimentState, parent: ExperimentState) -> P
         first_us < at_us <= last_us and isinstance(event, AlarmRaised) and event.what == "drift"
         for at_us, event in state.evidence.alarm_log
     )
-    return None if has_drifted else Pair(child.queued.pair, ours, theirs)
+    placed_us, _ = state.evidence.placed.get(ours.slot, (0, ""))
+    is_apart = has_drifted or first_us < placed_us <= last_us  # on two machines, in a cluster
+    return None if is_apart else Pair(child.queued.pair, ours, theirs)
 
 
 def _apart_us(state: RunState, first_us: int, last_us: int) -> int:

@@ -115,16 +115,37 @@ class Queue:
         finally:
             del self._listeners[heard]
 
+    async def put_something(self) -> None:
+        """Wait until something is put here.
+
+        Cancellation: nothing remains.
+        """
+        heard = asyncio.Event()
+        self._listeners[heard] = None
+        try:
+            await heard.wait()
+        finally:
+            del self._listeners[heard]
+
+    def peek(self, slot: str) -> Waiting | None:
+        """Return the experiment whose turn it would be on `slot` now, and leave it there."""
+        chosen, _ = self._next(slot)
+        return None if chosen is None else self._waiting[chosen].waiting
+
     def pick(self, slot: str) -> Waiting | None:
         """Take out the experiment whose turn it is on `slot`, or None if nothing may run there."""
-        fitting = [index for index, place in enumerate(self._waiting) if place.fits(slot)]
-        if not fitting:
+        chosen, fitting = self._next(slot)
+        if chosen is None:
             return None
-        now_s = self._now_s()
-        chosen = min(fitting, key=lambda i: (*self._key(i, now_s), i))
         for index in fitting:
             self._waiting[index].passed += index != chosen
         return self._waiting.pop(chosen).waiting
+
+    def _next(self, slot: str) -> tuple[int | None, list[int]]:
+        """Return whose turn it is on `slot`, and who else might run there."""
+        fitting = [index for index, place in enumerate(self._waiting) if place.fits(slot)]
+        now_s = self._now_s()
+        return min(fitting, key=lambda i: (*self._key(i, now_s), i), default=None), fitting
 
     def _key(self, index: int, now_s: float) -> tuple[int, float]:
         place = self._waiting[index]

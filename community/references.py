@@ -56,7 +56,10 @@ class References:
             return False  # the latter: made by another run, whose slots and hours are not these
         started_us = experiment.attempts[-1].started_us
         age_us = true_age_us(state, experiment.verdict_us or 0, self._chronicle.clock.now_us())
-        return started_us >= state.evidence.since_us and age_us <= 1e6 * self._oldest_s()
+        return (
+            started_us >= state.evidence.refers_since_us(verdict.slot)
+            and age_us <= 1e6 * self._oldest_s()
+        )
 
     def fresh(self, tree_key: str, slot: str) -> list[ExperimentState]:
         """Return the references of a tree on a slot, oldest first; facts refer everywhere."""

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from agents.roles import Role, RoleTable, load_role
 from community.cli_sections import MindsSection
+from community.pool_section import PoolSection
 from community.spend_sections import ModelSection, SpendSection
 from forum.certificates import is_loopback
 from forum.messages import Carries
@@ -40,12 +41,6 @@ LONGEST_S = 1e9
 """Thirty years; longer than any run, and still a number of microseconds."""
 RESERVED_NAMES = frozenset({"lab", "clerk", "observer"})
 """The institution signs ledger rows and board connections with these."""
-
-
-def _slots(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError('give "auto" or a whole number of slots, at least 1')
 
 
 def _broker(value: str) -> str:
@@ -122,14 +117,6 @@ class BudgetSection(_Section):
     """``auto``: device_seconds where there is a GPU, else cpu_seconds."""
     amount: Annotated[float, Field(gt=0)]
     """CPU-seconds, seconds of the leased device, or optimiser steps."""
-
-
-class PoolSection(_Section):
-    """The devices that are shared."""
-
-    slots: Annotated[Literal["auto"] | int, BeforeValidator(_slots)] = "auto"
-    """``auto``: one slot per GPU for a budget in ``device_seconds``, else one per processor; or a
-    number of slots."""
 
 
 class BoardSection(_Section):

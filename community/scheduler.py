@@ -11,14 +11,14 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from community.archive.queries import baseline_score_cpu_s
 from community.archive.state import RunState
 from community.artefacts import Artefacts
-from community.attempts import Attempt, aimed, attempt_ended, facts_of, told_score
+from community.attempts import Attempt, aimed, attempt_ended, facts_of, newly_placed, told_score
 from community.bounds import held_to_start
 from community.chronicle import Chronicle
 from community.device_figures import device_used
@@ -31,6 +31,7 @@ from community.events import (
     Purpose,
     VerdictGiven,
 )
+from community.fetching_ahead import Prefetch, fetch_ahead
 from community.queueing import Queue, Waiting
 from community.run_folder import RunFolder
 from community.score_phase import ScorePhase
@@ -96,6 +97,8 @@ class Bench:
     epoch_s: int
     """Wall seconds since 1970 at which run time began, for commit dates; 0 in virtual time."""
     workspaces: Workspaces = field(default_factory=FolderWorkspaces)
+    prefetch: Prefetch | None = None
+    """Of a cluster: brings a tree to the node of a slot before that is free."""
     measured_by: Literal["scorer", "model", "candidate"] = "scorer"
     """Where scores come from, which every verdict says."""
     verdict_lock: str = ""
@@ -216,6 +219,12 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             for name in self._bench.pool.names:
                 group.create_task(self._serve_one_slot(name), name=f"scheduler slot {name}")
+            if (prefetch := self._bench.prefetch) is not None:
+                ahead = fetch_ahead(self._queue, self._bench.pool, self._files_of, prefetch)
+                group.create_task(ahead, name="fetch ahead")
+
+    def _files_of(self, waiting: Waiting) -> Mapping[str, bytes]:
+        return self._bench.repository.read(waiting.experiment.commit)
 
     async def _serve_one_slot(self, name: str) -> None:
         while True:
@@ -230,7 +239,8 @@ class Scheduler:
         queued, slot = waiting.experiment, lease.slot.name
         clock = self._chronicle.clock
         leased_us = clock.now_us()
-        self._chronicle.record(AttemptStarted(queued.experiment_id, waiting.attempt, slot))
+        started = AttemptStarted(queued.experiment_id, waiting.attempt, slot)
+        self._chronicle.record(*newly_placed(self._chronicle.state, lease), started)
         try:
             attempt = await self._execute(waiting, lease, leased_us)
         except asyncio.CancelledError:

@@ -23,6 +23,7 @@ from community.events import RunOpened
 from community.evidence_events import MeasureChanged
 from community.opening import budget_for, conditions, host_facts, start_scorer, timed_class
 from community.plain_text import SELF_REPORTED
+from community.pool_opening import place_of
 from community.recorded.naming import named_as_recorded
 from community.run_folder import RunFolder
 from community.run_secret import open_secret, secret_hash
@@ -34,13 +35,11 @@ from community.world import Opening, must_match, open_repository
 from scoring import private_text
 from scoring.lock import lock_hash
 from scoring.scorer import Scorer
-from trainer.devices import Slot, check_memory, find_slots
+from trainer.devices import Slot
 from trainer.errors import TaskError
 from trainer.experiment import Budget
-from trainer.gpu_pool import GpuPool
 from trainer.lock_facts import lock_facts
 from trainer.script.interpreter import find_interpreter
-from trainer.script.script_executor import ScriptExecutor
 from trainer.script_table import DataTable
 from trainer.task import Task, find_task, load_task
 from trainer.text_process import TextProcess
@@ -85,23 +84,22 @@ async def open_script(
     """
     task = load_task(find_task(scenario.run.task, Path.cwd()))
     assert task.script is not None
+    place = place_of(scenario)
     budget = _budget(task, scenario)
-    slots = find_slots(scenario.pool.slots, device="auto")
-    check_memory(slots, task.memory_bytes)
+    place.check(task, budget)
     secret = open_secret(folder, known, shared)
     async with AsyncExitStack() as stack:
         scorer = await _opened_scorer(task, folder, secret, stack)
         texts = await stack.enter_async_context(TextProcess())
-        executor = await stack.enter_async_context(ScriptExecutor(task.script, task.metric))
-        isolation = await executor.warm_up()
+        devices = await stack.enter_async_context(place.open(task, budget, known))
         repository, baseline = open_repository(folder, task)
         repository = named_as_recorded(repository, scenario, folder)
         opened = replace(
-            _identity(scenario, task, budget, slots, scorer, known),
+            _identity(scenario, task, budget, devices.slots, scorer, known),
             run_id=folder.run_id,
             scenario=scenario_text,
             baseline_commit=baseline,
-            isolation=isolation,
+            isolation=devices.isolation,
             secret_hash=secret_hash(secret),
         )
         opened.manifest["secret"] = secret_hash(secret)
@@ -109,8 +107,9 @@ async def open_script(
             changed = [str(each) for each in differences(known.manifest, opened.manifest)]
             must_match(known, opened, _MUST_AGREE, f"what scores rest on ({'; '.join(changed)})")
             opened = known
-        place = opened.device_class.removesuffix(_SUFFIX) + ("" if scorer else _SUFFIX)
-        life_class, timed = await timed_class(replace(opened, device_class=place), slots, shared)
+        kind = opened.device_class.removesuffix(_SUFFIX) + ("" if scorer else _SUFFIX)
+        untimed = replace(opened, device_class=kind)
+        life_class, timed = await timed_class(untimed, devices.machine_s, shared)
         opened = replace(timed, device_class=opened.device_class)
         graded = _graded_lock(task, scorer) if scorer else {}
         bench = Bench(
@@ -119,8 +118,8 @@ async def open_script(
             repository=repository,
             texts=texts,
             folder=folder,
-            pool=GpuPool(slots),
-            executor=executor,
+            pool=devices.pool,
+            executor=devices.executor,
             score_phase=GradedScriptPhase(scorer, task) if scorer else ScriptScorePhase(),
             lock_hash=opened.lock_hash,
             corpus_hash=scorer.corpus.hash if scorer else opened.corpus_hash,
@@ -129,6 +128,7 @@ async def open_script(
             epoch_s=int(opened.host.get("epoch_s", "0")),
             measured_by="scorer" if scorer else "candidate",
             verdict_lock=lock_hash(graded) if scorer else "",
+            prefetch=devices.prefetch,
         )
         measure = MeasureChanged("candidate", "scorer", lock_hash(graded), graded)
         yield Opening(

@@ -19,6 +19,10 @@ def world_faults(data: dict[str, Any]) -> Found:
         text = 'model is for runs in virtual time: set run.time = "virtual", or drop it'
         return [(("model",), text)] if "model" in data else []
     found: Found = []
+    pool = data.get("pool")
+    if isinstance(pool, dict) and pool.get("backend") == "ray":
+        text = "nothing is run on devices in virtual time; drop it, and give a number of slots"
+        found.append((("pool", "backend"), text))
     for index, item in enumerate(agents if isinstance(agents, list) else []):
         if isinstance(item, dict) and item.get("mind") == REMOTE:
             text = "nobody comes from outside in virtual time; give it a mind that runs here"

@@ -26,6 +26,7 @@ from community.evidence_events import (
     ModelMeasured,
     NumbersTold,
     ReviewerAssigned,
+    SlotPlaced,
     VerdictRetracted,
 )
 
@@ -65,6 +66,12 @@ class EvidenceState:
     """By experiment id, of those that ran on a card."""
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
     """Experiment id -> what was measured of its model beside the score."""
+    placed: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Of a cluster: slot -> (since when, which node serves it)."""
+
+    def refers_since_us(self, slot: str) -> int:
+        """Return since when runs on a slot refer: the last drift, or another node's serving it."""
+        return max(self.since_us, self.placed.get(slot, (0, ""))[0])
 
     def measures(self, experiment_id: str) -> Mapping[str, float]:
         """Return all that was measured of an experiment; empty where a score is all there is."""
@@ -113,6 +120,8 @@ class EvidenceState:
             self.used[event.experiment_id] = event
         elif isinstance(event, ModelMeasured):
             self.measured[event.experiment_id] = dict(event.measures)
+        elif isinstance(event, SlotPlaced):
+            self.placed[event.slot] = at_us, event.node
         return ""
 
     def _take_back(self, at_us: int, event: VerdictRetracted | ClaimRetracted) -> None:

@@ -40,6 +40,7 @@ from community.evidence_events import (
     FinalsOpened,
     MeasureChanged,
     ModelMeasured,
+    SlotPlaced,
     VerdictRetracted,
 )
 from community.forum_events import (
@@ -291,6 +292,7 @@ _LINES: dict[type, Callable[[Any, RunState], str | None]] = {
     ArtefactGraded: _graded,
     ModelMeasured: _graded,
     DeviceUsed: _used,
+    SlotPlaced: lambda event, state: f"slot {plain(event.slot, 32)} is on node {plain(event.node)}",
     FinalsOpened: _finals,
     MeasureChanged: lambda event, state: (
         "from here on a grader measures; all scores before, self-reported, are set aside, and what "

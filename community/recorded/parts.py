@@ -8,10 +8,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from community.events import Proposed
+from community.evidence_events import SlotPlaced
 from community.modelled.parts import KeptTrees
 from community.recorded.order import Order
 from community.score_phase import Scored
 from scoring.verdict import Score, Split
+from trainer.devices import Slot
 from trainer.errors import ExecutorError
 from trainer.executor import Program, RunningProgram
 from trainer.experiment import Job, TrainResult
@@ -105,8 +107,14 @@ class RecordedPool(GpuPool):
         self, timeout_s: float | None = None, *, name: str = ""
     ) -> AsyncIterator[Lease]:
         """Hold one slot until the block exits; see `trainer.gpu_pool.GpuPool.lease`."""
-        record = self.order.record
-        await self.order.row(record.first(("started", name), self.order.done))
+        record, done = self.order.record, self.order.done
+        seq, placed = (record.first((what, name), done) for what in ("started", "placed"))
+        if placed is not None and seq is not None and placed < seq:  # on another node from now on
+            event = record.event(placed)
+            assert isinstance(event, SlotPlaced)
+            self.move(Slot(name, "recorded", frozenset(), node=event.node))
+            seq = placed
+        await self.order.row(seq)
         async with super().lease(timeout_s, name=name) as lease:
             yield lease
 

@@ -32,7 +32,7 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
-from community.evidence_events import DeviceUsed
+from community.evidence_events import DeviceUsed, SlotPlaced
 from community.mind_events import Answered, MindEvent, MindsPrepared, SpendReserved, SpendSettled
 from community.run_folder import RunFolder
 from community.run_secret import kept_secret
@@ -255,6 +255,8 @@ def _keys(event: Event) -> Iterator[Key]:
             yield ("verdict", event.experiment_id)
         case DeviceUsed():
             yield ("used", event.experiment_id)
+        case SlotPlaced():
+            yield ("placed", event.slot)
         case TurnTaken():
             yield ("turn", event.agent, str(event.turn))
         case MindsPrepared():

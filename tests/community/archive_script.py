@@ -217,6 +217,7 @@ EVIDENCE: tuple[evidence.EvidenceEvent | forum_events.ForumEvent | mind_events.M
     evidence.NumbersTold("e0001", {"peak_vram_mb": 45060.2, "num_steps": 953.0}),
     evidence.MeasureChanged("candidate", "scorer", "ab", {"constants": "cd"}),
     evidence.ArtefactGraded("e0001", "ab" * 32, {"val": 1.5, "rare": 0.25}),
+    evidence.SlotPlaced("node1.cpu0", "10.0.0.7 1f2e3d4c"),
     evidence.DeviceUsed("e0001", 3 << 30, 0.71, 9, 20.0, 48000.0, 0.12),
     evidence.ModelMeasured("e0001", {"parameters": 4096.0, "worst_class": 0.75}),
     forum_events.TopologySet(

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from bench_script import house, scenario_of
 
-import community.opening as opening_module
 from community.archive.ledger import Ledger
 from community.archive.state import RunState
 from community.calibration import calibrate, share_baseline
 from community.chronicle import Chronicle
 from community.clock import RunClock
 from community.opening import KERNEL_S, timed_class
-from trainer.devices import Slot
 from trainer.reference_kernel import kernel_bin
 from trainer.repository import Repository
 
@@ -77,21 +74,17 @@ async def test_a_shared_baseline_is_taken_over_and_stands_for_its_own_class(
     ledger.close()
 
 
-async def test_the_opening_says_how_fast_the_machine_was(
-    chronicle: Chronicle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_opening_says_how_fast_the_machine_was(chronicle: Chronicle) -> None:
     """The first row keeps the machine's own class; a resume within 5 % keeps the bin."""
-    slots = (Slot("cpu0", "cpu", frozenset({0})),)
     known = chronicle.state.opened
     assert known is not None
     readings = iter((0.0100, 0.0104, 0.0120))
 
-    async def read(places: object) -> float:
+    async def read() -> float:
         return next(readings)
 
-    monkeypatch.setattr(opening_module, "machine_s", read)
-    first, known = await timed_class(known, slots, None)
+    first, known = await timed_class(known, read, None)
     assert (known.device_class, known.host[KERNEL_S]) == ("cpu", "0.010000")
     assert first == f"cpu, {kernel_bin(0.0100)}"
-    assert await timed_class(known, slots, None) == (first, known)
-    assert await timed_class(known, slots, None) == (f"cpu, {kernel_bin(0.0120)}", known)
+    assert await timed_class(known, read, None) == (first, known)
+    assert await timed_class(known, read, None) == (f"cpu, {kernel_bin(0.0120)}", known)

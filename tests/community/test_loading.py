@@ -135,6 +135,20 @@ mind = "policy:judge"
             "pool.slots",
             "whole number of slots",
         ),
+        (
+            "stop = {",
+            'pool = { backend = "ray", gpus = 0.5 }\nstop = {',
+            3,
+            "pool",
+            "set share_gpus = true",
+        ),
+        (
+            "stop = {",
+            'pool = { backend = "ray", address = "ray://x:1" }\nstop = {',
+            3,
+            "pool.address",
+            "host:port",
+        ),
         ("stop = {", 'board = { broker = "http://x" }\nstop = {', 3, "board.broker", "mqtt://host"),
         (
             "stop = {",

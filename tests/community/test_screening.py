@@ -15,7 +15,7 @@ from community.archive.state import ExperimentState, RunState
 from community.chronicle import Chronicle
 from community.clock import RunClock
 from community.events import AttemptEnded, ExperimentQueued, RunResumed, StatusChanged
-from community.evidence_events import AlarmRaised
+from community.evidence_events import AlarmRaised, SlotPlaced
 from community.references import true_age_us
 from scoring.evidence.sequential import REFERENCE_AGE_S, REFERENCES, SEEDS, references_wanted
 from trainer.repository import Repository
@@ -100,11 +100,11 @@ async def test_children_that_wait_on_one_slot_share_their_parents_runs(
     assert {h.status for h in chronicle.state.hypotheses.values()} == {"improved"}
 
 
-@pytest.mark.parametrize("what", ["age", "alarm", "stop", "class"])
-async def test_runs_of_another_hour_alarm_or_class_are_no_references(
+@pytest.mark.parametrize("what", ["age", "alarm", "stop", "class", "node"])
+async def test_runs_of_another_hour_alarm_class_or_node_are_no_references(
     what: str, chronicle: Chronicle, repository: Repository, tmp_path: Path
 ) -> None:
-    """Half an hour old, before an alarm or a long stop, on a machine of another speed: run anew."""
+    """Half an hour old, before an alarm or a long stop, on another machine: run anew."""
     calibrated(chronicle)
     life_class = "cpu"
     if what == "age":
@@ -112,6 +112,9 @@ async def test_runs_of_another_hour_alarm_or_class_are_no_references(
     elif what == "alarm":
         chronicle.record(AlarmRaised("a1", "drift", "cpu", "", "it drifted"))
         chronicle.state.evidence.alarms.clear()  # as after its end
+    elif what == "node":
+        slots = {verdict.slot for verdict in chronicle.state.verdicts.values()}
+        chronicle.record(*(SlotPlaced(slot, "10.0.0.7 1f2e3d4c") for slot in slots))
     elif what == "stop":
         opened = chronicle.state.opened
         assert opened is not None

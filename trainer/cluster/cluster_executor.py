@@ -24,7 +24,7 @@ from trainer.cluster.remote_program import served_there
 from trainer.devices import Slot
 from trainer.errors import ExecutorError, NodeLostError
 from trainer.executor import Program, RunningProgram
-from trainer.experiment import GRACE, Isolation, Job, TrainResult
+from trainer.experiment import Isolation, Job, TrainResult
 from trainer.gpu_pool import GpuPool, Lease
 from trainer.left_data import artefact_name
 from trainer.train_phase import LOG_NAME
@@ -120,13 +120,15 @@ class ClusterExecutor:
         Cancellation: what runs there is killed before it returns, or by the end of its lease.
         """
         began_s = asyncio.get_running_loop().time()
+        node, slot = self._place(lease)
         try:
-            node, slot = self._place(lease)
             return await self._train(job, node, slot)
         except NodeLostError as error:
+            if node.is_lost:  # else its lease ran out, and it goes on
+                self._bury(node, error.why)
             wall_s = asyncio.get_running_loop().time() - began_s
             budget = job.budget.clock
-            most_s = wall_s if budget.kind == "steps" else budget.amount * GRACE
+            most_s = wall_s if budget.kind == "steps" else budget.limit
             return TrainResult(
                 outcome="interrupted",
                 reason="lost",
@@ -169,23 +171,7 @@ class ClusterExecutor:
         data = await asyncio.to_thread(self._packer.folder, job.data)
         await node.provide([tree, data])
         key = self._key(job.job_id)
-        ask = TrainAsk(
-            key=key,
-            slot=slot.name,
-            workspace=tree.contents,
-            data=data.contents,
-            job_id=job.job_id,
-            attempt=job.attempt,
-            seed=job.seed,
-            budget=job.budget,
-            memory_bytes=job.memory_bytes,
-            artefact_bytes=job.artefact_bytes,
-            log_bytes=job.log_bytes,
-            has_seed_gate=job.has_seed_gate,
-            token_bytes=job.token_bytes,
-            leaves=job.leaves,
-            takes_slow=job.takes_slow,
-        )
+        ask = TrainAsk(key, slot.name, tree.contents, data.contents, job)
         asked_s = asyncio.get_running_loop().time()
         try:
             answer: TrainAnswer | None = await node.ask("train", ask)
@@ -211,7 +197,12 @@ class ClusterExecutor:
 
     async def _end_of(self, node: RemoteNode) -> None:
         """Wait until `node` is lost; have its slots served by others."""
-        why = await node.lost()
+        self._bury(node, await node.lost())
+
+    def _bury(self, node: RemoteNode, why: str) -> None:
+        """Have the slots of a lost node served by others, unless that is done."""
+        if node not in self._nodes:
+            return
         _log.warning("node %s is lost (%s); its slots are served elsewhere", node.name, why)
         self._nodes.remove(node)
         orphans = [name for name, (at, _) in self._served.items() if at is node]

@@ -35,7 +35,7 @@ from trainer.cluster.store import Store
 from trainer.devices import Slot, check_memory, find_slots, machine_class, usable_cpus
 from trainer.errors import ExecutorError, TrainerError
 from trainer.executor import Executor
-from trainer.experiment import Isolation, Job
+from trainer.experiment import Isolation
 from trainer.gpu_pool import Lease
 from trainer.local_executor import LocalExecutor
 from trainer.reference_kernel import machine_s
@@ -181,22 +181,7 @@ class Node:
             async with self._storing:
                 workspace = await asyncio.to_thread(self._store.folder, ask.workspace)
                 data = await asyncio.to_thread(self._store.folder, ask.data)
-            job = Job(
-                job_id=ask.job_id,
-                attempt=ask.attempt,
-                workspace=workspace,
-                data=data,
-                folder=folder,
-                seed=ask.seed,
-                budget=ask.budget,
-                memory_bytes=ask.memory_bytes,
-                artefact_bytes=ask.artefact_bytes,
-                log_bytes=ask.log_bytes,
-                has_seed_gate=ask.has_seed_gate,
-                token_bytes=ask.token_bytes,
-                leaves=ask.leaves,
-                takes_slow=ask.takes_slow,
-            )
+            job = replace(ask.job, workspace=workspace, data=data, folder=folder)
             result = await executor.train(job, Lease(self._slots[ask.slot]))
             artefact = None
             if result.artefact is not None:

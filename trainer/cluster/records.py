@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from trainer.devices import Slot
 from trainer.executor import Lockdown, Overuse
-from trainer.experiment import Budget, Isolation, TrainResult
+from trainer.experiment import Isolation, Job, TrainResult
 from trainer.script_table import ScriptTable
 
 
@@ -73,7 +73,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class TrainAsk:
-    """A job without the folders of the machine it comes from."""
+    """A job, and the contents of its folders."""
 
     key: str
     """Names this attempt on its node."""
@@ -81,17 +81,8 @@ class TrainAsk:
     """By the node's own name."""
     workspace: Contents
     data: Contents
-    job_id: str
-    attempt: int
-    seed: int
-    budget: Budget
-    memory_bytes: int
-    artefact_bytes: int
-    log_bytes: int
-    has_seed_gate: bool
-    token_bytes: int
-    leaves: str
-    takes_slow: bool
+    job: Job
+    """Its folders are those of the machine it comes from, and mean nothing here."""
 
 
 @dataclass(frozen=True, slots=True)

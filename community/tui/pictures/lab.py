@@ -100,7 +100,7 @@ def _slots(scene: Scene, use: PoolUse, from_us: int, to_us: int) -> tuple[SlotPi
             spans[attempt.slot].append(Span(attempt.started_us, end_us, colour, sign))
     return tuple(
         SlotPicture(
-            name, shares.get(name, 0.0), tuple(spans[name]), _work(scene, running.get(name))
+            name, shares.get(name, 0.0), tuple(spans[name]), _work(scene, running.get(name), name)
         )
         for name in names
     )
@@ -114,7 +114,13 @@ def _span_look(scene: Scene, experiment: ExperimentState) -> tuple[str, str]:
     return scene.colour(queued.requested_by), sign
 
 
-def _work(scene: Scene, experiment: ExperimentState | None) -> Text:
+def _work(scene: Scene, experiment: ExperimentState | None, slot: str) -> Text:
+    line = _what_runs(scene, experiment)
+    _, node = scene.state.evidence.placed.get(slot, (0, ""))
+    return line.append(f"  on {one_line(node, 40)}", style=GREY) if node else line
+
+
+def _what_runs(scene: Scene, experiment: ExperimentState | None) -> Text:
     if experiment is None:
         return Text("idle", style=GREY)
     queued = experiment.queued
