@@ -91,7 +91,7 @@ def summary_lines(record: Shown) -> list[str]:
             f"{(best.commit or '')[:7]} by {best.author}: {best.title}"
         )
     lines += headline_lines(record) or _seal_lines(record)
-    lines += [beside_line(each) for each in record.beside]
+    lines += map(beside_line, record.beside)
     lines += _credit_lines(record)
     if record.retractions:
         lines.append(

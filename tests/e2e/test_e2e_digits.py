@@ -137,19 +137,17 @@ def test_the_images_are_nowhere_in_a_sandbox(run: Finished) -> None:
 
 def test_attacks_on_a_classifier_are_refused(tmp_path: Path) -> None:
     """The lock and the grader stop what there is to be tried on one, twins score as in torch."""
-    tried = ("compares the images of a request", "hides below what is compared", "reads the ledger")
+    tried = ("compares the images of a request", "hides below what is compared")
     chosen = [part for name in tried for part in ("--only", name)]
-    told = call("attack", "digits", "--json", *chosen, cwd=tmp_path)
+    told = call("attack", "digits", "--json", *chosen, cwd=tmp_path, timeout_s=150)
     report = json.loads(told.stdout[told.stdout.index("{") :])
     assert told.returncode == 0, told.stdout
     found = {row["name"]: row for row in report["attacks"]}
-    assert [found[name]["locked"]["reason"] for name in tried] == [
-        *("probe", "no gain", "FileNotFoundError")
-    ]
+    assert [found[name]["locked"]["reason"] for name in tried] == ["probe", "no gain"]
     assert all(row["twin"]["apart"] < 1e-6 for row in found.values())
-    for wrong in (("--only", "answers the next byte"), ("--disable", "probe")):
-        refused = call("attack", "digits", *wrong, cwd=tmp_path)
-        assert refused.returncode == 2, refused.stdout
+    refused = call("attack", "digits", "--disable", "probe", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "on models of text alone" in refused.stdout
 
 
 def _edit(path: Path, old: str, new: str) -> None:
