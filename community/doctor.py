@@ -139,7 +139,8 @@ def _gpus() -> Check:
     models = ", ".join(gpu.model for gpu in find_gpus())
     if not models:
         return Check("gpus", "ok", "none that this torch can use; none is needed")
-    return Check("gpus", "ok", f'{models}; not for the quick start, but for budget kind "auto"')
+    use = 'for nanolm-gpu and budgets in device_seconds (or "auto"); not for the quick start'
+    return Check("gpus", "ok", f"{models}; {use}")
 
 
 def _memory() -> Check:
