@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from trainer.devices import find_slots
 from trainer.errors import ExecutorError
 from trainer.experiment import Budget, Job, TrainResult
 from trainer.gpu_pool import GpuPool
+from trainer.script import script_executor
 from trainer.script.final_block import Block, BlockReader
 from trainer.script.script_executor import ScriptExecutor
 from trainer.script_table import DataTable, ScriptTable
@@ -190,6 +192,33 @@ async def test_a_script_sees_its_tree_its_data_and_nothing_else(bench: Bench, mo
     assert found["unshare"] == [-1, 1]
     assert sorted(path.name for path in (bench.folder / "tree-1").iterdir()) == ["train.py"]
     assert (cache / "a.txt").read_text() == "shards"
+
+
+NAMING = """
+import os
+def tried(path):
+    try:
+        with open(path, "w") as file:
+            file.write("name")
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+print("names", tried(f"/proc/self/task/{os.getpid()}/comm"), os.path.exists("/proc/sys"))
+print("val_bpb: 1")
+"""
+
+
+async def test_beside_a_card_a_script_names_its_threads_in_a_proc_of_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """As the driver does, or gives up; nothing of the machine is there to be written."""
+    assert (await bench.run(NAMING)).outcome == "ok"
+    assert "names done" not in (bench.job / "log.txt").read_text()
+    monkeypatch.setattr(script_executor, "device_nodes", lambda index, uuid: ("/dev/full",))
+    slot = replace(find_slots(1, device="cpu")[0], cuda_index=0, cuda_uuid="GPU-0")
+    bench.pool = GpuPool([slot])
+    assert (await bench.run(NAMING)).outcome == "ok"
+    assert "names done False" in (bench.job / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(

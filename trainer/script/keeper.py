@@ -148,7 +148,8 @@ def _restrict_files(order: ScriptOrder) -> None:
     """Landlock: everything shown may be read and run, scratch and devices written."""
     scratch = [(folder, landlock.SCRATCH | _EXECUTE) for folder in SCRATCH]
     devices = [(node, landlock.DEVICE) for node in (*NODES, *order.devices)]
-    landlock.restrict([("/", landlock.READ | _EXECUTE), *scratch, *devices])
+    names = [("/proc", landlock.NAMES)] if order.devices else []
+    landlock.restrict([("/", landlock.READ | _EXECUTE), *scratch, *devices, *names])
 
 
 def _die_with(parent: int) -> None:

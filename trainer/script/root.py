@@ -95,7 +95,7 @@ def replace_root(
             _bind(source, target)
             attributes = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC
             set_mount_attributes(_STAGE + target, attributes, recursive=True)
-    _mount_proc()
+    _mount_proc(has_card=bool(devices))
     enter_root(_STAGE)
 
 
@@ -127,12 +127,19 @@ def _place(target: str, *, is_folder: bool) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
 
 
-def _mount_proc() -> None:
+def _mount_proc(*, has_card: bool) -> None:
     """Mount /proc of the own PID namespace, read-only; the tree within a script's files is its own.
 
     Inside a container whose /proc is partly covered the kernel refuses; most scripts do without.
+
+    Args:
+        has_card: the driver names its threads by their files in /proc, and gives up where it
+            cannot. Then processes alone are shown, the script's own, and may be written.
     """
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+    if has_card:
+        mount("proc", _STAGE + "/proc", "proc", flags, "subset=pid")
+        return
     for options in (None, "subset=pid"):
         try:
             mount("proc", _STAGE + "/proc", "proc", flags, options)
