@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.errors import MindError
+from agents.minds.cli_output import Meter
 from agents.minds.cli_presets import Cli, variables_of
 from agents.minds.commands import ACTIONS_FILE, TAG_LETTERS, Commands, Errand, Left
 from agents.minds.scrubbing import scrubbed
+from agents.prices import MICRO_USD
 from community.scheduler import Bench
 from scoring import private_text
 from trainer.commands.command import run_command
@@ -31,6 +33,8 @@ FILE_BYTES = 256 * 1024
 """Of one file of the tree, and of `ACTIONS_FILE`; a task's own caps are far below."""
 STDERR_BYTES = 64 * 1024
 """Kept of what it said beside its output."""
+OUTPUT_BYTES = 8 << 20
+"""Of its output: some tell of every step, with all that they have read."""
 KEY_CHARACTERS = 8
 """A variable's value that is shorter is no secret and is not looked for."""
 KEPT_CHARACTERS = 400_000
@@ -110,7 +114,7 @@ class CommandRuns:
         secrets = _Secrets(self._cli)
         try:
             command = await asyncio.to_thread(self._command, errand)
-            ended = await run_command(command)
+            ended = await run_command(command, _Watch(self._cli).hear)
         except (TrainerError, OSError) as error:
             raise MindError(secrets.scrubbed(str(error))) from error
         return await asyncio.to_thread(self._left, errand, ended, secrets)
@@ -139,7 +143,7 @@ class CommandRuns:
             reads=(*program_files(program), *map(os.path.expanduser, self._cli.reads)),
             hosts=self._cli.hosts,
             hidden=self._hidden,
-            limits=CommandLimits(wall_s=errand.wall_s),
+            limits=CommandLimits(wall_s=errand.wall_s, output_bytes=OUTPUT_BYTES),
         )
 
     def _lay_out(self, errand: Errand) -> None:
@@ -170,7 +174,7 @@ class CommandRuns:
                 files[path] = secrets.scrubbed(text)
         actions = _text(read_file(places.tree, ACTIONS_FILE, FILE_BYTES))
         left = Left(
-            how=ended.how,
+            how="spent" if ended.how == "stopped" else ended.how,
             code=ended.code,
             stdout=secrets.scrubbed(ended.stdout.decode("utf-8", "replace")),
             stderr=secrets.scrubbed(ended.stderr[-STDERR_BYTES:].decode("utf-8", "replace")),
@@ -212,6 +216,29 @@ def programs_in(bench: Bench) -> Programs:
         return CommandRuns(cli, Places(bench.folder.minds / agent), hidden)
 
     return commands
+
+
+class _Watch:
+    """Follows what a program says it uses, while it goes on.
+
+    Args:
+        cli: the program, with what is set aside for one start.
+    """
+
+    def __init__(self, cli: Cli) -> None:
+        self._cli = cli
+        self._meter = Meter(cli.output)
+
+    def hear(self, chunk: bytes) -> bool:
+        """Take in a piece of its output; whether it has used more than was set aside for it."""
+        self._meter.hear(chunk)
+        used, told = self._meter.usage, self._meter.micro_usd
+        if used is None:
+            return False
+        if told is None:
+            told = 0 if self._cli.price is None else self._cli.price.micro_usd(used)
+        most = round((self._cli.usd_per_turn or 0.0) * MICRO_USD)
+        return used.tokens > self._cli.tokens_per_turn or bool(most and told > most)
 
 
 class _Secrets:

@@ -87,7 +87,7 @@ class Caller:
                 raise CallFailedError("network", why) from error
             except CallFailedError as error:
                 usage = Usage() if error.is_free else error.usage
-                is_whole = error.is_free or error.micro_usd is not None
+                is_whole = error.is_free or (error.micro_usd is not None and error.is_counted)
                 self.account.settle(
                     entry, error.kind, usage, is_whole=is_whole, micro_usd=error.micro_usd
                 )

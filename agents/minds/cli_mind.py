@@ -90,8 +90,9 @@ class CliModel:
         )
         if not calls or (said.error and left.actions is None):
             self._fail_for(left, said, is_resumed=bool(session))
-        micro_usd = self._charge(said)
-        return Reply(calls, said.text, "complete", said.usage or Usage(), None, True, micro_usd)
+        is_counted = left.how == "exited"  # else it may have used more than it had told
+        usage, micro_usd = said.usage or Usage(), self._charge(said)
+        return Reply(calls, said.text, "complete", usage, None, is_counted, micro_usd)
 
     def _left_s(self, turn: int, *, is_first: bool) -> float:
         """Return how long the program may run; both rounds of a turn share its time."""
@@ -124,7 +125,11 @@ class CliModel:
         micro_usd = self._charge(said) if told else None
         if left.how != "exited":
             why = f"it was killed ({left.how}) and had asked for nothing"
-            raise CallFailedError("too_long", why, usage=usage, micro_usd=micro_usd)
+            if left.how == "spent":
+                why = f"{why}: it said it had used {'' if usage is None else usage.tokens} tokens"
+            raise CallFailedError(
+                "too_long", why, usage=usage, micro_usd=micro_usd, is_counted=False
+            )
         if said.is_cut or (left.code == 0 and not said.error):
             return  # it said nothing that can be used, and may be told so
         if is_resumed:

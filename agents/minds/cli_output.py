@@ -67,10 +67,28 @@ def _json(stdout: str) -> Said:
 
 
 def _claude(stdout: str) -> Said:
-    """``claude -p --output-format json``: one object of type ``result``."""
+    """``claude -p``, ``json`` or ``stream-json``: the last object is of type ``result``.
+
+    One that was killed has told by then of its messages, and what each has taken.
+    """
     data = _object(stdout)
-    if data is None or data.get("type") != "result":
-        return Said(error="" if not stdout.strip() else "its output is no result in JSON")
+    if data is not None and data.get("type") == "result":
+        return _claude_result(data)
+    meter, text, session = Meter("claude"), "", ""
+    for event in _lines(stdout):
+        if event.get("type") == "result":
+            return _claude_result(event)  # something was printed after it
+        session = _session(event.get("session_id")) or session
+        if event.get("type") == "assistant":
+            parts = _list(_inner(event, "message").get("content"))
+            said = (part.get("text") for part in parts if isinstance(part, dict))
+            text = "".join(map(_word, said)) or text
+        meter.take(event)
+    error = "its output is no result in JSON" if stdout.strip() else ""
+    return Said(text, session, meter.usage, None, error)
+
+
+def _claude_result(data: Mapping[str, Any]) -> Said:
     kind, usage = _word(data.get("subtype")), data.get("usage")
     is_cut = kind in ("error_max_turns", "error_max_budget_usd")
     text = _word(data.get("result"))
@@ -80,43 +98,31 @@ def _claude(stdout: str) -> Said:
     return Said(
         text=text,
         session=_session(data.get("session_id")),
-        usage=None if not isinstance(usage, dict) else Usage(
-            input=_count(usage.get("input_tokens")),
-            output=_count(usage.get("output_tokens")),
-            cache_read=_count(usage.get("cache_read_input_tokens")),
-            cache_write=_count(usage.get("cache_creation_input_tokens")),
-        ),
+        usage=_claude_usage(usage) if isinstance(usage, dict) else None,
         micro_usd=_money(data.get("total_cost_usd")),
         error=error,
         is_cut=is_cut,
-    )  # fmt: skip
+    )
 
 
 def _codex(stdout: str) -> Said:
     """``codex exec --json``: events, one a line."""
     text = session = error = ""
-    usage: Usage | None = None
+    meter = Meter("codex")
     for event in _lines(stdout):
+        meter.take(event)
         kind, item = event.get("type"), event.get("item")
         if kind == "thread.started":
             session = _session(event.get("thread_id"))
         elif kind == "item.completed" and isinstance(item, dict):
             if "agent_message" in (item.get("type"), item.get("item_type")):
                 text = _word(item.get("text"))
-        elif kind == "turn.completed" and isinstance(event.get("usage"), dict):
-            told = event["usage"]
-            cached = _count(told.get("cached_input_tokens"))
-            used = Usage(
-                input=max(0, _count(told.get("input_tokens")) - cached),
-                output=_count(told.get("output_tokens")),
-                cache_read=cached,
-                thinking=_count(told.get("reasoning_output_tokens")),
-            )
-            usage, error = used if usage is None else usage.plus(used), ""
+        elif kind == "turn.completed":
+            error = ""
         elif kind in ("turn.failed", "error"):
             inner = event.get("error")
             error = _word((inner if isinstance(inner, dict) else event).get("message")) or "failed"
-    return Said(text, session, usage, None, error)
+    return Said(text, session, meter.usage, None, error)
 
 
 def _gemini(stdout: str) -> Said:
@@ -148,33 +154,129 @@ def _gemini(stdout: str) -> Said:
 def _opencode(stdout: str) -> Said:
     """``opencode run --format json``: events, one a line."""
     text = session = error = ""
-    usage: Usage | None = None
-    micro_usd: int | None = None
+    meter = Meter("opencode")
     for event in _lines(stdout):
+        meter.take(event)
         session = _session(event.get("sessionID")) or session
         part, kind = _inner(event, "part"), event.get("type")
         if kind == "step_start":
             text = ""
         elif kind == "text":
             text += _word(part.get("text"))
-        elif kind == "step_finish":
-            tokens, cost = _inner(part, "tokens"), _money(part.get("cost"))
-            cache, thought = _inner(tokens, "cache"), _count(tokens.get("reasoning"))
-            used = Usage(
-                input=_count(tokens.get("input")),
-                output=_count(tokens.get("output")) + thought,
-                cache_read=_count(cache.get("read")),
-                cache_write=_count(cache.get("write")),
-                thinking=thought,
-            )
-            usage = used if usage is None else usage.plus(used)
-            micro_usd = cost if micro_usd is None else micro_usd + (cost or 0)
         elif kind == "error":
             inner = _inner(event, "error")
             error = _word(_inner(inner, "data").get("message")) or _word(inner.get("name")) or "?"
-    return Said(text, session, usage, micro_usd, error)
+    return Said(text, session, meter.usage, meter.micro_usd, error)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a program says that one step of its work has taken."""
+
+    name: str
+    """Of the step; what is said of it again takes the place of what was said before."""
+    usage: Usage
+    micro_usd: int | None = None
+
+
+class Meter:
+    """Adds up what a program says it has used, event by event, while it goes on.
+
+    Args:
+        output: the form in which it prints; of one that tells it in the end alone nothing is heard.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._read = _STEPS.get(output)
+        self._steps: dict[str, Step] = {}
+        self._rest = b""
+
+    def hear(self, chunk: bytes) -> None:
+        """Take in a piece of its output."""
+        if self._read is None:
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            for event in _lines(line.decode("utf-8", "replace")):
+                self.take(event)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in one event."""
+        step = None if self._read is None else self._read(event)
+        if step is None:
+            return
+        name = step.name or f"#{len(self._steps)}"
+        known = self._steps.get(name)
+        if known is None or known.usage.tokens <= step.usage.tokens:
+            self._steps[name] = step
+
+    @property
+    def usage(self) -> Usage | None:
+        """What all steps have taken; None while nothing was told."""
+        total: Usage | None = None
+        for step in self._steps.values():
+            total = step.usage if total is None else total.plus(step.usage)
+        return total
+
+    @property
+    def micro_usd(self) -> int | None:
+        """What they have cost, where that is told."""
+        told = [s.micro_usd for s in self._steps.values() if s.micro_usd is not None]
+        return sum(told) if told else None
+
+
+def _claude_step(event: Mapping[str, Any]) -> Step | None:
+    message = _inner(event, "message")
+    told = message.get("usage")
+    if event.get("type") != "assistant" or not isinstance(told, dict):
+        return None
+    return Step(_word(message.get("id")), _claude_usage(told))
+
+
+def _claude_usage(told: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input=_count(told.get("input_tokens")),
+        output=_count(told.get("output_tokens")),
+        cache_read=_count(told.get("cache_read_input_tokens")),
+        cache_write=_count(told.get("cache_creation_input_tokens")),
+    )
+
+
+def _codex_step(event: Mapping[str, Any]) -> Step | None:
+    told = event.get("usage")
+    if event.get("type") != "turn.completed" or not isinstance(told, dict):
+        return None
+    cached = _count(told.get("cached_input_tokens"))
+    used = Usage(
+        input=max(0, _count(told.get("input_tokens")) - cached),
+        output=_count(told.get("output_tokens")),
+        cache_read=cached,
+        thinking=_count(told.get("reasoning_output_tokens")),
+    )
+    return Step("", used)
+
+
+def _opencode_step(event: Mapping[str, Any]) -> Step | None:
+    if event.get("type") != "step_finish":
+        return None
+    part = _inner(event, "part")
+    tokens = _inner(part, "tokens")
+    cache, thought = _inner(tokens, "cache"), _count(tokens.get("reasoning"))
+    used = Usage(
+        input=_count(tokens.get("input")),
+        output=_count(tokens.get("output")) + thought,
+        cache_read=_count(cache.get("read")),
+        cache_write=_count(cache.get("write")),
+        thinking=thought,
+    )
+    return Step("", used, _money(part.get("cost")))
+
+
+_STEPS: Mapping[Output, Callable[[Mapping[str, Any]], Step | None]] = {
+    "claude": _claude_step,
+    "codex": _codex_step,
+    "opencode": _opencode_step,
+}
 _READERS: Mapping[Output, Callable[[str], Said]] = {
     "claude": _claude,
     "codex": _codex,

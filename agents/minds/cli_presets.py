@@ -70,7 +70,7 @@ class Cli:
 
 
 _CLAUDE = (
-    *("claude", "-p", "--output-format", "json", "--max-turns", "{turns}"),
+    *("claude", "-p", "--output-format", "stream-json", "--verbose", "--max-turns", "{turns}"),
     *("--max-budget-usd", "{usd}", "--dangerously-skip-permissions", "{options}"),
 )
 _CODEX = ("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox")

@@ -49,7 +49,8 @@ class Left:
     """What a program left behind. Keys are gone from every text."""
 
     how: str
-    """exited, deadline, memory, disk, processes or output: what it was killed for."""
+    """exited; deadline, memory, disk, processes or output, what it was killed for; spent: because
+    what it said it had used passed what was set aside for it."""
     code: int | None
     stdout: str
     stderr: str

@@ -124,6 +124,7 @@ class CallFailedError(MindError):
         usage: Usage | None = None,
         is_free: bool = False,
         micro_usd: int | None = None,
+        is_counted: bool = True,
     ) -> None:
         self.kind = kind
         self.retry_after_s = retry_after_s
@@ -133,6 +134,8 @@ class CallFailedError(MindError):
         """Whether it is known to have cost nothing: turned down before any work."""
         self.micro_usd = micro_usd
         """What it cost, where that is told in money."""
+        self.is_counted = is_counted
+        """Whether that is all of it."""
         super().__init__(f"{kind}: {message}" if message else kind)
 
 

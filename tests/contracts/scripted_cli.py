@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import sys
+import time
 
 NAME = os.path.basename(sys.argv[0])
 FLAGS = sys.argv[1:]
@@ -54,26 +55,61 @@ def carry_out(todo):
             json.dump({"actions": actions}, stream)
 
 
+def print_line(event):
+    """Print an event, at once."""
+    print(json.dumps(event), flush=True)
+
+
+def claude_usage(used):
+    """Return tokens as ``claude`` tells them."""
+    return {
+        "input_tokens": used.get("input", 0),
+        "output_tokens": used.get("output", 0),
+        "cache_read_input_tokens": used.get("cache_read", 0),
+        "cache_creation_input_tokens": used.get("cache_write", 0),
+    }
+
+
+def print_steps(todo):
+    """Print what the program tells of its steps while it goes on; claude tells of each twice."""
+    for number, used in enumerate(todo.get("steps", ())):
+        if NAME == "claude":
+            said = [{"type": "text", "text": f"step {number}"}]
+            message = {"id": f"msg_{number}", "content": said, "usage": claude_usage(used)}
+            event = {"type": "assistant", "message": message, "session_id": session()}
+            print_line(event)
+            print_line(event)
+        else:
+            print_line({"type": "turn.completed", "usage": codex_usage(used)})
+
+
+def session():
+    """Return the conversation's name, as claude has them."""
+    return resumed() or "5f0c9a52-0000-4000-8000-0123456789ab"
+
+
 def print_claude(todo, error):
-    """Print what ``claude -p --output-format json`` prints."""
-    used = todo.get("usage", {})
+    """Print what ``claude -p --output-format stream-json --verbose`` prints in the end."""
     result = {
         "type": "result",
         "subtype": "error_max_turns" if todo.get("ending") == "truncated" else "success",
         "is_error": bool(error),
         "result": error or todo.get("text", ""),
-        "session_id": resumed() or "5f0c9a52-0000-4000-8000-0123456789ab",
+        "session_id": session(),
         "num_turns": 3,
         "total_cost_usd": todo.get("usd", 0.0),
-        "usage": {
-            "input_tokens": used.get("input", 0),
-            "output_tokens": used.get("output", 0),
-            "cache_read_input_tokens": used.get("cache_read", 0),
-            "cache_creation_input_tokens": used.get("cache_write", 0),
-        },
+        "usage": claude_usage(todo.get("usage", {})),
         "permission_denials": [],
     }
-    print(json.dumps(result))
+    print_line({"type": "system", "subtype": "init", "session_id": session(), "tools": ["Bash"]})
+    print_line(result)
+
+
+def codex_usage(used):
+    """Return tokens as ``codex`` tells them."""
+    read = used.get("input", 0) + used.get("cache_read", 0)
+    cached = {"cached_input_tokens": used.get("cache_read", 0)}
+    return {"input_tokens": read, **cached, "output_tokens": used.get("output", 0)}
 
 
 def print_codex(todo, error):
@@ -86,11 +122,8 @@ def print_codex(todo, error):
         events += [{"type": "turn.failed", "error": {"message": error}}]
     else:
         item = {"id": "item_1", "type": "agent_message", "text": todo.get("text", "")}
-        read = used.get("input", 0) + used.get("cache_read", 0)
-        usage = {"input_tokens": read, "cached_input_tokens": used.get("cache_read", 0)}
-        usage |= {"output_tokens": used.get("output", 0)}
         events += [{"type": "item.completed", "item": item}]
-        events += [{"type": "turn.completed", "usage": usage}]
+        events += [{"type": "turn.completed", "usage": codex_usage(used)}]
     print("\n".join(json.dumps(each) for each in events))
 
 
@@ -100,6 +133,9 @@ def main():
     error = "" if status == 200 else f"API Error: {status} {json.dumps(todo)}"
     if not error:
         carry_out(todo)
+        print_steps(todo)
+        while todo.get("hangs"):
+            time.sleep(1)
     (print_claude if NAME == "claude" else print_codex)(todo, error)
     return 1 if error else todo.get("exit", 0)
 

@@ -104,8 +104,8 @@ async def test_real_flags_are_given(monkeypatch):
     async with stage("cli:claude", script(told(WAIT)), monkeypatch) as on:
         await on.decide()
     argv = on.served.requests[0]["argv"]
-    assert argv[:3] == ["-p", "--output-format", "json"]
-    assert argv[3:7] == ["--max-turns", "50", "--max-budget-usd", "0.5"]
+    assert argv[:4] == ["-p", "--output-format", "stream-json", "--verbose"]
+    assert argv[4:8] == ["--max-turns", "50", "--max-budget-usd", "0.5"]
     free = replace(PRESETS["claude"], usd_per_turn=0.0, options=("--model", "m"))
     line = free.command_line("s-1")
     assert "--max-budget-usd" not in line
@@ -149,6 +149,38 @@ async def test_one_that_hangs_dies_at_its_deadline(monkeypatch):
     last = on.ledger.entries[-1]
     assert isinstance(last, Settled)
     assert last.doubt_micro_usd == round(USD_PER_TURN * MICRO_USD)
+
+
+STEPS = [{"input": 2_000, "output": 500}, {"input": 3_000, "output": 600, "cache_read": 4_000}]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_one_that_has_used_what_was_set_aside_is_killed_while_it_goes_on(
+    program, monkeypatch
+):
+    """What it told is counted, each step once, and the rest of its reservation stays in doubt."""
+    few = {"tokens_per_turn": 9_999, "wall_s": 60.0}
+    say = told(steps=STEPS, hangs=True)
+    async with stage(program, script(say), monkeypatch, program=few) as on:
+        with pytest.raises(MindError, match=r"killed \(spent\).* 10100 tokens"):
+            await on.decide()
+    (settled,) = [each for each in on.ledger.entries if isinstance(each, Settled)]
+    assert (settled.outcome, settled.usage.tokens) == ("too_long", 10_100)
+    assert settled.micro_usd + settled.doubt_micro_usd == round(USD_PER_TURN * MICRO_USD)
+    assert settled.doubt_tokens == on.account.run.open_micro_usd == 0
+
+
+async def test_one_that_has_cost_too_much_is_killed_and_what_it_had_asked_for_counts(monkeypatch):
+    """By the price of the tokens that it tells; of one below both limits nobody takes notice."""
+    dear = {"usd_per_turn": 0.012, "wall_s": 60.0}
+    steps = (told(WAIT, steps=STEPS[:1]), told(WAIT, steps=STEPS, hangs=True))
+    async with stage("cli:codex", script(*steps), monkeypatch, program=dear) as on:
+        assert await on.decide() == (Wait(3.0),)
+        assert await on.decide(turn=1) == (Wait(3.0),)
+    first, last = [each for each in on.ledger.entries if isinstance(each, Settled)]
+    assert first.usage.tokens == 2_500 + USED.input + USED.cache_read + USED.output
+    assert last.micro_usd == PRICE.micro_usd(Usage(input=5_000, output=1_100, cache_read=4_000))
+    assert (last.outcome, last.doubt_micro_usd) == ("ok", 0)
 
 
 SPOILT = {

@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -32,14 +33,20 @@ _GRACE_S: Final = 30.0
 """Beyond its deadline, for the keeper to have ended it."""
 _BURIED_S: Final = 10.0
 """For the keeper to end once its caller is gone; then it is killed."""
+Hear = Callable[[bytes], bool]
+"""Takes a piece of a command's output; answers whether the command has to end for that."""
 _ADVICE: Final = (
     "commands need unprivileged user namespaces, as candidates do: `community doctor` says what "
     "this machine lacks"
 )
 
 
-async def run_command(command: Command) -> Ended:
+async def run_command(command: Command, hear: Hear | None = None) -> Ended:
     """Run `command` to its end behind walls.
+
+    Args:
+        command: What is run.
+        hear: Told what it prints on its standard output, as it comes.
 
     Raises:
         CommandError: the walls cannot be built here, or it would see what is to be hidden.
@@ -62,7 +69,7 @@ async def run_command(command: Command) -> Ended:
         theirs.close()
         try:
             async with asyncio.timeout(command.limits.wall_s + _GRACE_S):
-                return await _attended(command, order, ours, keeper)
+                return await _attended(command, order, ours, keeper, hear)
         except TimeoutError as error:
             raise CommandError("a command's keeper does not answer; it was killed") from error
         finally:
@@ -70,7 +77,9 @@ async def run_command(command: Command) -> Ended:
             await asyncio.shield(_bury(keeper))
 
 
-async def _attended(command: Command, order: Order, link: socket.socket, keeper: Process) -> Ended:
+async def _attended(
+    command: Command, order: Order, link: socket.socket, keeper: Process, hear: Hear | None
+) -> Ended:
     """Send the order, carry its connections and hear what it says, until it has ended."""
     assert keeper.stdout is not None
     assert keeper.stderr is not None
@@ -78,10 +87,17 @@ async def _attended(command: Command, order: Order, link: socket.socket, keeper:
     relay = Relay(command.hosts)
     server = await relay.serve(await _door(link))
     most = command.limits.output_bytes
+    is_stopped = False
+
+    def heard(chunk: bytes) -> bool:
+        nonlocal is_stopped
+        is_stopped = is_stopped or (hear is not None and hear(chunk))
+        return is_stopped
+
     try:
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(_ending(link))
-            stdout = group.create_task(_heard(keeper.stdout, most, link))
+            stdout = group.create_task(_heard(keeper.stdout, most, link, heard))
             stderr = group.create_task(_heard(keeper.stderr, most, link))
     except ExceptionGroup as error:
         raise error.exceptions[0] from None
@@ -89,6 +105,8 @@ async def _attended(command: Command, order: Order, link: socket.socket, keeper:
         server.close()
         await relay.aclose()
     how, code = ending.result()
+    if how == "output" and is_stopped:
+        how = "stopped"
     return Ended(how, code, stdout.result(), stderr.result(), tuple(relay.turned_down))
 
 
@@ -131,15 +149,20 @@ async def _ending(link: socket.socket) -> tuple[How, int | None]:
     return how, code if how == "exited" else None
 
 
-async def _heard(stream: asyncio.StreamReader, most: int, link: socket.socket) -> bytes:
-    """Return what comes, to its end; after `most` bytes the command is killed and no more kept."""
+async def _heard(
+    stream: asyncio.StreamReader, most: int, link: socket.socket, hear: Hear | None = None
+) -> bytes:
+    """Return what comes, to its end; after `most` bytes the command is killed and no more kept.
+
+    So it is when whoever hears it says so.
+    """
     kept: list[bytes] = []
     left = most
     while chunk := await stream.read(65536):
         if left > 0:
             kept.append(chunk[:left])
             left -= len(chunk)
-            if left <= 0:
+            if left <= 0 or (hear is not None and hear(chunk)):
                 with suppress(OSError):
                     link.send(b"k")
     return b"".join(kept)

@@ -17,7 +17,8 @@ HOME: Final = "/home/agent"
 PROXY_PORT: Final = 3128
 """On its own loopback: the only way out of its network."""
 
-How = Literal["exited", "deadline", "memory", "disk", "processes", "output"]
+How = Literal["exited", "deadline", "memory", "disk", "processes", "output", "stopped"]
+"""stopped: by its caller, for what it said."""
 
 
 @dataclass(frozen=True, slots=True)
