@@ -51,9 +51,11 @@ def prompt(
 def estimate(
     scenario: Annotated[str, typer.Argument(help="A shipped scenario's name or a file's path.")],
 ) -> None:
-    """Say what a run's thinking may cost before it starts, and how that was computed."""
+    """Say what a run's thinking and its devices may cost before it starts, and how we know."""
+    from community.device_estimating import device_lines
     from community.estimating import estimate_cost
     from community.loading import read_scenario
 
-    for line in estimate_cost(read_scenario(scenario).scenario).lines():
+    read = read_scenario(scenario).scenario
+    for line in (*estimate_cost(read).lines(), *device_lines(read)):
         typer.echo(line)
