@@ -28,8 +28,10 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
+from community.evidence_events import DeviceUsed
 from community.loading import parse_scenario
 from community.mind_events import Answered, MindsPrepared, SpendSettled
+from community.recorded.comparing import as_recorded
 from community.recorded.live import with_answers_of
 from community.recorded.naming import named_as_recorded
 from community.recorded.places import find_record, shipped_records
@@ -87,6 +89,19 @@ def test_the_demonstration_comes_out_the_same(played: Played) -> None:
     assert played.done == Replayed(played.record.hash, len(played.record.rows), is_whole=True)
     assert ledger_hash(played.rows) == ledger_hash(played.record.rows)
     assert (shipped_records()[DEMO]).stat().st_size < 300_000
+
+
+def test_what_a_card_did_is_played_again_from_the_record(played: Played) -> None:
+    """The driver's readings come from the row; what was estimated of files is taken from it."""
+    rows = list(played.record.rows)
+    used = DeviceUsed("e0001", 3 << 30, 0.71, 9, 20.0, 48000.0, 0.12)
+    rows.append(replace(rows[-1], seq=len(rows) + 1, event=used))
+    found = Record("on a card", rows).device_use("e0001")
+    assert found is not None
+    made = DeviceUsed("e0001", found.peak_bytes, found.busy, found.looks, 0.0)
+    assert as_recorded(used, made) == used
+    assert as_recorded(used, replace(made, busy=0.5)) is None
+    assert played.record.device_use("e0001") is None
 
 
 def test_it_holds_models_answers_and_what_they_cost(played: Played) -> None:
