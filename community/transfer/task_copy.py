@@ -25,6 +25,11 @@ from trainer.task import Task, load_task
 _NAME = re.compile(r"[^a-z0-9_-]+")
 _GROWING: Final = ("artefact_bytes", "loading_cpu_s")
 """Caps of ``[limits]`` that a larger model needs more of."""
+_PARAMETERS: Final = re.compile(
+    r"""(?m)^\[\[constraints\]\](?:(?!^\s*\[)[^\n]*\n)*?\s*measure\s*=\s*["']parameters["'](?:(?!^\s*\[)[^\n]*\n)*"""
+)
+"""A table of task.toml that bounds what the state dict holds; that cap grows as well."""
+_MOST: Final = re.compile(r"(?m)^(\s*most\s*=\s*)([0-9.e+_]+)")
 
 
 def size_name(changes: Mapping[str, KnobValue]) -> str:
@@ -95,7 +100,12 @@ def _let_grow(path: Path, task: Task, larger: float) -> None:
             text = re.sub(r"(?m)^(\[limits\]\s*(?:#.*)?)$", rf"\g<1>\n{name} = {shown}", text)
         else:
             text += f"\n[limits]\n{name} = {shown}\n"
-    path.write_text(text, "utf-8")
+    path.write_text(_PARAMETERS.sub(lambda found: _grown(found, larger), text), "utf-8")
+
+
+def _grown(found: re.Match[str], larger: float) -> str:
+    """Return a table of constraints with a larger cap."""
+    return _MOST.sub(lambda most: f"{most[1]}{math.ceil(float(most[2]) * larger)}", found[0])
 
 
 def _widen(path: Path, start: str, changes: Mapping[str, KnobValue]) -> None:

@@ -121,6 +121,10 @@ def _model_toml(found: Found, proposal: Proposal) -> str:
         "",
         "[limits]",
         f"tree_bytes = {_rounded(2 * size)}",
+        "",
+        "# [[constraints]] # a cap on what the state dict holds, in float32 numbers",
+        '# measure = "parameters"',
+        "# most = 1000000",
     ]
     if proposal.knobs is not None:
         lines += ["", "[knobs]", f"path = {_text(proposal.knobs.path)}"]

@@ -148,3 +148,7 @@ async def test_the_task_at_another_size_is_a_copy_whose_caps_grow(tmp_path: Path
     assert "high = 8\n" in made.knobs_toml
     assert files == {p: p.read_bytes() for p in task.folder.rglob("*") if p.is_file()}
     assert await copy_task(task, {"DEPTH": 8}, made.folder) == made
+    capped = load_task(find_task("digits", tmp_path))
+    larger = await copy_task(capped, {"DEPTH": 4}, tmp_path / "digits-depth-4")
+    assert [(c.measure, c.most) for c in larger.constraints] == [("parameters", 600_000)]
+    assert larger.guards == capped.guards
