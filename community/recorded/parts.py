@@ -154,6 +154,7 @@ class RecordedScorePhase:
             self._order.record.verdict(experiment_id) if ended.outcome != "scorer_failed" else None
         )
         outcome = "ok" if ended.outcome == "interrupted" else ended.outcome
+        measures, sha256 = self._order.record.measured(experiment_id)
         score = Score(
             outcome=outcome,
             value=None if verdict is None else verdict.score,
@@ -161,6 +162,8 @@ class RecordedScorePhase:
             positions=0,
             probes=0,
             wall_s=0.0,
+            sha256=sha256,
+            measures=measures,
         )
         return Scored(score, ended.score_cpu_s, "" if verdict is None else verdict.sketch)
 

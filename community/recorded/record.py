@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -32,7 +32,7 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
-from community.evidence_events import DeviceUsed, SlotPlaced
+from community.evidence_events import ArtefactGraded, DeviceUsed, ModelMeasured, SlotPlaced
 from community.mind_events import Answered, MindEvent, MindsPrepared, SpendReserved, SpendSettled
 from community.run_folder import RunFolder
 from community.run_secret import kept_secret
@@ -188,6 +188,14 @@ class Record:
             return None
         return DeviceUse(event.peak_bytes, event.busy, event.looks)
 
+    def measured(self, experiment_id: str) -> tuple[Mapping[str, float], str]:
+        """Return what was measured beside a score, and the hash of data; empty where nothing is."""
+        seq = self.first(("measured", experiment_id))
+        event = None if seq is None else self.event(seq)
+        if isinstance(event, ArtefactGraded):
+            return event.measures, event.sha256
+        return (event.measures, "") if isinstance(event, ModelMeasured) else ({}, "")
+
     def log(self, experiment_id: str) -> str:
         """Return what a post told of an experiment's log; nothing where none did."""
         verdict = self.verdict(experiment_id)
@@ -255,6 +263,8 @@ def _keys(event: Event) -> Iterator[Key]:
             yield ("verdict", event.experiment_id)
         case DeviceUsed():
             yield ("used", event.experiment_id)
+        case ArtefactGraded() | ModelMeasured():
+            yield ("measured", event.experiment_id)
         case SlotPlaced():
             yield ("placed", event.slot)
         case TurnTaken():

@@ -28,7 +28,7 @@ from community.events import (
     TurnTaken,
     VerdictGiven,
 )
-from community.evidence_events import DeviceUsed
+from community.evidence_events import ArtefactGraded, DeviceUsed, ModelMeasured
 from community.loading import parse_scenario
 from community.mind_events import Answered, MindsPrepared, SpendSettled
 from community.recorded.comparing import as_recorded
@@ -102,6 +102,19 @@ def test_what_a_card_did_is_played_again_from_the_record(played: Played) -> None
     assert as_recorded(used, made) == used
     assert as_recorded(used, replace(made, busy=0.5)) is None
     assert played.record.device_use("e0001") is None
+
+
+def test_what_was_measured_beside_a_score_is_played_again(played: Played) -> None:
+    """Of models and of data: what decided a guard then decides it again."""
+    rows, told = list(played.record.rows), {"worst_class": 0.75}
+    rows += [
+        replace(rows[-1], seq=len(rows) + 1, event=ModelMeasured("e0001", told)),
+        replace(rows[-1], seq=len(rows) + 2, event=ArtefactGraded("e0002", "ab" * 32, told)),
+    ]
+    record = Record("of a classifier", rows)
+    assert record.measured("e0001") == (told, "")
+    assert record.measured("e0002") == (told, "ab" * 32)
+    assert record.measured("e0003") == ({}, "")
 
 
 def test_it_holds_models_answers_and_what_they_cost(played: Played) -> None:
