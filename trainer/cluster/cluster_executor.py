@@ -84,15 +84,10 @@ class ClusterExecutor:
         self.slots = (*slots, *lacking)
         for slot in lacking:
             self._share(slot.name)
+        self.isolation: Isolation = weakest(nodes)
+        """What all nodes give at least."""
         self._watching = [self._watch_for_end(node) for node in nodes]
         self._mending = asyncio.create_task(self._mend(), name="nodes of the cluster")
-
-    @property
-    def isolation(self) -> Isolation:
-        """The weakest of any node."""
-        degrees: tuple[Isolation, ...] = ("none", "partial", "full")
-        found = {node.facts.isolation for node in self._nodes}
-        return next(degree for degree in degrees if degree in found)
 
     async def machine_s(self) -> float:
         """How fast the nodes are, as `trainer.reference_kernel.machine_s`: the median of them."""
@@ -265,6 +260,13 @@ class ClusterExecutor:
             else:
                 taken.add((place[0].name, place[1].name))
         return lacking
+
+
+def weakest(nodes: Sequence[RemoteNode]) -> Isolation:
+    """Return the isolation that all of these nodes give at least."""
+    degrees: tuple[Isolation, ...] = ("none", "partial", "full")
+    found = {node.facts.isolation for node in nodes}
+    return next(degree for degree in degrees if degree in found)
 
 
 def _as_seen(slot: Slot, name: str, node: RemoteNode) -> Slot:

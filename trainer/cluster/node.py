@@ -68,6 +68,7 @@ class Node:
         """Find the slots and build the first sandbox; a fault says why this node cannot be used."""
         wish = self._wish
         if wish.code != code_hash():
+            await self.close()
             return Fault("another version of research-community, Python or torch is installed here")
         try:
             slots = _slots(wish)

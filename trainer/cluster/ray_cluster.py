@@ -12,10 +12,10 @@ import math
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from trainer.cluster.cluster_executor import ClusterExecutor
+from trainer.cluster.cluster_executor import ClusterExecutor, weakest
 from trainer.cluster.node import Node, code_hash
 from trainer.cluster.records import Fault, NodeFacts, NodeWish
 from trainer.cluster.remote_node import LEASE_S, Call, RemoteNode
@@ -114,6 +114,8 @@ class RayCluster:
             for node in nodes:
                 await node.aclose()
             raise DeviceError(self._too_few(found, slots))
+        # who joins later is held to what the run says of itself
+        self._terms = replace(terms, allow=(weakest(nodes),))
         return ClusterExecutor(self, nodes, names)
 
     async def more(self, count: int) -> list[RemoteNode]:
