@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents.minds.calling import OVERHEAD_TOKENS
 from agents.minds.catalogue import is_command_mind
 from agents.minds.quoting import tokens_of
 from agents.prices import MICRO_USD, Price, Usage, in_usd, price_of
@@ -44,6 +45,15 @@ class MemberEstimate:
     micro_usd: tuple[int, int]
     stable_tokens: int
     """Of its first prompt, about: what a provider can cache."""
+    first_micro_usd: int
+    """The most that its first call may cost, which is set aside before it."""
+    most_micro_usd: int | None
+    """The lowest cap that holds for it; None without any."""
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether not even the first call can be made."""
+        return self.most_micro_usd is not None and self.first_micro_usd > self.most_micro_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,13 @@ class Estimate:
             f"{in_usd(each.micro_usd[0])} to {in_usd(each.micro_usd[1])}; "
             f"some {each.stable_tokens} tokens of each prompt can be cached"
             for each in self.members
+        ]
+        lines += [
+            f"{each.name} will not be asked: its first call may cost "
+            f"{in_usd(each.first_micro_usd)}, and no more than {in_usd(each.most_micro_usd or 0)} "
+            "may be spent on it"
+            for each in self.members
+            if each.is_beyond
         ]
         low, high = self.micro_usd
         of = f"{self.experiments} experiments"
@@ -122,15 +139,19 @@ def _member(member: Member, scenario: Scenario, experiments: int) -> MemberEstim
     calls = (turns[0], 2 * turns[1])
     cli = cli_of(member.mind, scenario.minds, prices) if is_command_mind(member.mind) else None
     if cli is not None:  # what a start of a program comes to beforehand nobody knows
-        low, high = 0, calls[1] * round((cli.usd_per_turn or 0.0) * MICRO_USD)
+        first = round((cli.usd_per_turn or 0.0) * MICRO_USD)
+        low, high = 0, calls[1] * first
     else:
         price = price_of(member.mind, prices)
+        sent = prompt.size_bytes + OVERHEAD_TOKENS
+        first = price.most_micro_usd(sent, options.answer_tokens)
         low = _lowest(price, stable, calls[0])
         high = calls[1] * price.most_micro_usd(options.prompt_tokens, options.answer_tokens)
     section = scenario.spend.agent
     roles = (scenario.spend.roles or {}).get(member.role)
     ceiling = [_micro(each.usd) for each in (section, roles) if each is not None]
     kept = [cap for cap in ceiling if cap is not None]
+    of_run = _micro(scenario.spend.usd)
     return MemberEstimate(
         member.name,
         member.role,
@@ -138,6 +159,8 @@ def _member(member: Member, scenario: Scenario, experiments: int) -> MemberEstim
         calls,
         (min([low, *kept]), min([high, *kept])),
         stable,
+        first,
+        min([*kept, *([] if of_run is None else [of_run])], default=None),
     )
 
 

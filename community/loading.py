@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from agents.knobs import Knob, load_knobs
 from agents.minds.catalogue import known_minds
 from community.board_faults import resolve_board_paths
 from community.errors import Fault, ModelError, ScenarioError, TopologyError
+from community.key_faults import key_faults
 from community.role_faults import all_roles, read_role_files
 from community.scenario import REMOTE, Scenario, StopSection, scenario_toml
 from community.scenario_faults import cross_checks, nearest, shape_faults, warnings_of
 from community.toml_lines import KeyPath, key_lines, line_of
 from community.topology.edge_file import read_edges
+from community.topology.faults import Found
 from trainer.task import find_task, list_tasks, load_task
 from trainer.task_kinds import KINDS
 from trainer.task_slots import slots_for
@@ -98,11 +100,18 @@ def read_scenario(path_or_name: str | Path) -> LoadedScenario:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError([Fault(str(path), "", f"cannot be read: {error}")]) from error
-    return parse_scenario(text, path)
+    return parse_scenario(text, path, more=key_faults)
 
 
-def parse_scenario(text: str, path: Path) -> LoadedScenario:
+def parse_scenario(
+    text: str, path: Path, *, more: Callable[[dict[str, Any]], Found] = lambda data: []
+) -> LoadedScenario:
     """Check a scenario's text; `path` is what messages name and where relative tasks start.
+
+    Args:
+        text: The scenario, of a file or of a ledger.
+        path: Where it stands.
+        more: What else can be wrong with it.
 
     Raises:
         ScenarioError: it cannot be used; `faults` lists everything that is wrong.
@@ -111,7 +120,9 @@ def parse_scenario(text: str, path: Path) -> LoadedScenario:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError([_syntax_fault(error, text, path)]) from error
-    told, found = settle_data(data, path)
+    found = more(data)
+    told, others = settle_data(data, path)
+    found += others
     lines = key_lines(text)
 
     def placed(items: list[tuple[KeyPath, str]]) -> list[Fault]:

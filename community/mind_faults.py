@@ -54,8 +54,14 @@ def model_name_fault(name: str) -> str:
         return ""
     if family_of(name) is None:
         return f"{name!r} names no model; write {_SHAPES[family]}"
-    if "@" in name and urlsplit(name.partition("@")[2]).username is not None:
+    url = urlsplit(name.partition("@")[2])
+    if url.username is not None:
         return "keep user and password out of the address, which goes into the ledger"
+    if url.query or url.fragment:
+        return (
+            "an address ends with its path, as in http://HOST:PORT/v1; a key is read from the "
+            "environment variable OPENAI_COMPATIBLE_API_KEY"
+        )
     return ""
 
 
@@ -145,7 +151,13 @@ def check_means(scenario: Scenario) -> None:
 
     Raises:
         MindError: an SDK is not installed, or a key is not in the environment.
+        RecordError: answers are to be given again that are not on record.
     """
+    for member in scenario.members():
+        if is_replay(member.mind):
+            from community.recorded.live import check_replay
+
+            check_replay(member)
     for mind in dict.fromkeys(member.mind for member in scenario.members()):
         cli = cli_of(mind, scenario.minds, {}) if is_command_mind(mind) else None
         if cli is not None:

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from agents.roles import QuotaTable, RoleTable
 from community.board_faults import board_faults
 from community.cli_sections import CliSection
+from community.key_faults import address_warnings
 from community.mind_faults import (
     is_language_mind,
     is_replay,
@@ -41,6 +42,12 @@ from community.topology.faults import Found, topology_faults, topology_warnings
 from community.world_faults import world_faults
 
 _Section = TypeVar("_Section", bound=BaseModel)
+_NO_AGENTS = (("agents",), "too_short")
+_FORMS = (
+    *("anthropic:MODEL", "openai:MODEL", "openai-compatible:MODEL@URL", "cli:NAME"),
+    "replay:RUN",
+)
+"""How minds are called that are not in the list of built-in ones."""
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
@@ -54,7 +61,10 @@ def shape_faults(data: dict[str, Any]) -> Found:
     try:
         Scenario.model_validate(data)
     except ValidationError as error:
-        return [(tuple(item["loc"]), in_words(item, _keys_at)) for item in error.errors()]
+        items = error.errors()
+        if data.get("agents"):  # agents with a fault of their own count as none
+            items = [item for item in items if (item["loc"], item["type"]) != _NO_AGENTS]
+        return [(tuple(item["loc"]), in_words(item, _keys_at)) for item in items]
     return []
 
 
@@ -155,7 +165,8 @@ def cross_checks(
             is_model = key == "mind" and (is_language_mind(word) or is_replay(word))
             fault = model_name_fault(word) if key == "mind" else ""
             if fault or not (is_model or word in known):
-                found.append((("agents", index, key), fault or _unknown(key, word, known)))
+                forms = _FORMS if key == "mind" else ()
+                found.append((("agents", index, key), fault or _unknown(key, word, known, forms)))
     found += right_faults(entries, data) + own_role_faults(data)
     names: list[str] = []
     if len(agents) == len(entries) > 0:
@@ -178,8 +189,12 @@ def _valid(model: type[_Section], item: object) -> _Section | None:
         return None
 
 
-def _unknown(what: str, word: str, known: Sequence[str]) -> str:
-    return f"unknown {what} {word!r}{nearest(word, known)}; known: {', '.join(known)}"
+def _unknown(what: str, word: str, known: Sequence[str], forms: Sequence[str] = ()) -> str:
+    near, (head, colon, tail) = nearest(word, known), word.partition(":")
+    heads = [form.partition(":")[0] for form in forms]
+    if colon and tail and (close := difflib.get_close_matches(head, heads, n=1, cutoff=0.7)):
+        near = f' (did you mean "{close[0]}:{tail}"?)'
+    return f"unknown {what} {word!r}{near}; known: {', '.join((*known, *forms))}"
 
 
 def _task_faults(task: str | None, tasks: Sequence[str]) -> Found:
@@ -243,6 +258,7 @@ def warnings_of(scenario: Scenario) -> Found:
     members = scenario.members()
     topology = build_topology([m.name for m in members], scenario.topology, scenario.run.seed)
     found = topology_warnings(scenario.topology, topology) + spend_warnings(scenario)
+    found += address_warnings(scenario)
     for index, agent in enumerate(scenario.agents):
         names = member_names(agent.name, agent.count)
         if any(topology.hears(name) for name in names):

@@ -58,13 +58,7 @@ class ReplayMind:
         fail: Callable[[RecordError], None],
     ) -> None:
         self._mind = member.mind
-        self._record = find_record(member.mind.removeprefix(REPLAY))
-        then = _member_of(self._record, member.name)
-        if then is None or not is_language_mind(then.mind):
-            raise RecordError(
-                f"{member.mind} holds no answers of a model for {member.name}; "
-                f"those it has: {', '.join(_answered(self._record)) or 'none'}"
-            )
+        self._record, then = _on_record(member)
         self._means = replace(means, options=(then.model or ModelSection()).as_options())
         self._opened = opened
         self._fail = fail
@@ -141,6 +135,27 @@ def with_answers_of(record: Record, name: str) -> tuple[Scenario, str]:
     )
     changed = scenario.model_copy(update={"agents": agents})
     return changed, f"# {record.name} with its answers\n{scenario_toml(changed)}"
+
+
+def check_replay(member: Member) -> None:
+    """Check that there are answers for whom a scenario gives a record's.
+
+    Raises:
+        RecordError: there is no such record, or no model answered for this agent in it.
+    """
+    _on_record(member)
+
+
+def _on_record(member: Member) -> tuple[Record, Member]:
+    """Return the record that an agent's mind names, and the agent as it was there."""
+    record = find_record(member.mind.removeprefix(REPLAY))
+    then = _member_of(record, member.name)
+    if then is None or not is_language_mind(then.mind):
+        raise RecordError(
+            f"{member.mind} holds no answers of a model for {member.name}; "
+            f"those it has: {', '.join(_answered(record)) or 'none'}"
+        )
+    return record, then
 
 
 def _member_of(record: Record, agent: str) -> Member | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from community.errors import ScenarioError
-from community.loading import parse_scenario
+from community.loading import parse_scenario, read_scenario
 from community.scenario import scenario_toml
 
 GOOD = """
@@ -42,6 +42,14 @@ def test_a_whole_scenario_is_written_and_read_again() -> None:
         (
             "anthropic:claude-haiku-5-5", "openai-compatible:m@http://u:p@x/v1", 8,
             "agents[0].mind", "out of the address",
+        ),
+        (
+            "anthropic:claude-haiku-5-5", "openai-compatible:m@https://x/v1?key=abc", 8,
+            "agents[0].mind", "OPENAI_COMPATIBLE_API_KEY",
+        ),
+        (
+            "anthropic:claude-haiku-5-5", "antropic:claude-haiku-5-5", 8, "agents[0].mind",
+            '(did you mean "anthropic:claude-haiku-5-5"?)',
         ),
         ("anthropic:claude-haiku-5-5", "openai:unheard-of", 8, "agents[0].mind", "has no price"),
         ("anthropic:claude-haiku-5-5", "policy:social", 9, "agents[0].model", "asks no model"),
@@ -78,3 +86,65 @@ def test_what_costs_money_without_a_cap_is_warned_of() -> None:
     assert not parse_scenario(bare.replace("experiments = 10", "usd = 3"), FILE).warnings
     free = bare + '[spend.prices]\n"anthropic:claude-haiku-5-5" = "free"\n'
     assert not parse_scenario(free, FILE).warnings
+
+
+def test_one_agent_with_a_wrong_key_is_no_scenario_without_agents() -> None:
+    """The fault is told, and no other that only follows from it."""
+    with pytest.raises(ScenarioError) as caught:
+        parse_scenario(GOOD.replace("thinking = 2048", "thinks = 2048"), FILE)
+    assert [fault.key for fault in caught.value.faults] == ["agents[0].model.thinks"]
+
+
+KEY = "sk-ant-api03-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("model = {", f'api_key = "{KEY}"\nmodel = {{', "agents[0].api_key"),
+        ("usd = 4", f'usd = 4, prices = {{ "{KEY}" = "free" }}', "spend.prices"),
+        (
+            "[[agents]]",
+            f'[minds.cli.claude]\nusd_per_turn = 0.1\noptions = ["--key={KEY}"]\n[[agents]]',
+            "minds.cli.claude.options[0]",
+        ),
+    ],
+)
+def test_a_key_in_a_file_is_refused_and_not_repeated(
+    old: str, new: str, key: str, tmp_path: Path
+) -> None:
+    """Wherever it stands: whatever looks like one, since the ledger would hold it."""
+    path = tmp_path / "s.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ScenarioError) as caught:
+        read_scenario(path)
+    assert key in [fault.key for fault in caught.value.faults if "looks like a key" in fault.text]
+    assert KEY not in str(caught.value)
+
+
+def test_the_value_of_a_key_in_the_environment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that looks like none; a ledger that holds it already can still be read."""
+    monkeypatch.setenv("MY_AGENT_TOKEN", "a-secret-of-mine-1234")
+    text = GOOD.replace("usd = 4", 'usd = 4, prices = { "x:a-secret-of-mine-1234" = "free" }')
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(ScenarioError, match=r"holds the value of \$MY_AGENT_TOKEN"):
+        read_scenario(tmp_path / "s.toml")
+    assert parse_scenario(text, FILE).scenario.spend.usd == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "is_warned_of"),
+    [
+        ("http://127.0.0.1:8000/v1", False), ("http://localhost/v1", False),
+        ("http://[::1]:80/v1", False), ("https://lab.example/v1", False),
+        ("http://lab.example/v1", True), ("http://10.0.0.7:8000/v1", True),
+    ],
+)  # fmt: skip
+def test_plain_http_to_another_machine_is_warned_of(url: str, is_warned_of: bool) -> None:
+    """Prompts and a key would be readable on the way."""
+    text = GOOD.replace("anthropic:claude-haiku-5-5", f"openai-compatible:m@{url}")
+    text = text.replace("usd = 4", 'usd = 4, prices = { "openai-compatible:*" = "free" }')
+    warnings = [str(each) for each in parse_scenario(text, FILE).warnings]
+    assert any("use https" in each for each in warnings) == is_warned_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
-from cli_calls import community, told
+from cli_calls import MINE, community, told
 
 from agents.minds.prompting import make_prompt
 from community.archive.codec import ledger_hash
@@ -305,4 +305,9 @@ def test_the_command_plays_it_and_says_so(
     assert "a replay of mine" in community("show").output
     assert "nobody was paid" in community("show").output
     assert "shipped records: demo" in told(community("run", "replay:nothing"))
+    mine = MINE.replace("ada", "cyd").replace("policy:greedy", "replay:demo")
+    (tmp_path / "mine.toml").write_text(mine)
+    refused = told(community("run", "mine.toml", "--run-dir", "mine"))
+    assert "no answers of a model for cyd; those it has: ada, bob, fay" in " ".join(refused.split())
+    assert not (tmp_path / "mine").exists()  # found out before anything is begun
     assert "--run-dir and --verdicts alone" in told(community("run", "replay:demo", "--seed", "3"))

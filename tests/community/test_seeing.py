@@ -98,6 +98,17 @@ def test_more_experiments_cost_more_and_a_smaller_cap_less() -> None:
     assert estimate_cost(scenario(capped)).micro_usd[1] <= 2 * MICRO_USD // 2
 
 
+def test_a_cap_below_one_call_is_told() -> None:
+    """Whoever could not even be asked once is named; nobody is where there is enough."""
+    told = [line for line in estimate_cost(scenario()).lines() if "will not be asked" in line]
+    assert told == []
+    tiny = estimate_cost(scenario(TEXT.replace("usd = 9.0", "usd = 0.0001")))
+    told = [line for line in tiny.lines() if "will not be asked" in line]
+    assert told
+    assert all("$0.0001 may be spent" in line for line in told)
+    assert not any(line.startswith("bob") for line in told)  # he is free
+
+
 def test_policies_alone_cost_nothing() -> None:
     """There is nothing to estimate."""
     estimate = estimate_cost(load_scenario("quickstart"))
