@@ -52,16 +52,17 @@ class Attendance:
 
     def is_deserted(self) -> bool:
         """Whether everybody who may propose has left, or has used up his experiments."""
-        proposers = [name for name, role in self._roles.items() if "propose" in role.rights]
-        return all(self.has_left(name) for name in proposers)
+        return all(
+            self.has_left(name) for name, role in self._roles.items() if "propose" in role.rights
+        )
 
     def moments_us(self) -> list[int]:
         """Return the run times at which those who are away will not be waited for any more."""
         state = self._chronicle.state
         return [
             self._since_us(name) + self._await_remote_us
-            for name in self._roles
-            if not is_there(state, name)
+            for name, known in state.agents.items()
+            if known.mind == REMOTE and name in self._roles and not is_there(state, name)
         ]
 
     def _since_us(self, agent: str) -> int:

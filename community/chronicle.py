@@ -15,6 +15,8 @@ from community.archive.state import RunState
 from community.clock import RunClock
 from community.events import Event
 
+_Question = Callable[[RunState], bool]
+
 
 class Chronicle:
     """A run's ledger while the run lives.
@@ -31,8 +33,8 @@ class Chronicle:
         ledger.subscribe(self.state.apply)
         self.recorded: Counter[type[Event]] = Counter()
         """How many events of each kind this life has recorded."""
-        self._waiters: dict[asyncio.Future[None], Callable[[RunState], bool]] = {}
-        """Who waits, in the order in which they began to, and what for."""
+        self._waiters: dict[asyncio.Future[None], tuple[_Question, tuple[type[Event], ...]]] = {}
+        """Who waits, in the order in which they began to; for what, and after which events."""
 
     @property
     def ledger(self) -> Ledger:
@@ -47,12 +49,13 @@ class Chronicle:
         """
         self.recorded.update(map(type, events))
         seq = self._ledger.append(self.clock.now_us(), *events)
-        for waiter, is_true in tuple(self._waiters.items()):
-            if not waiter.done():
+        kinds = {*map(type, events)}
+        for waiter, (is_true, on) in tuple(self._waiters.items()):
+            if (not on or not kinds.isdisjoint(on)) and not waiter.done():
                 self._ask(waiter, is_true)
         return seq
 
-    def _ask(self, waiter: asyncio.Future[None], is_true: Callable[[RunState], bool]) -> None:
+    def _ask(self, waiter: asyncio.Future[None], is_true: _Question) -> None:
         """Wake who waits for what is true now; what its question raises is his."""
         try:
             if is_true(self.state):
@@ -68,17 +71,22 @@ class Chronicle:
         seen = self.state.last_seq
         await self.wait_until(lambda state: state.last_seq > seen)
 
-    async def wait_until(self, is_true: Callable[[RunState], bool]) -> None:
+    async def wait_until(self, is_true: _Question, *on: type[Event]) -> None:
         """Wait until `is_true(state)`; it is asked once at once and again after each record.
 
         It is asked where the record is made, so that nobody is woken for what does not concern him;
         it must be quick and change nothing.
 
+        Args:
+            is_true: The question.
+            on: Events without which the answer cannot change: it is asked after these alone. Where
+                hundreds wait, that is what a row costs.
+
         Cancellation: nothing remains.
         """
         while not is_true(self.state):
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters[waiter] = is_true
+            self._waiters[waiter] = is_true, on
             try:
                 await waiter
             finally:

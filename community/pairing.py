@@ -83,32 +83,33 @@ def pooled(state: RunState, claim: HypothesisState) -> tuple[list[Measured], lis
     return child, parent
 
 
-def shareable(
-    state: RunState, claim: HypothesisState, slot: str, device_class: str, now_us: int
-) -> list[VerdictGiven]:
-    """Return recent runs of the claim's parent on a slot that its tree was not paired with yet.
+def runs_to_share(
+    state: RunState, claim: HypothesisState, device_class: str, now_us: int
+) -> dict[str, list[VerdictGiven]]:
+    """Return recent runs of the claim's parent, by slot, that its tree was not paired with yet.
 
     Only runs that were made as a parent's: what a tree was confirmed by itself flatters it.
 
     Args:
         state: The run.
         claim: Whose child is to be confirmed.
-        slot: Where that goes on.
         device_class: Of this life of the run.
         now_us: Run time in microseconds.
     """
     tree, used = parent_tree(state, claim.commit), _used(state, claim.tree_key)
-    return [
-        verdict
-        for experiment in state.index.repeats.get((tree, "vault", device_class), ())
-        if experiment.queued.purpose == "confirm_parent"
-        and (verdict := experiment.standing_verdict) is not None
-        and (verdict.tree_key, verdict.slot, verdict.device_class) == (tree, slot, device_class)
-        and verdict.score is not None
-        and verdict.verdict_id not in used
-        and experiment.attempts[-1].started_us >= state.evidence.refers_since_us(slot)
-        and true_age_us(state, experiment.verdict_us or 0, now_us) <= _longest_us(state)
-    ]
+    found: dict[str, list[VerdictGiven]] = {}
+    for experiment in state.index.repeats.get((tree, "vault", device_class), ()):
+        if (
+            experiment.queued.purpose == "confirm_parent"
+            and (verdict := experiment.standing_verdict) is not None
+            and (verdict.tree_key, verdict.device_class) == (tree, device_class)
+            and verdict.score is not None
+            and verdict.verdict_id not in used
+            and experiment.attempts[-1].started_us >= state.evidence.refers_since_us(verdict.slot)
+            and true_age_us(state, experiment.verdict_us or 0, now_us) <= _longest_us(state)
+        ):
+            found.setdefault(verdict.slot, []).append(verdict)
+    return found
 
 
 def _used(state: RunState, tree_key: str) -> set[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from community.admission import Admission
@@ -24,7 +24,7 @@ from community.archive.state import HypothesisState
 from community.chronicle import Chronicle
 from community.claims import LAB, has_right, is_open, is_spent, may_challenge, stood_by
 from community.events import Event, Refused, ReproductionOpened, StatusChanged
-from community.pairing import Pair, confirmations, pairs_of, pooled, shareable
+from community.pairing import Pair, confirmations, pairs_of, pooled, runs_to_share
 from community.retraction import claim_retraction, fell_with_ground, raised_again
 from community.reviewing import must_confirm
 from community.scheduler import Request, Scheduler
@@ -303,8 +303,9 @@ class Reproductions:
         """Return the runs that the next decision lacks, in the order in which they should run."""
         state = self._chronicle.state
         lacking = self._lacking(claim) or self._lacking(claim, beyond=1)
-        slot = self._slot(claim)
-        shared = self._shareable(claim, slot)[-lacking:]
+        shareable = self._shareable(claim)
+        slot = self._slot(claim, shareable)
+        shared = shareable.get(slot, [])[-lacking:]
         first = 1 + max((e.queued.pair for e in confirmations(state, claim)), default=0)
         payer = by if by != LAB or is_drawn else claim.proposer
         request = Request(
@@ -332,7 +333,7 @@ class Reproductions:
             look += sides if number % 2 else sides[::-1]
         return look
 
-    def _slot(self, claim: HypothesisState) -> str:
+    def _slot(self, claim: HypothesisState, shareable: Mapping[str, list[str]]) -> str:
         """Return where the claim is confirmed: where it was begun, else where it costs least.
 
         Least is where most of the parent's runs can be shared, then where fewest runs wait.
@@ -345,14 +346,13 @@ class Reproductions:
         load = Counter(
             run.attempts[-1].slot if run.is_running else run.queued.slot for run in state.pending()
         )
-        return min(
-            self._place.slots, key=lambda slot: (-len(self._shareable(claim, slot)), load[slot])
-        )
+        return min(self._place.slots, key=lambda slot: (-len(shareable.get(slot, ())), load[slot]))
 
-    def _shareable(self, claim: HypothesisState, slot: str) -> list[str]:
+    def _shareable(self, claim: HypothesisState) -> dict[str, list[str]]:
+        """Return the runs of the claim's parent that it may be paired with, by slot."""
         now_us = self._chronicle.clock.now_us()
-        found = shareable(self._chronicle.state, claim, slot, self._place.device_class, now_us)
-        return [verdict.verdict_id for verdict in found]
+        found = runs_to_share(self._chronicle.state, claim, self._place.device_class, now_us)
+        return {slot: [verdict.verdict_id for verdict in each] for slot, each in found.items()}
 
 
 def _change(

@@ -206,7 +206,9 @@ class Scheduler:
 
         Cancellation: the experiment goes on.
         """
-        await self._chronicle.wait_until(lambda s: s.experiments[experiment_id].is_done)
+        await self._chronicle.wait_until(
+            lambda s: s.experiments[experiment_id].is_done, VerdictGiven
+        )
         verdict = self._chronicle.state.experiments[experiment_id].verdict
         assert verdict is not None
         return verdict
