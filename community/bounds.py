@@ -88,7 +88,9 @@ class BoundingScorePhase:
         return replace(scored, score=replace(scored.score, measures=measures))
 
 
-def held_to_start(scored: Scored, task: Task, queued: ExperimentQueued, state: RunState) -> Scored:
+def held_to_start(
+    scored: Scored, task: Task, queued: ExperimentQueued, state: RunState, job: Path
+) -> Scored:
     """Return `scored`, refused where a bound beside the start's runs on this split is broken.
 
     The start itself is not held to anything, nor is anybody before it has run twice on the split.
@@ -98,6 +100,7 @@ def held_to_start(scored: Scored, task: Task, queued: ExperimentQueued, state: R
         task: Whose bounds.
         queued: The run.
         state: What the ledger says.
+        job: Its folder, whose log gets a line that says which bound was broken, and no number.
     """
     beside = [each for each in _bounds(task) if each.below_start is not None]
     opened = state.opened
@@ -113,6 +116,7 @@ def held_to_start(scored: Scored, task: Task, queued: ExperimentQueued, state: R
             continue
         if scored.score.measures[bound.measure] < least_beside(known, bound.below_start):
             kind = "guard" if bound in task.guards else "constraint"
+            _tell(job / LOG_NAME, f"{kind} {_words(bound)} is not kept")
             refused = replace(scored.score, outcome="invalid", value=None, reason=kind)
             return replace(scored, score=refused)
     return scored

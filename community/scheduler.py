@@ -315,7 +315,7 @@ class Scheduler:
             if not self._artefacts.is_kept_for_now(queued):
                 train.artefact.unlink(missing_ok=True)
         answer_us = (answer_began_us, clock.now_us())
-        scored = held_to_start(scored, bench.task, queued, self._chronicle.state)
+        scored = held_to_start(scored, bench.task, queued, self._chronicle.state, folder)
         scored = aimed(scored, train, bench.budget.kind, bench.task.aim)
         return Attempt(train, scored, leased_us, train_us, answer_us, used)
 

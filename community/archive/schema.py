@@ -162,6 +162,14 @@ def m007_devices(db: Database) -> None:
     db.create_view("device_used", f"SELECT {columns} FROM events WHERE kind = 'device_used'")  # noqa: S608
 
 
+@ledger_migrations()
+def m008_measures(db: Database) -> None:
+    """Show what was measured beside scores, as JSON: of models, and of data."""
+    columns = _columns("experiment_id", "measures")
+    kinds = "'model_measured', 'artefact_graded'"
+    db.create_view("measures", f"SELECT {columns} FROM events WHERE kind IN ({kinds})")  # noqa: S608 - names are constants
+
+
 def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
     """Create the view of attempts, with these fields of their ends."""
     db.create_view(
@@ -181,7 +189,7 @@ def _create_attempts(db: Database, ended: tuple[str, ...]) -> None:
 
 _STEPS = (
     *(m001_events, m002_views, m003_charges, m004_seal, m005_retractions, m006_thinking),
-    m007_devices,
+    *(m007_devices, m008_measures),
 )
 _KNOWN = frozenset(step.__name__ for step in _STEPS)
 

@@ -140,7 +140,7 @@ def run(tree: str, split: Split, name: str, number: int = 0) -> ev.ExperimentQue
     return ev.ExperimentQueued(name, "baseline", "c" * 40, tree, "", "lab", "lab", split, number, 1)
 
 
-def test_a_guard_beside_the_start(task: Task) -> None:
+def test_a_guard_beside_the_start(task: Task, tmp_path: Path) -> None:
     """Below its mean by more than the margin and noise: no score; per split, and not the start."""
     shares = (0.84, 0.86, 0.85, 0.87)
     state = history(task, {"dev": shares, "vault": (0.5,)})
@@ -151,11 +151,14 @@ def test_a_guard_beside_the_start(task: Task) -> None:
 
     def outcome(share: float, split: Split = "dev", tree: str = "t-other") -> tuple[str, str]:
         given = scored(worst_class=share, parameters=1.0)
-        score = held_to_start(given, task, run(tree, split, "e0001"), state).score
+        score = held_to_start(given, task, run(tree, split, "e0001"), state, tmp_path).score
         return score.outcome, score.reason
 
     assert outcome(least + 1e-9) == ("ok", "")
+    assert not (tmp_path / LOG_NAME).exists()
     assert outcome(least - 1e-9) == ("invalid", "guard")
+    told = (tmp_path / LOG_NAME).read_text()
+    assert "guard worst_class, below_start = 0.03 is not kept" in told
     assert outcome(0.1, tree=base) == ("ok", "")
     assert outcome(0.1, "vault") == ("ok", "")  # one run of the start tells no spread
     assert outcome(0.1, "seal") == ("ok", "")

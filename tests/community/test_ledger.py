@@ -323,7 +323,7 @@ def test_migrations_are_recorded_by_name(ledger: Ledger) -> None:
     assert names == [
         "m001_events", "m002_views", "m003_charges", "m004_seal", "m005_retractions",
         "m006_thinking",
-        "m007_devices",
+        "m007_devices", "m008_measures",
     ]  # fmt: skip
 
 
