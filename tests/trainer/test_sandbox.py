@@ -226,7 +226,7 @@ async def test_environment_says_nothing(
     }
     trial = await run_trial(exploring(expressions), on=walled)
     answers = json.loads(trial.log)
-    assert answers["names"] == "['HOME', 'OMP_NUM_THREADS', 'TMPDIR']"
+    assert answers["names"] == "['HOME', 'LOGNAME', 'OMP_NUM_THREADS', 'TMPDIR']"
     assert answers["ours"] == answers["path"] == "[]"
     assert answers["kernel"] in {"False", "PermissionError"}
     assert answers["stdin"] == "''"
