@@ -6,7 +6,8 @@ Next: `community.show`, the report, the TUI.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from community.archive.credit import CreditTable, Kind, credit_table
@@ -127,11 +128,14 @@ def contributions(state: RunState) -> tuple[Contribution, ...]:
     Reproduced ones first, then all others, then retracted ones, then those without a valid run;
     each by the lower bound of their gain over the baseline, older ones first where that ties.
     """
+    return tuple(each_contribution(state))
+
+
+def each_contribution(state: RunState) -> Iterator[Contribution]:
+    """Yield the `contributions`, the best first, one at a time."""
     known = confirmed_q_values(state)
-    return tuple(
-        _contribution(state, rank, place, known.get(place.hypothesis.post_id))
-        for rank, place in enumerate(placed(state), start=1)
-    )
+    for rank, place in enumerate(placed(state), start=1):
+        yield _contribution(state, rank, place, known.get(place.post_id))
 
 
 def confirmed_q_values(state: RunState) -> dict[str, float]:
@@ -168,11 +172,34 @@ def researchers(state: RunState, credit: CreditTable | None = None) -> tuple[Res
             median = float(said["gain"][1] if said else body["prediction"]["gain"])
             reviews.setdefault(record.posted.author, []).append((str(body["hypothesis"]), median))
     earned, credit = skills(state), credit or credit_table(state)
+    tally = Tally(state)
     table = [
-        _researcher(state, name, posts[name], reviews.get(name, []), earned.get(name), credit)
+        _researcher(
+            state, name, posts[name], reviews.get(name, []), earned.get(name), credit, tally
+        )
         for name in state.agents
     ]
     return tuple(sorted(table, key=lambda r: (-r.credit, -r.reproduced, -r.improved, r.agent)))
+
+
+class Tally:
+    """What came of all claims, by who posted them and who confirmed them: one look at each."""
+
+    def __init__(self, state: RunState) -> None:
+        self.hypotheses, self.improved = Counter[str](), Counter[str]()
+        self.reproduced, self.reproductions = Counter[str](), Counter[str]()
+        self.errors: defaultdict[str, list[float]] = defaultdict(list)
+        """How far predictions were off, by author."""
+        self.gains: dict[str, float] = {}
+        """Claim -> gain of its screen."""
+        for claim in state.hypotheses.values():
+            self.hypotheses[claim.author] += 1
+            self.improved[claim.author] += claim.was_improved
+            self.reproduced[claim.author] += claim.status == "reproduced"
+            self.reproductions.update(change.by for change in claim.confirmations)
+            if (gain := claim.screened_gain) is not None:
+                self.gains[claim.post_id] = gain
+                self.errors[claim.author].append(abs(claim.prediction[0] - gain))
 
 
 def _contribution(state: RunState, rank: int, place: Placed, q_value: float | None) -> Contribution:
@@ -212,8 +239,8 @@ def _contribution(state: RunState, rank: int, place: Placed, q_value: float | No
         proposer=hypothesis.proposer,
         gain_low=newest.low if newest else None,
         gain_high=newest.high if newest else None,
-        classes=place.step.classes if place.step else 0,
-        i2=place.step.i2 if place.step and place.step.classes > 1 else None,
+        classes=place.classes,
+        i2=place.i2,
     )
 
 
@@ -239,10 +266,10 @@ def _researcher(
     reviews: list[tuple[str, float]],
     skill: Skill | None,
     credit: CreditTable,
+    tally: Tally,
 ) -> Researcher:
     agent = state.agents[name]
-    own = [h for h in state.hypotheses.values() if h.author == name]
-    confirmed = (c for h in state.hypotheses.values() for c in h.confirmations)
+    said = (abs(gain - tally.gains[claim]) for claim, gain in reviews if claim in tally.gains)
     spend = state.spend.get(name)
     return Researcher(
         agent=name,
@@ -251,13 +278,13 @@ def _researcher(
         experiments=spend.experiments if spend else 0,
         device_seconds=spend.device_seconds if spend else 0.0,
         posts=posts,
-        hypotheses=len(own),
-        improved=sum(h.was_improved for h in own),
-        reproduced=sum(h.status == "reproduced" for h in own),
-        reproductions=sum(change.by == name for change in confirmed),
+        hypotheses=tally.hypotheses[name],
+        improved=tally.improved[name],
+        reproduced=tally.reproduced[name],
+        reproductions=tally.reproductions[name],
         reviews=len(reviews),
-        prediction_error=_mean_error(state, [(h.post_id, h.prediction[0]) for h in own]),
-        review_error=_mean_error(state, reviews),
+        prediction_error=_mean(tally.errors[name]),
+        review_error=_mean([*said]),
         review_skill=skill.points if skill else None,
         reviews_settled=skill.settled if skill else 0,
         credit=credit.by_author.get(name, 0.0),
@@ -266,11 +293,5 @@ def _researcher(
     )
 
 
-def _mean_error(state: RunState, predictions: list[tuple[str, float]]) -> float | None:
-    errors = [
-        abs(predicted - gain)
-        for post_id, predicted in predictions
-        if (hypothesis := state.hypotheses.get(post_id)) is not None
-        and (gain := hypothesis.screened_gain) is not None
-    ]
+def _mean(errors: list[float]) -> float | None:
     return sum(errors) / len(errors) if errors else None

@@ -6,8 +6,9 @@ Functions of the fold; `community.report.points` adds what only the report draws
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from sys import intern
 
 from community.archive.leaderboard import Contribution, contributions
 from community.archive.queries import baseline_mean
@@ -51,7 +52,11 @@ class Confirmed:
 
 def progress_points(state: RunState) -> list[ProgressPoint]:
     """Return one point per valid screen on dev, in order of their verdicts."""
-    points: list[ProgressPoint] = []
+    return [*each_point(state)]
+
+
+def each_point(state: RunState) -> Iterator[ProgressPoint]:
+    """Yield the `progress_points`, one at a time."""
     done = 0
     best: float | None = None
     pick = max if state.opened and state.opened.direction == "higher" else min
@@ -62,21 +67,18 @@ def progress_points(state: RunState) -> list[ProgressPoint]:
             continue
         best = verdict.score if best is None else pick(best, verdict.score)
         hypothesis = state.hypotheses.get(experiment.queued.hypothesis)
-        points.append(
-            ProgressPoint(
-                at_us=experiment.verdict_us or 0,
-                experiments=done,
-                score=verdict.score,
-                status=hypothesis.status if hypothesis else "measured",
-                best=best,
-                hypothesis=experiment.queued.hypothesis,
-            )
+        yield ProgressPoint(
+            at_us=experiment.verdict_us or 0,
+            experiments=done,
+            score=verdict.score,
+            status=intern(hypothesis.status) if hypothesis else "measured",
+            best=best,
+            hypothesis=experiment.queued.hypothesis,
         )
-    return points
 
 
 def confirmed(
-    state: RunState, board: Sequence[Contribution] | None = None
+    state: RunState, board: Iterable[Contribution] | None = None
 ) -> tuple[Confirmed, ...]:
     """Return the gains over the baseline of what was confirmed, in the order of confirmations.
 

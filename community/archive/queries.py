@@ -249,13 +249,14 @@ def best_commit(state: RunState) -> Best | None:
     """
     places = placed(state)
     if (leading := leader(state)) is not None:
-        first = next(place for place in places if place.hypothesis.post_id == leading.hypothesis)
+        first = next(place for place in places if place.post_id == leading.hypothesis)
         score = state.mean_score(first.hypothesis.tree_key, "vault")
         return _best(state, first, leading.score if score is None else score, "vault")
     for statuses in _STEPS:
         for place in places:
-            score = state.mean_score(place.hypothesis.tree_key, "dev")
-            if place.hypothesis.status in statuses and score is not None:
+            claim = place.hypothesis
+            score = state.mean_score(claim.tree_key, "dev") if claim.status in statuses else None
+            if score is not None:
                 return _best(state, place, score, "dev")
     return None
 

@@ -52,6 +52,11 @@ _PLAIN: Final[Form[Any]] = Form(_same, _same)
 _CHANGED: Final[Form[Any]] = Form(_same, _same, is_changed=True)
 _POSTED, _PROPOSED, _QUEUED = _flat(Posted), _flat(Proposed), _flat(ExperimentQueued)
 _ENDED, _VERDICT, _STATUS = _flat(AttemptEnded), _flat(VerdictGiven), _flat(StatusChanged)
+_VERDICTS: Final[Form[list[VerdictGiven]]] = Form(
+    lambda values: [_VERDICT.pack(value) for value in values],
+    lambda packed: [_VERDICT.unpack(value) for value in packed],
+    is_changed=True,
+)
 _ATTEMPT, _CLAIM = _flat(AttemptState), _flat(HypothesisState)
 _CLAIM_FIELDS = [each.name for each in fields(HypothesisState)]
 _CHANGES, _CONFIRMATIONS = map(_CLAIM_FIELDS.index, ("changes", "confirmations"))
@@ -190,7 +195,7 @@ class WatchedState(RunState):
 
         by_run = attrgetter("experiment_id")
         self.verdicts = Shelved[str, VerdictGiven](shelf, Form(by_run, verdict_of))
-        self.verdicts_by_tree = Shelved(shelf, _named(by_run, verdict_of))
+        self.verdicts_by_tree = Shelved(shelf, _VERDICTS)
         name_of = attrgetter("queued.experiment_id")
         self.by_verdict = InOrder(experiments, name_of)
         repeats = _named(name_of, experiments.__getitem__)

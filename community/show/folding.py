@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import islice
 
 from agents.prices import MICRO_USD
 from community.admission import spent_usd
 from community.archive.beside import beside
 from community.archive.credit import credit_table
 from community.archive.finals import Final, finals
-from community.archive.leaderboard import contributions, researchers
+from community.archive.leaderboard import Contribution, each_contribution, researchers
 from community.archive.mind_state import REPLAYS, ThinkingState
 from community.archive.queries import best_commit, experiment_limit, isolation_note, pool_use
 from community.archive.state import RunState
@@ -36,13 +37,16 @@ TITLE_CHARACTERS = 120
 """What is shown of a title."""
 
 
-def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
+def shown(
+    state: RunState, ledger_hash: str, *, is_live: bool = False, top: int | None = None
+) -> Shown:
     """Return what there is to say of a run.
 
     Args:
         state: The folded ledger; `opened` must be known.
         ledger_hash: `community.archive.codec.ledger_hash` of the same rows.
         is_live: Whether a process writes the ledger.
+        top: So many contributions, the best ones, are in it; None for all.
 
     Raises:
         ValueError: the ledger is empty.
@@ -52,7 +56,6 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         raise ValueError("the ledger is empty: the run was never opened")
     use, credit = pool_use(state), credit_table(state)
     last = tuple(dataclasses.replace(f, title=_title(f.title)) for f in finals(state))
-    board = (dataclasses.replace(c, title=_title(c.title)) for c in contributions(state))
     return Shown(
         run_id=opened.run_id,
         replay_of=opened.host.get(REPLAYS, ""),
@@ -98,10 +101,15 @@ def shown(state: RunState, ledger_hash: str, *, is_live: bool = False) -> Shown:
         is_live=is_live,
         retractions=retractions(state),
         credit=CreditShown(credit.kind, credit.total, credit.unattributed, dict(credit.by_commit)),
-        leaderboard=tuple(board),
+        leaderboard=_board(state, top),
         agents=researchers(state, credit),
         ledger_hash=ledger_hash,
     )
+
+
+def _board(state: RunState, top: int | None) -> tuple[Contribution, ...]:
+    best = islice(each_contribution(state), top)
+    return tuple(dataclasses.replace(c, title=_title(c.title)) for c in best)
 
 
 def _thinking(state: RunState) -> dict[str, ThinkingShown]:

@@ -8,14 +8,14 @@ cells: steps are box-drawing characters, which every font has, experiments are o
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rich.text import Text
 
 from community.archive.leaderboard import Contribution
-from community.archive.progress import confirmed, progress_points, verdict_ends
+from community.archive.progress import confirmed, each_point, verdict_ends
 from community.archive.queries import baseline_mean, standing_moves
 from community.archive.state import RunState
 from community.tui.cells import line_of
@@ -69,16 +69,21 @@ class Frame:
         return round(min(1.0, number / max(1.0, self.last)) * (self.width - 1))
 
 
-def plots_of(state: RunState, board: Sequence[Contribution]) -> tuple[Plot, Plot]:
+def plots_of(state: RunState, board: Iterable[Contribution]) -> tuple[Plot, Plot]:
     """Return a run against experiments and against device-seconds; `board`: its contributions."""
     moves = standing_moves(state)
     start = baseline_mean(state, "vault") if moves else None
     ends = verdict_ends(state)
     kept = [bar for bar in confirmed(state, board) if bar.status == "reproduced"]
-    points = progress_points(state)
+    points: list[tuple[float, float, str]] = []
+    labels: list[tuple[float, float, str]] = []
+    for point in each_point(state):
+        points.append((point.experiments, point.score, point.status))
+        if point.status == "reproduced":
+            labels.append((point.experiments, point.score, point.hypothesis))
     by_number = Plot(
         direction=state.opened.direction if state.opened else "lower",
-        points=tuple((p.experiments, p.score, p.status) for p in points),
+        points=tuple(points),
         steps=(
             *([] if start is None else [(0, start)]),
             *((bisect_right(ends, at_us), moved.score) for at_us, moved in moves),
@@ -86,9 +91,7 @@ def plots_of(state: RunState, board: Sequence[Contribution]) -> tuple[Plot, Plot
         baseline=(state.noise.mean, state.noise.sigma) if state.noise else None,
         last=state.experiments_done,
         bars=tuple((bar.number, bar.low, bar.high) for bar in kept),
-        labels=tuple(
-            (p.experiments, p.score, p.hypothesis) for p in points if p.status == "reproduced"
-        ),
+        labels=tuple(labels),
     )
     spent = _spent_by(state, ends)
     return by_number, _against(by_number, lambda number: spent[round(number)])

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from rich.text import Text
@@ -19,7 +21,7 @@ from rich.text import Text
 from community.archive.ledger import LedgerReader
 from community.cli.lines import run_time
 from community.errors import LedgerError
-from community.events import FrontierMoved, Row, StatusChanged
+from community.events import FrontierMoved, StatusChanged
 from community.tui.colours import AMBER, GREEN, GREY
 from community.tui.feed import BATCH_ROWS, News, RowsRead, Unread
 
@@ -75,8 +77,8 @@ class Replay:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._is_closing = False
-        self._rows: list[Row] = []
-        self._times: list[int] = []
+        self._times = array("q")
+        """When each row was recorded; the rows are read again when their time comes."""
         self._improvements: tuple[int, ...] = ()
         self._speed = min(SPEEDS, key=lambda one: abs(one - speed))
         self._at_us = 0.0
@@ -135,34 +137,35 @@ class Replay:
     def follow(self, post: Callable[[News], object]) -> None:
         """Read the ledger, then hand over what the clock has passed, until `close`."""
         try:
-            self._read()
+            with LedgerReader(self._path) as ledger:
+                self._read(ledger)
+                self._play(ledger, post)
         except LedgerError as error:
             post(Unread(str(error), is_absent=False))
-            return
+
+    def _play(self, ledger: LedgerReader, post: Callable[[News], object]) -> None:
         known, told, before_s = 0, -1, time.perf_counter()
         while not self._is_closing:
             now_s = time.perf_counter()
             at_us, count = self._advance(now_s - before_s)
             before_s = now_s
             if count != known or at_us != told:
-                self._hand_over(post, known, count, at_us)
+                self._hand_over(ledger, post, known, count, at_us)
                 known, told = count, at_us
             self._wake.wait(TICK_S)
             self._wake.clear()
 
-    def _read(self) -> None:
-        with LedgerReader(self._path) as ledger:
-            rows = list(ledger.rows())
-        gains = {
-            row.at_us
-            for row in rows
-            if isinstance(row.event, FrontierMoved)
-            or (isinstance(row.event, StatusChanged) and row.event.status in _GAINS)
-        }
+    def _read(self, ledger: LedgerReader) -> None:
+        times, gains = array("q"), set[int]()
+        for row in ledger.rows():
+            times.append(row.at_us)
+            if isinstance(row.event, FrontierMoved) or (
+                isinstance(row.event, StatusChanged) and row.event.status in _GAINS
+            ):
+                gains.add(row.at_us)
         with self._lock:
-            self._rows, self._times = rows, [row.at_us for row in rows]
-            self._improvements = tuple(sorted(gains))
-            self._at_us = float(self._times[0]) if rows else 0.0
+            self._times, self._improvements = times, tuple(sorted(gains))
+            self._at_us = float(times[0]) if times else 0.0
 
     def _advance(self, passed_s: float) -> tuple[int, int]:
         """Turn the clock; returns (run time, how many rows it has passed)."""
@@ -174,14 +177,19 @@ class Replay:
             return int(self._at_us), bisect_right(self._times, int(self._at_us))
 
     def _hand_over(
-        self, post: Callable[[News], object], known: int, count: int, at_us: int
+        self,
+        ledger: LedgerReader,
+        post: Callable[[News], object],
+        known: int,
+        count: int,
+        at_us: int,
     ) -> None:
         """Hand over rows in batches; where the clock went back, from the first one on."""
         is_restart = count < known
         begin = 0 if is_restart else known
         while True:
             end = min(count, begin + BATCH_ROWS)
-            rows = tuple(self._rows[begin:end])
+            rows = tuple(islice(ledger.rows(begin), end - begin))  # they are numbered from 1
             post(RowsRead(rows, at_us=at_us, is_restart=is_restart))
             begin, is_restart = end, False
             if len(rows) < BATCH_ROWS or self._is_closing:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rich.text import Text
 
-from community.archive.leaderboard import Contribution, Researcher, contributions, researchers
+from community.archive.leaderboard import Contribution, Researcher, each_contribution, researchers
 from community.archive.queries import baseline_mean
+from community.archive.state import RunState
 from community.plain_text import isolation_words, one_line
 from community.show.evidence_lines import skill_words
 from community.tui.colours import GREY, status_look
@@ -49,18 +51,23 @@ class LeadersPicture:
 
 def leaders_picture(scene: Scene, wanted: Wanted) -> LeadersPicture:
     """Return contributions as far as they are wanted, researchers, and the ladder."""
-    board: Sequence[Contribution] = scene.view(contributions)
+    board = scene.view(_best) if wanted.is_any else each_contribution(scene.state)
     lines: list[Line] = []
     for entry in board:
-        if len(lines) >= CONTRIBUTIONS:
-            break
         line = contribution_line(scene, entry)
         if wanted.lets(f"{line.text.plain} {entry.commit} {entry.hypothesis}", line.about):
             lines.append(line)
+        if len(lines) >= CONTRIBUTIONS:
+            break
     people = tuple(_researcher(scene, one) for one in scene.view(researchers))
     counts = Counter(h.status.replace("_", " ") for h in scene.state.hypotheses.values())
     ladder = tuple((status, counts[status]) for status in LADDER)
     return LeadersPicture(tuple(lines), people, ladder)
+
+
+def _best(state: RunState) -> tuple[Contribution, ...]:
+    """Return as many contributions as are listed: of a long run not all are kept."""
+    return tuple(islice(each_contribution(state), CONTRIBUTIONS))
 
 
 def contribution_line(scene: Scene, entry: Contribution) -> Line:

@@ -66,4 +66,4 @@ def _record(scene: Scene) -> Shown:
 
 
 def _shown(state: RunState) -> Shown:
-    return shown(state, "")
+    return shown(state, "", top=TOP)

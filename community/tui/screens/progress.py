@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from community.archive.leaderboard import contributions
+from community.archive.leaderboard import each_contribution
 from community.archive.state import RunState
 from community.plain_text import one_line
 from community.tui.fold import Look
@@ -91,4 +91,4 @@ def _picture(scene: Scene) -> _Progress:
 
 
 def _plots(state: RunState) -> tuple[Plot, Plot]:
-    return plots_of(state, contributions(state))
+    return plots_of(state, each_contribution(state))
