@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal, Protocol
 
 from agents.errors import MindError
@@ -169,11 +170,18 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def bounded_calls(calls: Sequence[ToolCall], most: int) -> tuple[ToolCall, ...]:
-    """Return the first `most` calls, their ids and names cut to what a record holds."""
-    return tuple(
-        ToolCall(whole(call.call_id[:128]), whole(call.name[:64]), whole(call.arguments))
-        for call in calls[:most]
-    )
+    """Return the first `most` calls, their ids and names cut to what a record holds.
+
+    Ids tell calls apart, whatever a server gave: some give none, or all the same.
+    """
+    kept: dict[str, ToolCall] = {}
+    for number, call in enumerate(calls[:most]):
+        name = whole(call.call_id[:128])
+        if not name or name in kept:
+            others = (f"{name[:100] or 'call'}-{n}" for n in count(number))
+            name = next(other for other in others if other not in kept)
+        kept[name] = ToolCall(name, whole(call.name[:64]), whole(call.arguments))
+    return tuple(kept.values())
 
 
 def whole(text: str) -> str:

@@ -128,6 +128,7 @@ def run(
         if launch is None:
             return
     else:
+        _refuse_verdicts(verdicts)
         if tui:
             _with_screens(scenario, options, run_dir, is_headless=headless, is_resumed=resume)
         launch = _usual(scenario, run_dir, experiments, seed, is_resumed=resume)
@@ -143,6 +144,12 @@ def run(
     progress = _progress(launch, is_headless=headless or not sys.stdout.isatty())
     if code := _run(launch, progress, shared):
         raise typer.Exit(code)
+
+
+def _refuse_verdicts(verdicts: str) -> None:
+    """Refuse an option that a run without a record has no use for."""
+    if verdicts == "live":
+        raise typer.BadParameter("is for replay:RUN alone", param_hint="--verdicts")
 
 
 def _replay(scenario: str, run_dir: Path | None, verdicts: str, *, is_odd: bool) -> Launch | None:

@@ -9,7 +9,7 @@ from made_observations import WORLD, ModelLab, claim, measured, observation, ope
 
 from agents.actions import ClaimLead, PostLead, PostReview, Reproduce, Run
 from agents.lab import Merged
-from agents.minds.exchange import ToolCall
+from agents.minds.exchange import ToolCall, bounded_calls
 from agents.minds.parsing import MOST_CALLS, parse_calls
 from agents.observation import OpenLead
 from forum.messages import Lead, Post
@@ -150,3 +150,18 @@ async def test_tools_that_a_role_does_not_have_are_unknown_to_it(name):
     reviewer = observation(rights=frozenset({"review", "comment"}))
     (fault,) = (await parsed(call(name), seen=reviewer)).faults.values()
     assert "yours are review, comment, notebook, wait" in fault
+
+
+@pytest.mark.parametrize(
+    "ids", [("", "", ""), ("x", "x", "x"), ("x", "x-2", "x"), ("x" * 200,) * 3]
+)
+async def test_calls_are_told_apart_whatever_a_server_calls_them(ids):
+    """Some servers give no ids, or one for all: the wrong call alone is told to be wrong."""
+    bodies = ('{"text": "a"}', '{"words": "b"}', '{"text": "c"}')
+    given = [ToolCall(each, "comment", body) for each, body in zip(ids, bodies, strict=True)]
+    calls = bounded_calls(given, MOST_CALLS)
+    assert len({each.call_id for each in calls}) == 3
+    assert all(0 < len(each.call_id) <= 128 for each in calls)
+    done = await parsed(*calls)
+    assert len(done.actions) == 2
+    assert [*done.faults] == [calls[1].call_id]

@@ -310,4 +310,5 @@ def test_the_command_plays_it_and_says_so(
     refused = told(community("run", "mine.toml", "--run-dir", "mine"))
     assert "no answers of a model for cyd; those it has: ada, bob, fay" in " ".join(refused.split())
     assert not (tmp_path / "mine").exists()  # found out before anything is begun
+    assert "for replay:RUN alone" in told(community("run", "mine.toml", "--verdicts", "live"))
     assert "--run-dir and --verdicts alone" in told(community("run", "replay:demo", "--seed", "3"))
