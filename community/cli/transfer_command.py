@@ -135,7 +135,7 @@ async def _plan(source: Source, most: int) -> Plan:
 
 def _tell_plan(plan: Plan, source: Source, amount: float, seeds: int) -> None:
     from community.transfer.measuring import CALIBRATION
-    from trainer.devices import find_slots
+    from trainer.devices import DeviceKind, find_slots
 
     typer.echo(f"{plan.leader[:10]} {plan.title}: {len(plan.groups)} changes")
     for group in plan.groups:
@@ -146,11 +146,12 @@ def _tell_plan(plan: Plan, source: Source, amount: float, seeds: int) -> None:
     kind = source.budget.kind
     told = f"{runs} runs of {source.budget.amount:g} and {runs} of {amount:g} {kind}"
     if kind != "steps":
-        slots = len(
-            find_slots(
-                source.scenario.pool.slots, device="auto" if kind == "device_seconds" else "cpu"
-            )
-        )
+        pool, opened = source.scenario.pool, source.state.opened
+        if pool.backend == "local" or opened is None:
+            device: DeviceKind = "auto" if kind == "device_seconds" else "cpu"
+            slots = len(find_slots(pool.slots, device=device))
+        else:
+            slots = len(opened.slots)
         minutes = runs * (source.budget.amount + amount + 6) / slots / 60
         told += f": about {minutes:.0f} minutes on {slots} slots"
     typer.echo(told)

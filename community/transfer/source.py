@@ -148,13 +148,14 @@ def _scenario_text(source: Source, task: Task, amount: float) -> str:
     """Return the scenario of a run in which nobody takes part; a file has to name somebody."""
     was = source.scenario
     name = json.dumps(str(task.folder))
-    slots = json.dumps(was.pool.slots)
+    pool = {"slots": was.pool.slots, **was.pool.model_dump(exclude_defaults=True)}
+    asked = ", ".join(f"{key} = {json.dumps(value)}" for key, value in pool.items())
     return (
         f"# Written by `community transfer`: commits of {source.folder.run_id} at one size.\n"
         "# The lab measures alone; the researcher below is never seated.\n"
         f"run = {{ task = {name}, seed = {was.run.seed} }}\n"
         f'budget = {{ kind = "{source.budget.kind}", amount = {amount!r} }}\n'
-        f"pool = {{ slots = {slots} }}\n"
+        f"pool = {{ {asked} }}\n"
         f"lab = {{ isolation = {json.dumps(was.lab.isolation)} }}\n"
         'board = { broker = "memory" }\n'
         'topology = { family = "isolated" }\n'

@@ -110,6 +110,21 @@ async def test_a_node_that_cannot_be_trusted_with_a_run_is_refused(monkeypatch: 
     assert not here._root.exists()
 
 
+def test_folders_of_killed_nodes_are_removed_and_those_of_living_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A lock that its process held says who lives; nobody has to clean up after a kill."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, mark = node.own_folder()
+    mark.close()  # as the kernel does
+    living, held = node.own_folder()
+    assert not killed.exists()
+    _, other = node.own_folder()
+    assert living.exists()
+    held.close()
+    other.close()
+
+
 async def test_slots_of_several_nodes_on_one_machine_have_processors_in_turn():
     """Two nodes of one machine do not pin their jobs to the same processor while there are more."""
     cpus = sorted(node.usable_cpus())
@@ -168,6 +183,27 @@ async def test_when_no_node_is_left_nobody_waits_for_ever(
     with pytest.raises(ExecutorError, match="--resume"):
         async with asyncio.timeout(30), executor.pool.lease():
             pass
+    await executor.aclose()
+
+
+async def test_a_run_that_goes_on_keeps_the_names_of_its_slots_on_fewer_nodes():
+    """Where there are fewer nodes than it had slots, they serve all of them, in turns."""
+
+    async def call(method: str, *arguments: object) -> object:
+        return None
+
+    facts = NodeFacts((Slot("cpu0", "cpu", frozenset({0})),), "full", "here")
+    names = ("node1.cpu0", "node2.cpu0", "node3.cpu0")
+    nodes = [RemoteNode(name, call, facts) for name in ("n8", "n9")]
+    executor = ClusterExecutor(NoMore(), nodes, names)
+    assert executor.pool.names == tuple(slot.name for slot in executor.slots) == names
+    served = [executor.node_of(name).name for name in names]
+    assert served[:2] == ["n8", "n9"]
+    host = names[served.index(served[2])]
+    async with executor.pool.lease(name=names[2]):
+        with pytest.raises(TimeoutError):
+            async with executor.pool.lease(0.01, name=host):
+                pass
     await executor.aclose()
 
 

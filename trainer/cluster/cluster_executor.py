@@ -228,7 +228,7 @@ class ClusterExecutor:
             lacking = self._lacking()
             if not lacking:
                 continue
-            for node in await self._cluster.more(len(lacking)):
+            for node in await self._more(len(lacking)):
                 self._nodes.append(node)
                 self._watching.append(self._watch_for_end(node))
                 for slot, name in zip(node.facts.slots, lacking, strict=False):
@@ -248,6 +248,14 @@ class ClusterExecutor:
                 self.pool.fail(
                     ExecutorError(f"{text}; start some, and go on with `community run --resume`")
                 )
+
+    async def _more(self, count: int) -> list[RemoteNode]:
+        """Ask the cluster; one that cannot answer now is asked again."""
+        try:
+            return await self._cluster.more(count)
+        except Exception:  # whatever Ray raises: what is left goes on meanwhile
+            _log.warning("the cluster does not say what nodes it has", exc_info=True)
+            return []
 
     def _lacking(self) -> list[str]:
         """Return the slots that no node serves, or that share one with another."""

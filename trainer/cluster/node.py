@@ -9,15 +9,17 @@ actor of `Node`.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import platform
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import trainer
 from trainer.cluster.records import (
@@ -42,6 +44,8 @@ from trainer.reference_kernel import machine_s
 from trainer.script.script_executor import ScriptExecutor
 from trainer.train_phase import LOG_NAME
 
+_PREFIX: Final = "community-node-"
+_MARK: Final = "lives"
 _Answer = TypeVar("_Answer")
 
 
@@ -54,7 +58,7 @@ class Node:
 
     def __init__(self, wish: NodeWish) -> None:
         self._wish = wish
-        self._root = Path(tempfile.mkdtemp(prefix="community-node-"))
+        self._root, self._mark = own_folder()
         self._store = Store(self._root)
         self._executor: LocalExecutor | ScriptExecutor | None = None
         self._slots: dict[str, Slot] = {}
@@ -163,6 +167,7 @@ class Node:
         if self._executor is not None:
             await self._executor.aclose()
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+        self._mark.close()
 
     def _made(self) -> LocalExecutor | ScriptExecutor:
         wish = self._wish
@@ -239,6 +244,22 @@ def code_hash() -> str:
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def own_folder() -> tuple[Path, BinaryIO]:
+    """Make this node's folder, and remove those of nodes that were killed.
+
+    Returns:
+        The folder, and a file in it whose lock says that its node lives; the kernel lets go of it.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_MARK}"):
+        with suppress(OSError), left.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    root = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    mark = (root / _MARK).open("wb")
+    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return root, mark
 
 
 def _slots(wish: NodeWish) -> tuple[Slot, ...]:

@@ -11,6 +11,7 @@ import asyncio
 import math
 import os
 import signal
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
@@ -189,7 +190,7 @@ class RayCluster:
         try:
             async with asyncio.timeout(START_S):
                 facts: NodeFacts | Fault = await call("open")
-        except (NodeLostError, TimeoutError) as error:
+        except (ExecutorError, TimeoutError) as error:
             self._refused[ray_id] = str(error) or f"not ready within {START_S:.0f} s"
             self._forget(ray_id)
             return None
@@ -223,6 +224,7 @@ class RayCluster:
 
     def _join(self, address: str) -> None:
         """Connect this process, quietly, and without Ray's own handling of SIGTERM."""
+        is_main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGTERM)
         try:
             self._ray.init(
@@ -237,7 +239,8 @@ class RayCluster:
                 "--head` (deploy/ has files for sixteen GPUs), or set address in [pool]"
             ) from error
         finally:
-            signal.signal(signal.SIGTERM, before)
+            if is_main and before is not None:
+                signal.signal(signal.SIGTERM, before)
 
     def _too_few(self, found: int, slots: Literal["auto"] | int) -> str:
         assert self._terms is not None
