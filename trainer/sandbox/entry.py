@@ -115,7 +115,7 @@ def _mount(walls: Walls) -> None:
     folders = [(walls.workspace, WORKSPACE)]
     if walls.data is not None:
         folders.append((walls.data, DATA))
-    proc: mounts.Proc = "whole" if walls.devices else "processes"
+    proc: mounts.Proc = "processes"
     if "processes" in walls.without:
         proc = "host"
     mounts.replace_root(walls.code, folders, walls.devices, proc=proc)

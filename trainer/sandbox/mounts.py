@@ -37,8 +37,8 @@ SCRATCH: Final = ("/tmp", "/dev/shm")  # noqa: S108 - private mounts, not the ho
 _STAGE = "/proc"
 """Where the new root grows: exists everywhere and is above nothing that gets bound."""
 
-Proc = Literal["processes", "whole", "host"]
-"""What /proc shows: this PID namespace's processes, also the rest (CUDA reads its driver's part),
+Proc = Literal["processes", "host"]
+"""What /proc shows: this PID namespace's processes, which is all that a card's driver asks for,
 or all that the host's shows, for the attack suite."""
 
 
@@ -89,14 +89,14 @@ def replace_root(
     if host_proc is not None:
         place_mounts(host_proc, _STAGE + "/proc")
     else:
-        _mount_proc(_STAGE + "/proc", whole=proc == "whole")
+        _mount_proc(_STAGE + "/proc")
     enter_root(_STAGE)
 
 
 def cover_proc() -> None:
     """Keep the host's files and show only the own PID namespace's processes; for attacks."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
-    _mount_proc("/proc", whole=False)
+    _mount_proc("/proc")
 
 
 def _bind(source: str, target: str) -> None:
@@ -120,13 +120,13 @@ def _place(target: str, *, is_folder: bool) -> None:
     os.close(descriptor)
 
 
-def _mount_proc(target: str, *, whole: bool) -> None:
+def _mount_proc(target: str) -> None:
     """Mount /proc of the own PID namespace.
 
     Inside a container whose /proc is partly covered the kernel refuses; training does without.
     """
     flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
-    for options in (None,) if whole else ("subset=pid", None):
+    for options in ("subset=pid", None):
         try:
             mount("proc", target, "proc", flags, options)
         except OSError:
