@@ -179,11 +179,7 @@ def _scrub(launch: Launch) -> None:
     """An environment that tells nothing, and an import path without our own code."""
     os.environ.clear()
     os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "OMP_NUM_THREADS": "1"})  # noqa: S108
-<<<<<<< HEAD
     os.environ["LOGNAME"] = "candidate"  # torch's compiler asks for it, and there is no passwd
-=======
-    os.environ["USER"] = "candidate"  # torch's compilers ask for it, and there is no /etc/passwd
->>>>>>> 7ec73a7 (Beside a card /proc shows processes alone; torch's compilers find a user's name)
     if launch.cuda_uuid:  # an index would count the bound cards, in an order of CUDA's own
         os.environ["CUDA_VISIBLE_DEVICES"] = launch.cuda_uuid
     sys.dont_write_bytecode = True
