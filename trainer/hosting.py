@@ -12,12 +12,14 @@ import io
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
 from trainer.descriptors import close_all_but
 from trainer.harness import hand_over, report
 from trainer.launch import EXIT_CRASH, ServeOrder
+from trainer.sandbox.lockdown import CARD_LINKS
 
 _NAME = "hosted_program"
 
@@ -46,6 +48,7 @@ class ServePhase:
         self._link = link
         self._source = Path(order.path).read_bytes()
         self._module = ModuleType(_NAME)
+        self._found: dict[int, str] = {}
 
     def prepare(self) -> None:
         """Compile the program inside the sandbox and give it a module of its own."""
@@ -55,6 +58,7 @@ class ServePhase:
     def run(self) -> int:
         """Run it to its end; the exit code, 0 if `main` returned, as in training otherwise."""
         hand_over(self._mark)
+        self._found = _opened()
         more = () if self._link is None else (self.lock,)
         try:
             exec(self._code, self._module.__dict__)  # noqa: S102 - this is what the sandbox is for
@@ -67,6 +71,8 @@ class ServePhase:
     def lock(self) -> None:
         """Close all descriptors but those that stay, then the link, which asks to be locked in.
 
+        What the driver of a card has opened meanwhile stays as well: it cannot answer without.
+
         Until then other calls work; after it, once the keeper has said so, nothing but reading,
         writing and computing does.
         """
@@ -76,5 +82,25 @@ class ServePhase:
         kept = [self._descriptors[position] for position in self._order.stays or ()]
         link = self._link.detach()
         self._link = None
-        close_all_but((*kept, link))
+        close_all_but((*kept, link, *self._drivers()))
         os.close(link)
+
+    def _drivers(self) -> list[int]:
+        """Return what the driver of a card seems to have opened since the program began."""
+        opened = {n: target for n, target in _opened().items() if self._found.get(n) != target}
+        if not any(target.startswith("/dev/nvidia") for target in opened.values()):
+            return []
+        return [n for n, target in opened.items() if target.startswith(CARD_LINKS)]
+
+
+def _opened() -> dict[int, str]:
+    """Return what each open descriptor refers to; nothing where there is no /proc."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return {}
+    found = {}
+    for number in numbers:
+        with suppress(OSError):  # the listing's own
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+    return found

@@ -25,7 +25,7 @@ _CONTINUE: Final = 1
 _NOTICE_BYTES: Final = 80
 _ACCESS: Final = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 _CPU_CLOCK: Final = 2
-_CARD_LINKS: Final = ("/dev/nvidia", "anon_inode:", "pipe:", "socket:", "/memfd:")
+CARD_LINKS: Final = ("/dev/nvidia", "anon_inode:", "pipe:", "socket:", "/memfd:")
 """What the driver of a card keeps open: none of it is shared with another process."""
 
 Descriptors = Mapping[int, tuple[str, int]]
@@ -120,7 +120,7 @@ def surplus(child: int, stays: Descriptors, proc: int, *, cuda: bool) -> str:
             return f"descriptor {descriptor} is closed or another"
         if _access(child, descriptor, proc) != access:
             return f"descriptor {descriptor} was opened anew"
-    extra = {n for n, target in found.items() if not (cuda and target.startswith(_CARD_LINKS))}
+    extra = {n for n, target in found.items() if not (cuda and target.startswith(CARD_LINKS))}
     return f"{len(extra)} descriptors too many are open" if extra else ""
 
 
