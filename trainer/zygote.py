@@ -82,14 +82,16 @@ def warm_up(*, learns: bool = True) -> None:
     children inherit that. Their chance does not come from here: they are seeded anew.
 
     Args:
-        learns: False leaves out autograd and the optimiser. Where torch sees a card, the first
-            `backward` asks CUDA for their number and starts a thread for each, once per process:
-            no child could use CUDA after that. They pay the second themselves there.
+        learns: False leaves out autograd and the optimiser's step. Where torch sees a card, the
+            first `backward` asks CUDA for their number and starts a thread for each, once per
+            process: no child could use CUDA after that. Making an optimiser asks CUDA nothing, and
+            imports what would take each child four seconds.
     """
     torch.manual_seed(0)
     table, linear, head = nn.Embedding(32, 16), nn.Linear(16, 16, bias=False), nn.Linear(16, 32)
     parameters = [*table.parameters(), *linear.parameters(), *head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.1) if learns else None
+    made = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.1)
+    optimiser = made if learns else None
     mask = torch.ones(8, 8, dtype=torch.bool).tril()
     for attention in ({"is_causal": True}, {"attn_mask": mask}):
         tokens = torch.randint(0, 32, (4, 8))  # (batch, time)

@@ -97,7 +97,16 @@ def test_warming_up_beside_a_card_starts_no_autograd(monkeypatch: pytest.MonkeyP
     def backward(tensor: torch.Tensor) -> None:
         raise AssertionError("autograd was started")
 
+    made: list[object] = []
+    whole = torch.optim.AdamW.__init__
+
+    def note(optimiser: torch.optim.AdamW, *arguments: object, **options: object) -> None:
+        made.append(optimiser)
+        whole(optimiser, *arguments, **options)
+
     monkeypatch.setattr(torch.Tensor, "backward", backward)
+    monkeypatch.setattr(torch.optim.AdamW, "__init__", note)
     zygote.warm_up(learns=False)
+    assert len(made) == 1  # which imports what each child would
     with pytest.raises(AssertionError, match="autograd was started"):
         zygote.warm_up()
