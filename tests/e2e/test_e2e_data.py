@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Finished:
         "circle_packing",
         AGENTS,
         budget={"kind": "steps", "amount": 40},
-        stop={"experiments": 12},
+        stop={"experiments": 18},
         board={"broker": "memory"},
         seal={"runs": 1},
         credit={"share": 0.0},
