@@ -247,7 +247,7 @@ def test_between_two_parts_nothing_crosses(trees: Trees, story: list[Step]) -> N
         state = runner.run(told(MemoryBoard(), trees, PARTED, story))
     for half in HALVES:
         for reader in half:
-            commits = state.reach.readable[reader]
+            commits = state.reach.readable.get(reader, ())
             assert {state.proposals[commit].author for commit in commits} <= half
             posts = [state.posts[post_id].posted for post_id in state.delivered.get(reader, {})]
             assert {post.author for post in posts} <= half | {"lab"}
