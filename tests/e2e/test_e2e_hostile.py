@@ -156,7 +156,7 @@ def test_a_snoop_finds_nothing_and_is_scored_on_its_merits(trial: dict[str, Meas
     snoop = trial["snoops"]
     assert "TRIED 35" in snoop.log, snoop.log
     assert "LEAK" not in snoop.log, snoop.log
-    assert "SECRETS ['HOME', 'OMP_NUM_THREADS', 'TMPDIR'" in snoop.log, snoop.log
+    assert "SECRETS ['HOME', 'LOGNAME', 'OMP_NUM_THREADS', 'TMPDIR'" in snoop.log, snoop.log
     assert snoop.verdict.outcome == "ok"
 
 
