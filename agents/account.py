@@ -75,8 +75,12 @@ class Journal(Protocol):
         """Record a reservation, so that it outlives the process."""
         ...
 
-    def settled(self, entry: Settled) -> None:
-        """Record how a call ended."""
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
+        """Record how a call ended; the bill of an answer in one step with the answer."""
+        ...
+
+    def write_bill(self, agent: str) -> None:
+        """Record an agent's bill whose answer will not be written, if there is one."""
         ...
 
 
@@ -195,6 +199,7 @@ class Account:
         *,
         is_whole: bool = False,
         micro_usd: int | None = None,
+        is_answer: bool = False,
     ) -> Settled:
         """Record what a call came to and free the rest of its reservation.
 
@@ -204,6 +209,7 @@ class Account:
             usage: what the provider counted, as far as that was heard.
             is_whole: Whether that is all of it; otherwise the rest stays taken, as doubt.
             micro_usd: what was billed, where that is told in dollars; else `usage` at its price.
+            is_answer: Whether its answer is written down next, in the same step as the bill.
         """
         usage = usage or Usage()
         cost = micro_usd
@@ -213,10 +219,14 @@ class Account:
         doubt = 0 if is_whole else max(0, entry.micro_usd - cost)
         doubt_tokens = 0 if is_whole else max(0, entry.tokens - usage.tokens)
         settled = Settled(entry.call_id, entry.agent, outcome, usage, cost, doubt, doubt_tokens)
-        self._journal.settled(settled)
+        self._journal.settled(settled, is_answer=is_answer)
         self._give_back(settled)
         self._news.set()
         return settled
+
+    def close_turn(self, agent: str) -> None:
+        """Write down what is left of an agent's turn: a bill whose answer was not."""
+        self._journal.write_bill(agent)
 
     @property
     def next_call_id(self) -> str:

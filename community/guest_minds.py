@@ -99,7 +99,10 @@ class _Nowhere:
     def reserved(self, entry: Reserved) -> None:
         """Forget it."""
 
-    def settled(self, entry: Settled) -> None:
+    def write_bill(self, agent: str) -> None:
+        """Do nothing."""
+
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
         """Forget it."""
 
 

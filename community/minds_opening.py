@@ -65,6 +65,7 @@ class Minds:
         self._others = others
         self._made: list[LanguageMind] = []
         self._account: Account | None = None
+        self._journal = _Journal(chronicle)
         self.providers = Providers(pace, self._tell)
         """Whom those that ask models share."""
         self.failure: CommunityError | None = None
@@ -124,7 +125,7 @@ class Minds:
             prices = self._prepare()
             entries = account_entries(self._chronicle.state)
             caps = self._scenario.spend.as_caps()
-            self._account = Account(prices, caps, _Journal(self._chronicle), entries)
+            self._account = Account(prices, caps, self._journal, entries)
         return self._account
 
     def _fail(self, why: CommunityError) -> None:
@@ -150,6 +151,7 @@ class Minds:
 
     def _record(self, answer: Answer) -> None:
         self._chronicle.record(
+            *self._journal.bill(answer.agent),
             Answered(
                 agent=answer.agent,
                 turn=answer.turn,
@@ -160,7 +162,7 @@ class Minds:
                 text=answer.text,
                 seen=answer.seen,
                 faults=answer.faults,
-            )
+            ),
         )
 
     def _answered(self, agent: str, turn: int) -> Sequence[Answer]:
@@ -244,6 +246,17 @@ class _Journal:
 
     def __init__(self, chronicle: Chronicle) -> None:
         self._chronicle = chronicle
+        self._bills: dict[str, SpendSettled] = {}
+        """Of answers that are being read, by agent: written in one transaction with them, so that a
+        kill finds both or neither."""
+
+    def bill(self, agent: str) -> list[SpendSettled]:
+        """Return the bill of an agent's answer that is being read, for whoever writes it down."""
+        return [self._bills.pop(agent)] if agent in self._bills else []
+
+    def write_bill(self, agent: str) -> None:
+        for bill in self.bill(agent):
+            self._chronicle.record(bill)
 
     def reserved(self, entry: Reserved) -> None:
         self._chronicle.record(
@@ -258,23 +271,23 @@ class _Journal:
             )
         )
 
-    def settled(self, entry: Settled) -> None:
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
         usage = entry.usage
-        self._chronicle.record(
-            SpendSettled(
-                call_id=entry.call_id,
-                agent=entry.agent,
-                outcome=entry.outcome,
-                input=usage.input,
-                output=usage.output,
-                cache_read=usage.cache_read,
-                cache_write=usage.cache_write,
-                thinking=usage.thinking,
-                micro_usd=entry.micro_usd,
-                doubt_micro_usd=entry.doubt_micro_usd,
-                doubt_tokens=entry.doubt_tokens,
-            )
+        self._bills[entry.agent] = SpendSettled(
+            call_id=entry.call_id,
+            agent=entry.agent,
+            outcome=entry.outcome,
+            input=usage.input,
+            output=usage.output,
+            cache_read=usage.cache_read,
+            cache_write=usage.cache_write,
+            thinking=usage.thinking,
+            micro_usd=entry.micro_usd,
+            doubt_micro_usd=entry.doubt_micro_usd,
+            doubt_tokens=entry.doubt_tokens,
         )
+        if not is_answer:
+            self.write_bill(entry.agent)
 
 
 def as_entry(event: SpendReserved | SpendSettled) -> Reserved | Settled:

@@ -102,6 +102,7 @@ class Caller:
                 reply.usage,
                 is_whole=reply.is_counted,
                 micro_usd=reply.micro_usd,
+                is_answer=True,
             )
             return reply
 

@@ -83,6 +83,12 @@ class LanguageMind:
         recorded = self._means.answered(observation.turn)
         if recorded:
             return await actions_again(recorded, observation, lab)
+        try:
+            return await self._decide(observation, lab)
+        finally:
+            self._means.account.close_turn(self._means.agent)
+
+    async def _decide(self, observation: Observation, lab: LabReader) -> Sequence[Action]:
         means = self._means
         money = means.account.in_words(means.agent, means.role)
         prompt = make_prompt(observation, tokens=means.options.prompt_tokens, money=money)

@@ -31,7 +31,10 @@ class Book:
         self.entries.append(entry)
         assert self.caps.run.micro_usd is None or self.taken() <= self.caps.run.micro_usd
 
-    def settled(self, entry: Settled) -> None:
+    def write_bill(self, agent: str) -> None:
+        """Do nothing: bills are written at once."""
+
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
         """Keep it."""
         self.entries.append(entry)
 

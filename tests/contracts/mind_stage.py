@@ -50,7 +50,10 @@ class Ledger:
         """Keep it."""
         self.entries.append(entry)
 
-    def settled(self, entry: Settled) -> None:
+    def write_bill(self, agent: str) -> None:
+        """Do nothing: bills are written at once."""
+
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
         """Keep it."""
         self.entries.append(entry)
 

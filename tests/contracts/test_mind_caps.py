@@ -42,7 +42,10 @@ class CheckedLedger(Ledger):
         self._open[entry.call_id] = entry.micro_usd
         self._add(entry.agent, entry.micro_usd)
 
-    def settled(self, entry: Settled) -> None:
+    def write_bill(self, agent: str) -> None:
+        """Do nothing: bills are written at once."""
+
+    def settled(self, entry: Settled, *, is_answer: bool = False) -> None:
         """Keep it, and check."""
         super().settled(entry)
         spent = entry.micro_usd + entry.doubt_micro_usd

@@ -7,6 +7,7 @@ to end by SIGTERM first, and killed after that.
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import sys
@@ -22,7 +23,7 @@ from mixed_community import CAP_USD, CLIENT, MODELS, PRICE, Books, client_of, mi
 from agents.prices import MICRO_USD, Usage
 from community.archive.state import RunState
 from community.archive.state_records import HypothesisState
-from community.events import AttemptEnded, AttemptStarted, Event, Row, RunResumed, TurnTaken
+from community.events import AttemptEnded, AttemptStarted, Row, RunResumed, TurnTaken
 from community.forum_events import SeatTaken
 from community.mind_events import Answered, MindsPrepared, SpendReserved, SpendSettled
 from community.run_folder import RunFolder
@@ -185,13 +186,15 @@ def test_nothing_is_paid_twice(ended: Ended) -> None:
     calls = Counter(e.call_id for e in _events(ended, SpendSettled))
     for counted in (answers, turns, calls):
         assert set(counted.values()) == {1}
+    for bill, answer in itertools.pairwise(rows):  # one transaction: a kill finds both
+        if isinstance(bill.event, SpendSettled) and bill.event.outcome == "ok":
+            assert isinstance(answer.event, Answered)
+            assert (answer.at_us, answer.event.agent) == (bill.at_us, bill.event.agent)
     lost: set[str] = set()
-    unwritten: Counter[tuple[str, int]] = Counter()
     for end in (row.seq for row in rows if isinstance(row.event, RunResumed)):
         before = [row.event for row in rows if row.seq < end]
         lost |= {e.call_id for e in before if isinstance(e, SpendReserved)}
         lost -= {e.call_id for e in before if isinstance(e, SpendSettled) and e.outcome != "lost"}
-        unwritten |= _unwritten(before)
     settled = {e.call_id: e for e in _events(ended, SpendSettled)}
     assert {name for name, e in settled.items() if e.outcome == "lost"} == lost
     assert ended.state.minds.under_way == {}
@@ -203,19 +206,7 @@ def test_nothing_is_paid_twice(ended: Ended) -> None:
     )
     heard = Counter((e.agent, e.turn) for e in _events(ended, Answered))
     paid = Counter((each.agent, each.turn) for each in ended.books.paid)
-    # no turn is billed for again after its answer was written down
-    assert paid <= heard + unheard + unwritten
-
-
-def _unwritten(events: list[Event]) -> Counter[tuple[str, int]]:
-    """Return turns that were billed when a kill came before their answer was written, if any.
-
-    That takes some milliseconds, and such a turn is paid for again.
-    """
-    asked = {e.call_id: (e.agent, e.turn) for e in events if isinstance(e, SpendReserved)}
-    billed = [e.call_id for e in events if isinstance(e, SpendSettled) and e.outcome == "ok"]
-    answered = Counter((e.agent, e.turn) for e in events if isinstance(e, Answered))
-    return Counter(asked[call] for call in billed) - answered
+    assert paid <= heard + unheard  # no turn is billed for again after its answer was heard
 
 
 def test_nothing_is_run_twice(ended: Ended) -> None:
